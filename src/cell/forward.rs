@@ -1,0 +1,124 @@
+use ndarray::{ArrayRef2, ArrayView2};
+
+use crate::error::check_shape;
+use crate::kernel::{Epilogue, Start, product, softmax};
+use crate::layout::{copy_time_major, step_view};
+use crate::weights::Weights;
+use crate::{Dims, Error, Parameters, Scalar};
+
+/// What one step leaves behind: all that its gradient reads, and the outputs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cache<A> {
+    pub(crate) dims: Dims,
+    pub(crate) m: usize,
+    pub(crate) xt: Vec<A>,
+    pub(crate) a_prev: Vec<A>,
+    pub(crate) a_next: Vec<A>,
+    pub(crate) logits: Vec<A>,
+    pub(crate) y: Vec<A>,
+}
+
+impl<A> Cache<A> {
+    /// The dimensions of the network that made this cache.
+    #[must_use]
+    pub fn dims(&self) -> Dims {
+        self.dims
+    }
+    /// The number of columns, m.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.m
+    }
+    /// The input, (`n_x`, m).
+    #[must_use]
+    pub fn xt(&self) -> ArrayView2<'_, A> {
+        step_view(self.dims.n_x, self.m, &self.xt)
+    }
+    /// The hidden state before the step, (`n_a`, m).
+    #[must_use]
+    pub fn a_prev(&self) -> ArrayView2<'_, A> {
+        step_view(self.dims.n_a, self.m, &self.a_prev)
+    }
+    /// The hidden state after the step, (`n_a`, m).
+    #[must_use]
+    pub fn a_next(&self) -> ArrayView2<'_, A> {
+        step_view(self.dims.n_a, self.m, &self.a_next)
+    }
+    /// Wya·`a_next` + by, (`n_y`, m).
+    #[must_use]
+    pub fn logits(&self) -> ArrayView2<'_, A> {
+        step_view(self.dims.n_y, self.m, &self.logits)
+    }
+    /// The probabilities, softmax(logits), (`n_y`, m).
+    #[must_use]
+    pub fn y(&self) -> ArrayView2<'_, A> {
+        step_view(self.dims.n_y, self.m, &self.y)
+    }
+}
+
+/// One step: `a_next` = tanh(Wax·`xt` + Waa·`a_prev` + ba), y = softmax(Wya·`a_next` + by).
+///
+/// - `xt`: (`n_x`, m)
+/// - `a_prev`: (`n_a`, m)
+///
+/// A column's bits do not depend on the other columns. To serve many steps, [`Stepper`](crate::cell::Stepper) packs the
+/// weights once.
+///
+/// # Errors
+/// [`Error::Shape`] where `xt.nrows() != n_x` or `a_prev.dim() != (n_a, m)`.
+///
+/// ```
+/// use elman::{cell, Dims, Parameters};
+/// use ndarray::Array2;
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let step = cell::forward(&p, &Array2::ones((3, 10)), &Array2::zeros((5, 10)))?;
+/// assert_eq!(step.y()[[1, 9]], 0.5);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn forward<A: Scalar>(
+    parameters: &Parameters<A>,
+    xt: &ArrayRef2<A>,
+    a_prev: &ArrayRef2<A>,
+) -> Result<Cache<A>, Error> {
+    let dims = parameters.dims();
+    let m = xt.ncols();
+    check_shape("xt", xt, [dims.n_x, m])?;
+    check_shape("a_prev", a_prev, [dims.n_a, m])?;
+    let mut weights = Weights::default();
+    weights.pack_forward(parameters);
+    let mut cache = Cache {
+        dims,
+        m,
+        xt: time_major(xt),
+        a_prev: time_major(a_prev),
+        a_next: vec![A::zero(); dims.n_a * m],
+        logits: vec![A::zero(); dims.n_y * m],
+        y: vec![A::zero(); dims.n_y * m],
+    };
+    let Cache { xt, a_prev, a_next, logits, y, .. } = &mut cache;
+    step(parameters, &weights, xt, a_prev, a_next, logits, y);
+    Ok(cache)
+}
+
+/// One step over m rows.
+pub(super) fn step<A: Scalar>(
+    p: &Parameters<A>,
+    weights: &Weights<A>,
+    xt: &[A],
+    a_prev: &[A],
+    a_next: &mut [A],
+    logits: &mut [A],
+    y: &mut [A],
+) {
+    product(a_next, Start::Bias(p.ba_slice()), xt, &weights.wax, Epilogue::Store);
+    product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
+    product(logits, Start::Bias(p.by_slice()), a_next, &weights.wya, Epilogue::Store);
+    softmax(y, logits, p.dims().n_y);
+}
+
+fn time_major<A: Scalar>(source: &ArrayRef2<A>) -> Vec<A> {
+    let mut target = vec![A::zero(); source.len()];
+    copy_time_major(&mut target, source);
+    target
+}

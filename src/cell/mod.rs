@@ -1,0 +1,23 @@
+//! One step of the network, for a batch of m columns, and its gradient.
+//!
+//! ```text
+//! forward                                        backward
+//! z      = Wax·xt + Waa·a_prev + ba              dlogits = dlogits + y·(dy − Σ dy·y)
+//! a_next = tanh(z)                               dz      = (da + Wyaᵀ·dlogits) · (1 − a_next²)
+//! logits = Wya·a_next + by                       dWya   += dlogits·a_nextᵀ      dby += Σ dlogits
+//! y      = softmax(logits)                       dWax   += dz·xtᵀ               dba += Σ dz
+//!                                                dWaa   += dz·a_prevᵀ
+//!                                                dxt     = Waxᵀ·dz
+//!                                                da_prev = Waaᵀ·dz
+//! ```
+//!
+//! Source: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211.
+
+mod backward;
+mod forward;
+mod stepper;
+
+pub use backward::{Backward, backward};
+pub(crate) use backward::{Chain, Scratch, accumulate, add_logits_gradient};
+pub use forward::{Cache, forward};
+pub use stepper::Stepper;

@@ -1,0 +1,109 @@
+use ndarray::{ArrayRef2, ArrayView2};
+
+use super::forward::step;
+use crate::error::check_shape;
+use crate::layout::{copy_time_major, step_view};
+use crate::weights::Weights;
+use crate::{Error, Parameters, Scalar};
+
+/// A network that runs step by step and keeps its hidden state: for serving and sampling.
+///
+/// The weights are packed once, when it is made; a step allocates nothing. The bits are those of
+/// [`cell::forward`](crate::cell::forward) and of [`sequence::forward`](crate::sequence::forward).
+///
+/// ```
+/// use elman::{cell, Dims, Parameters};
+/// use ndarray::Array2;
+///
+/// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let mut stepper = cell::Stepper::new(&p, 1);
+/// for _ in 0..4 {
+///     stepper.step(&Array2::ones((3, 1)))?;
+/// }
+/// assert_eq!(stepper.output()[[0, 0]], 0.5);
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stepper<'p, A> {
+    parameters: &'p Parameters<A>,
+    weights: Weights<A>,
+    m: usize,
+    xt: Vec<A>,
+    hidden: Vec<A>,
+    next: Vec<A>,
+    logits: Vec<A>,
+    output: Vec<A>,
+}
+
+impl<'p, A: Scalar> Stepper<'p, A> {
+    /// A stepper for a batch of `m` columns, its hidden state zero.
+    #[must_use]
+    pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
+        let dims = parameters.dims();
+        let mut weights = Weights::default();
+        weights.pack_forward(parameters);
+        let zeros = |n: usize| vec![A::zero(); n * m];
+        Stepper {
+            parameters,
+            weights,
+            m,
+            xt: zeros(dims.n_x),
+            hidden: zeros(dims.n_a),
+            next: zeros(dims.n_a),
+            logits: zeros(dims.n_y),
+            output: zeros(dims.n_y),
+        }
+    }
+
+    /// One step from the present hidden state.
+    ///
+    /// - `xt`: (`n_x`, m)
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `xt.dim() != (n_x, m)`; the state stays as it was.
+    pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
+        check_shape("xt", xt, [self.parameters.dims().n_x, self.m])?;
+        copy_time_major(&mut self.xt, xt);
+        let Stepper { parameters, weights, xt, hidden, next, logits, output, .. } = self;
+        step(parameters, weights, xt, hidden, next, logits, output);
+        std::mem::swap(hidden, next);
+        Ok(())
+    }
+
+    /// Starts from this hidden state.
+    ///
+    /// - `hidden`: (`n_a`, m)
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `hidden.dim() != (n_a, m)`.
+    pub fn set_hidden(&mut self, hidden: &ArrayRef2<A>) -> Result<(), Error> {
+        check_shape("hidden", hidden, [self.parameters.dims().n_a, self.m])?;
+        copy_time_major(&mut self.hidden, hidden);
+        Ok(())
+    }
+
+    /// Starts from the zero state. Logits and output are zero until the next step.
+    pub fn reset(&mut self) {
+        for values in [&mut self.hidden, &mut self.logits, &mut self.output] {
+            values.fill(A::zero());
+        }
+    }
+
+    /// The hidden state, (`n_a`, m).
+    #[must_use]
+    pub fn hidden(&self) -> ArrayView2<'_, A> {
+        step_view(self.parameters.dims().n_a, self.m, &self.hidden)
+    }
+
+    /// The logits of the last step, (`n_y`, m).
+    #[must_use]
+    pub fn logits(&self) -> ArrayView2<'_, A> {
+        step_view(self.parameters.dims().n_y, self.m, &self.logits)
+    }
+
+    /// The probabilities of the last step, (`n_y`, m).
+    #[must_use]
+    pub fn output(&self) -> ArrayView2<'_, A> {
+        step_view(self.parameters.dims().n_y, self.m, &self.output)
+    }
+}

@@ -1,0 +1,99 @@
+//! What happens to every element on its own: the nonlinearity, its derivative, sums over rows.
+
+use pulp::{Simd, WithSimd};
+
+use super::{Isa, Lanes, math};
+
+/// A whole vector in one move, a shorter slice in the first lanes.
+#[inline(always)]
+pub(super) fn load<S: Simd, A: Lanes>(simd: S, slice: &[A]) -> A::Vector<S> {
+    match A::vectors::<S>(slice).0 {
+        [whole, ..] => *whole,
+        [] => A::load(simd, slice),
+    }
+}
+
+/// A whole vector in one move, or as many first lanes as the slice holds.
+#[inline(always)]
+pub(super) fn store<S: Simd, A: Lanes>(simd: S, slice: &mut [A], vector: A::Vector<S>) {
+    match A::vectors_mut::<S>(slice).0 {
+        [whole, ..] => *whole = vector,
+        [] => A::store(simd, slice, vector),
+    }
+}
+
+/// a ← tanh(a)
+#[inline(always)]
+pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, a: &mut [A]) {
+    let (vectors, rest) = A::vectors_mut::<S>(a);
+    for vector in vectors {
+        *vector = math::tanh::<S, A>(simd, *vector);
+    }
+    if !rest.is_empty() {
+        let vector = math::tanh::<S, A>(simd, A::load(simd, rest));
+        A::store(simd, rest, vector);
+    }
+}
+
+/// dz ← (da + dz) · (1 − a²): the gradient before the nonlinearity, from what the future sends (`da`), what this step
+/// receives (`dz`, overwritten) and the hidden state `a`.
+pub(crate) fn tanh_gradient<A: Lanes>(dz: &mut [A], da: &[A], a: &[A]) {
+    debug_assert!(dz.len() == da.len() && dz.len() == a.len());
+    Isa::current().run(TanhGradient { dz, da, a });
+}
+
+struct TanhGradient<'a, A> {
+    dz: &'a mut [A],
+    da: &'a [A],
+    a: &'a [A],
+}
+
+impl<A: Lanes> WithSimd for TanhGradient<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let gradient = |da, dz, a| {
+            let slope = A::vfnma(simd, a, a, A::splat(simd, A::one()));
+            A::vmul(simd, A::vadd(simd, da, dz), slope)
+        };
+        let (dz, dz_rest) = A::vectors_mut::<S>(self.dz);
+        let (da, da_rest) = A::vectors::<S>(self.da);
+        let (a, a_rest) = A::vectors::<S>(self.a);
+        for ((dz, da), a) in dz.iter_mut().zip(da).zip(a) {
+            *dz = gradient(*da, *dz, *a);
+        }
+        if !dz_rest.is_empty() {
+            let vector = gradient(A::load(simd, da_rest), A::load(simd, dz_rest), A::load(simd, a_rest));
+            A::store(simd, dz_rest, vector);
+        }
+    }
+}
+
+/// sum ← sum + row, for one row after the other.
+pub(crate) fn add_rows<'a, A: Lanes>(sum: &mut [A], rows: impl Iterator<Item = &'a [A]>) {
+    Isa::current().run(AddRows { sum, rows });
+}
+
+struct AddRows<'s, A, I> {
+    sum: &'s mut [A],
+    rows: I,
+}
+
+impl<'a, A: Lanes, I: Iterator<Item = &'a [A]>> WithSimd for AddRows<'_, A, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (sums, sums_rest) = A::vectors_mut::<S>(self.sum);
+        for row in self.rows {
+            let (row, row_rest) = A::vectors::<S>(row);
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum = A::vadd(simd, *sum, *value);
+            }
+            for (sum, value) in sums_rest.iter_mut().zip(row_rest) {
+                *sum += *value;
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One vector of `f32` or `f64` on any instruction set: the thin layer over [`pulp`] that the kernels are written on.
+//!
+//! Every operation acts on each lane alone and rounds once, so a lane holds the same bits whatever the width around it.
+
+use ndarray::NdFloat;
+use pulp::Simd;
+
+/// An element type whose vectors exist on every instruction set.
+pub trait Lanes: NdFloat {
+    /// `LANES` elements side by side.
+    type Vector<S: Simd>: Copy;
+    /// One truth value per lane.
+    type Mask<S: Simd>: Copy;
+
+    /// Elements in one vector.
+    fn lanes<S: Simd>() -> usize;
+    /// The whole vectors of a slice, and what remains of it.
+    fn vectors<S: Simd>(slice: &[Self]) -> (&[Self::Vector<S>], &[Self]);
+    /// The whole vectors of a slice, to be written, and what remains of it.
+    fn vectors_mut<S: Simd>(slice: &mut [Self]) -> (&mut [Self::Vector<S>], &mut [Self]);
+    /// The slice in the first lanes, zero in the others.
+    fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
+    /// As many first lanes as the slice holds.
+    fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
+
+    /// `value` in every lane.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    /// `a + b`
+    fn vadd<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a − b`
+    fn vsub<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a · b`
+    fn vmul<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a / b`
+    fn vdiv<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a · b + c`, rounded once.
+    fn vfma<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+    /// `c − a · b`, rounded once.
+    fn vfnma<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a < b`; false where either is NaN.
+    fn less_than<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
+    /// `yes` where the mask holds, `no` elsewhere.
+    fn select<S: Simd>(simd: S, mask: Self::Mask<S>, yes: Self::Vector<S>, no: Self::Vector<S>) -> Self::Vector<S>;
+    /// Bitwise and.
+    fn and<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// Bitwise or.
+    fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// Each 32-bit word of the vector shifted left.
+    fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
+}
+
+macro_rules! lanes {
+    ($element:ty, $vector:ident, $mask:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident, $load:ident, $store:ident,
+     $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $mul_add:ident, $neg_mul_add:ident,
+     $less_than:ident, $select:ident, $and:ident, $or:ident) => {
+        impl Lanes for $element {
+            type Vector<S: Simd> = S::$vector;
+            type Mask<S: Simd> = S::$mask;
+
+            #[inline(always)]
+            fn lanes<S: Simd>() -> usize {
+                S::$lanes
+            }
+            #[inline(always)]
+            fn vectors<S: Simd>(slice: &[Self]) -> (&[S::$vector], &[Self]) {
+                S::$vectors(slice)
+            }
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(slice: &mut [Self]) -> (&mut [S::$vector], &mut [Self]) {
+                S::$vectors_mut(slice)
+            }
+            #[inline(always)]
+            fn load<S: Simd>(simd: S, slice: &[Self]) -> S::$vector {
+                simd.$load(slice)
+            }
+            #[inline(always)]
+            fn store<S: Simd>(simd: S, slice: &mut [Self], vector: S::$vector) {
+                simd.$store(slice, vector);
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+            #[inline(always)]
+            fn vadd<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn vsub<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn vmul<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn vdiv<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$div(a, b)
+            }
+            #[inline(always)]
+            fn vfma<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn vfnma<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$neg_mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn less_than<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$mask {
+                simd.$less_than(a, b)
+            }
+            #[inline(always)]
+            fn select<S: Simd>(simd: S, mask: S::$mask, yes: S::$vector, no: S::$vector) -> S::$vector {
+                simd.$select(mask, yes, no)
+            }
+            #[inline(always)]
+            fn and<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$and(a, b)
+            }
+            #[inline(always)]
+            fn or<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$or(a, b)
+            }
+            #[inline(always)]
+            fn shift_words_left<S: Simd>(simd: S, a: S::$vector, bits: u32) -> S::$vector {
+                let words = simd.wrapping_dyn_shl_u32s(pulp::cast(a), simd.splat_u32s(bits));
+                pulp::cast(words)
+            }
+        }
+    };
+}
+
+lanes!(
+    f32,
+    f32s,
+    m32s,
+    F32_LANES,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    splat_f32s,
+    add_f32s,
+    sub_f32s,
+    mul_f32s,
+    div_f32s,
+    mul_add_f32s,
+    negate_mul_add_f32s,
+    less_than_f32s,
+    select_f32s,
+    and_f32s,
+    or_f32s
+);
+lanes!(
+    f64,
+    f64s,
+    m64s,
+    F64_LANES,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    splat_f64s,
+    add_f64s,
+    sub_f64s,
+    mul_f64s,
+    div_f64s,
+    mul_add_f64s,
+    negate_mul_add_f64s,
+    less_than_f64s,
+    select_f64s,
+    and_f64s,
+    or_f64s
+);

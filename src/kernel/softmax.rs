@@ -1,0 +1,110 @@
+//! Softmax down a column of logits, and its derivative.
+//!
+//! ```text
+//! y = exp(z − max z) / Σ exp(z − max z)        dz = y · (dy − Σ dy·y)
+//! ```
+//!
+//! A sum over classes is sixteen partial sums, class `c` in number `c mod 16`, added by halves: an order that does not
+//! depend on the width of the vectors, so the bits do not either.
+
+use pulp::{Simd, WithSimd};
+
+use super::elementwise::{load, store};
+use super::{Isa, Lanes, math};
+
+/// Partial sums: a multiple of every vector's lanes.
+const PARTS: usize = 16;
+
+/// y ← softmax(z) for each row of `n` classes.
+pub(crate) fn softmax<A: Lanes>(y: &mut [A], z: &[A], n: usize) {
+    debug_assert_eq!(y.len(), z.len());
+    if n > 0 {
+        Isa::current().run(Softmax { y, z, n });
+    }
+}
+
+struct Softmax<'a, A> {
+    y: &'a mut [A],
+    z: &'a [A],
+    n: usize,
+}
+
+impl<A: Lanes> WithSimd for Softmax<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (y, z) in self.y.chunks_exact_mut(self.n).zip(self.z.chunks_exact(self.n)) {
+            row(simd, y, z);
+        }
+    }
+}
+
+#[inline(always)]
+fn row<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
+    let lanes = A::lanes::<S>();
+    let largest = A::splat(simd, largest(simd, z));
+    let mut parts = [A::zero(); PARTS];
+    for (y, z) in y.chunks_mut(PARTS).zip(z.chunks(PARTS)) {
+        let sums = A::vectors_mut::<S>(&mut parts).0;
+        for ((y, z), sum) in y.chunks_mut(lanes).zip(z.chunks(lanes)).zip(sums) {
+            let e = math::exp::<S, A>(simd, A::vsub(simd, load(simd, z), largest));
+            store(simd, y, e);
+            // Read back, so that the lanes past the last class are zero.
+            *sum = A::vadd(simd, *sum, load(simd, y));
+        }
+    }
+    let total = A::splat(simd, total(parts));
+    for y in y.chunks_mut(lanes) {
+        let quotient = A::vdiv(simd, load(simd, y), total);
+        store(simd, y, quotient);
+    }
+}
+
+/// The largest element; a NaN is passed over, and makes the whole column NaN through the sum.
+#[inline(always)]
+fn largest<S: Simd, A: Lanes>(simd: S, z: &[A]) -> A {
+    let lowest = A::neg_infinity();
+    let mut parts = [lowest; PARTS];
+    let width = A::lanes::<S>();
+    let (vectors, rest) = A::vectors::<S>(z);
+    let mut largest = A::splat(simd, lowest);
+    for &z in vectors {
+        largest = A::select(simd, A::less_than(simd, largest, z), z, largest);
+    }
+    store(simd, &mut parts[..width], largest);
+    parts[..width].iter().chain(rest).fold(lowest, |largest, &z| if largest < z { z } else { largest })
+}
+
+/// The partial sums added by halves.
+#[inline(always)]
+fn total<A: Lanes>(mut parts: [A; PARTS]) -> A {
+    let mut half = PARTS / 2;
+    while half > 0 {
+        for i in 0..half {
+            parts[i] = parts[i] + parts[i + half];
+        }
+        half /= 2;
+    }
+    parts[0]
+}
+
+/// dz ← dz + y · (dy − Σ dy·y) for each row of `n` classes.
+pub(crate) fn add_softmax_gradient<A: Lanes>(dz: &mut [A], dy: &[A], y: &[A], n: usize) {
+    debug_assert!(dz.len() == y.len() && dy.len() == y.len());
+    if n == 0 {
+        return;
+    }
+    for ((dz, dy), y) in dz.chunks_exact_mut(n).zip(dy.chunks_exact(n)).zip(y.chunks_exact(n)) {
+        let mut parts = [A::zero(); PARTS];
+        for (dy, y) in dy.chunks(PARTS).zip(y.chunks(PARTS)) {
+            for ((part, &dy), &y) in parts.iter_mut().zip(dy).zip(y) {
+                *part += dy * y;
+            }
+        }
+        let mean = total(parts);
+        for ((dz, &dy), &y) in dz.iter_mut().zip(dy).zip(y) {
+            *dz += y * (dy - mean);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Logical shapes and time-major memory.
+//!
+//! What the reference writes as (n, m) and (n, m, `T_x`) lies in memory with the axes reversed: m rows of n values for one
+//! step, one step after the other. A view in the logical shape costs nothing; only a caller's array is ever copied.
+
+use ndarray::{
+    Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension, IntoDimension, ShapeBuilder,
+};
+
+use crate::Scalar;
+
+const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
+
+/// target ← source in time-major order. The target has room for exactly the source.
+pub(crate) fn copy_time_major<A: Scalar, D: Dimension>(target: &mut [A], source: &ArrayRef<A, D>) {
+    let source = source.view().reversed_axes();
+    match source.as_slice() {
+        Some(source) => target.copy_from_slice(source),
+        None => ArrayViewMut::from_shape(source.raw_dim(), target)
+            .expect("the target is as long as the source")
+            .assign(&source),
+    }
+}
+
+/// One step, in the logical shape (n, m).
+pub(crate) fn step_view<A>(n: usize, m: usize, flat: &[A]) -> ArrayView2<'_, A> {
+    ArrayView2::from_shape((m, n), flat).expect("a step is m rows of n values").reversed_axes()
+}
+
+/// A sequence, in the logical shape (n, m, `T_x`).
+pub(crate) fn sequence_view<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> ArrayView3<'_, A> {
+    time_major(n, m, t_x, flat).reversed_axes()
+}
+
+/// The rows of `n` values; none if they are empty.
+pub(crate) fn rows<A>(flat: &[A], n: usize) -> std::slice::ChunksExact<'_, A> {
+    flat.chunks_exact(n.max(1))
+}
+
+/// A sequence as it lies in memory, (`T_x`, m, n).
+pub(crate) fn time_major<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> ArrayView3<'_, A> {
+    ArrayView3::from_shape((t_x, m, n), flat).expect(SEQUENCE)
+}
+
+/// A sequence as it lies in memory, (`T_x`, m, n), to be written.
+pub(crate) fn time_major_mut<A>(n: usize, m: usize, t_x: usize, flat: &mut [A]) -> ArrayViewMut3<'_, A> {
+    ArrayViewMut3::from_shape((t_x, m, n), flat).expect(SEQUENCE)
+}
+
+/// Gives the array this logical shape with time-major memory, which is returned; the contents are unspecified.
+pub(crate) fn reshape_time_major<A: Scalar, Sh: IntoDimension>(array: &mut Array<A, Sh::Dim>, shape: Sh) -> &mut [A] {
+    let shape = shape.into_dimension();
+    let mut flat = std::mem::replace(array, Array::default(Sh::Dim::zeros(shape.ndim()))).into_raw_vec_and_offset().0;
+    flat.resize(shape.size(), A::zero());
+    *array = Array::from_shape_vec(shape.f(), flat).expect("the memory is as long as the shape says");
+    array.as_slice_memory_order_mut().expect("a new array has no gaps")
+}

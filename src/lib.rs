@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod kernel;
+mod layout;
+mod parameters;
+mod scalar;
+mod upstream;
+mod weights;
+
+pub mod cell;
+pub mod loss;
+pub mod sequence;
+
+pub use error::{Error, Shape};
+pub use parameters::{Dims, Gradients, Parameters};
+pub use scalar::Scalar;
+pub use upstream::Upstream;

@@ -1,0 +1,129 @@
+//! Cross-entropy of the softmax head.
+//!
+//! ```text
+//! ℓ = ln Σ_c exp(z_c) − z_label        ∂ℓ/∂z = softmax(z) − onehot(label)
+//! ```
+//!
+//! for every column and step, from the logits z: finite and exact where the label's probability underflows to zero.
+
+use ndarray::{Array3, ArrayRef2};
+
+use crate::error::check_shape;
+use crate::layout::{reshape_time_major, rows};
+use crate::{Error, Scalar, sequence};
+
+/// A label that is passed over: it adds nothing to the loss, to its gradient or to the mean's count.
+pub const IGNORE: usize = usize::MAX;
+
+/// How the losses of all columns and steps become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// Their sum.
+    Sum,
+    /// Their sum divided by the number of labels that count; zero where none does.
+    Mean,
+}
+
+/// The value of a loss and its gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss<A> {
+    /// The loss, in nats. Divide by ln 2 for bits.
+    pub value: A,
+    /// ∂value/∂logits, (`n_y`, m, `T_x`), for [`Upstream::logits`](crate::Upstream::logits).
+    pub dlogits: Array3<A>,
+    /// Labels that count: those that are not [`IGNORE`].
+    pub count: usize,
+}
+
+impl<A: Scalar> Default for Loss<A> {
+    fn default() -> Self {
+        Loss { value: A::zero(), dlogits: Array3::default([0; 3]), count: 0 }
+    }
+}
+
+/// The cross-entropy of a sequence's output against the labels.
+///
+/// - `cache`: what [`sequence::forward`] left, `n_y` classes
+/// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]
+///
+/// The value is summed in double precision, steps ascending, columns ascending within a step.
+///
+/// # Errors
+/// [`Error::Shape`] where `targets.dim() != (m, T_x)`; [`Error::Label`] where a label is neither below `n_y` nor
+/// [`IGNORE`].
+///
+/// ```
+/// use elman::{loss, sequence, Dims, Parameters};
+/// use ndarray::{Array2, Array3};
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let cache = sequence::forward(&p, &Array3::ones((3, 10, 4)), &Array2::zeros((5, 10)))?;
+/// let loss = loss::cross_entropy(&cache, &Array2::zeros((10, 4)), loss::Reduction::Mean)?;
+/// assert_eq!(loss.value, 2f64.ln());
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn cross_entropy<A: Scalar>(
+    cache: &sequence::Cache<A>,
+    targets: &ArrayRef2<usize>,
+    reduction: Reduction,
+) -> Result<Loss<A>, Error> {
+    let mut loss = Loss::default();
+    cross_entropy_into(cache, targets, reduction, &mut loss)?;
+    Ok(loss)
+}
+
+/// [`cross_entropy`] into a loss whose memory is reused and whose contents are overwritten.
+///
+/// # Errors
+/// As [`cross_entropy`]; `loss` stays as it was.
+pub fn cross_entropy_into<A: Scalar>(
+    cache: &sequence::Cache<A>,
+    targets: &ArrayRef2<usize>,
+    reduction: Reduction,
+    loss: &mut Loss<A>,
+) -> Result<(), Error> {
+    let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
+    check_shape("targets", targets, [m, t_x])?;
+    let labels = || targets.columns().into_iter().flatten().copied();
+    if let Some((index, found)) = labels().enumerate().find(|&(_, label)| label >= n_y && label != IGNORE) {
+        return Err(Error::Label { argument: "targets", column: index % m, step: index / m, expected: n_y, found });
+    }
+
+    loss.count = labels().filter(|&label| label != IGNORE).count();
+    let share = match reduction {
+        Reduction::Sum => 1.0,
+        #[expect(clippy::cast_precision_loss, reason = "a count of labels is far below 2⁵³")]
+        Reduction::Mean => 1.0 / loss.count.max(1) as f64,
+    };
+    let dlogits = reshape_time_major(&mut loss.dlogits, (n_y, m, t_x));
+    let mut sum = 0.0;
+    let columns = rows(&cache.logits, n_y).zip(rows(&cache.output, n_y)).zip(dlogits.chunks_exact_mut(n_y.max(1)));
+    for (((z, y), dz), label) in columns.zip(labels()) {
+        if label == IGNORE {
+            dz.fill(A::zero());
+            continue;
+        }
+        sum += negative_log_likelihood(z, y, label);
+        for (dz, &y) in dz.iter_mut().zip(y) {
+            *dz = y * A::narrow(share);
+        }
+        dz[label] = (y[label] - A::one()) * A::narrow(share);
+    }
+    loss.value = A::narrow(sum * share);
+    Ok(())
+}
+
+/// −ln y[label], from the logits z and their softmax y.
+///
+/// With `top` the class of the largest logit, −ln y[label] = (z[top] − z[label]) + ln(1 + Σ_{c≠top} y[c]/y[top]): no
+/// logarithm of a small number, and none of a number near one.
+fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
+    let mut top = label;
+    for (class, value) in z.iter().enumerate() {
+        if *value > z[top] {
+            top = class;
+        }
+    }
+    let others: A = y.iter().enumerate().filter(|&(class, _)| class != top).map(|(_, &y)| y).sum();
+    z[top].widen() - z[label].widen() + libm::log1p(others.widen() / y[top].widen())
+}

@@ -1,0 +1,318 @@
+//! The parameters θ = (Wax, Waa, Wya, ba, by), a point of one vector space.
+//!
+//! | name | shape | what it does |
+//! |---|---|---|
+//! | `wax` | (`n_a`, `n_x`) | input to hidden |
+//! | `waa` | (`n_a`, `n_a`) | hidden to hidden |
+//! | `wya` | (`n_y`, `n_a`) | hidden to output |
+//! | `ba` | (`n_a`) | hidden bias |
+//! | `by` | (`n_y`) | output bias |
+//!
+//! All five lie in one buffer, in this order, each row-major: an optimiser, clipping, a norm or a checkpoint is one loop
+//! over [`Parameters::as_slice`]. A gradient is a point of the same space, hence [`Gradients`].
+
+use std::ops::Range;
+
+use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+
+use crate::error::{check_network, check_shape};
+use crate::{Error, Scalar};
+
+/// The dimensions of a network.
+///
+/// `n_y = 0` is a network without an output layer, the lower one of a stack. Every dimension may be zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Dims {
+    /// Inputs per step.
+    pub n_x: usize,
+    /// Hidden units.
+    pub n_a: usize,
+    /// Outputs per step: the classes of the softmax.
+    pub n_y: usize,
+}
+
+impl Dims {
+    /// The number of parameters, `n_a·n_x + n_a² + n_y·n_a + n_a + n_y`.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.by().end
+    }
+
+    /// Whether the network has no parameters at all.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn triple(self) -> [usize; 3] {
+        [self.n_x, self.n_a, self.n_y]
+    }
+
+    fn wax(self) -> Range<usize> {
+        0..self.n_a * self.n_x
+    }
+    fn waa(self) -> Range<usize> {
+        let start = self.wax().end;
+        start..start + self.n_a * self.n_a
+    }
+    fn wya(self) -> Range<usize> {
+        let start = self.waa().end;
+        start..start + self.n_y * self.n_a
+    }
+    fn ba(self) -> Range<usize> {
+        let start = self.wya().end;
+        start..start + self.n_a
+    }
+    fn by(self) -> Range<usize> {
+        let start = self.ba().end;
+        start..start + self.n_y
+    }
+}
+
+/// The parameters of a network, in one buffer with a view per matrix.
+///
+/// ```
+/// use elman::{Dims, Parameters};
+///
+/// let mut p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// p.wax_mut()[[4, 0]] = 1.5;
+/// assert_eq!(p.as_slice()[4 * 3], 1.5);
+/// assert_eq!(p.norm(), 1.5);
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parameters<A> {
+    dims: Dims,
+    flat: Vec<A>,
+}
+
+/// The gradient of a loss with respect to [`Parameters`]: each element in the place of its parameter.
+pub type Gradients<A> = Parameters<A>;
+
+impl<A: Scalar> Parameters<A> {
+    /// All zero.
+    #[must_use]
+    pub fn zeros(dims: Dims) -> Self {
+        Parameters { dims, flat: vec![A::zero(); dims.len()] }
+    }
+
+    /// A copy of five arrays, of any layout. `wya` gives `n_y`, `wax` gives `n_a` and `n_x`.
+    ///
+    /// - `wax`: (`n_a`, `n_x`)
+    /// - `waa`: (`n_a`, `n_a`)
+    /// - `wya`: (`n_y`, `n_a`)
+    /// - `ba`: (`n_a`)
+    /// - `by`: (`n_y`)
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `waa.dim() != (n_a, n_a)`, `wya.ncols() != n_a`, `ba.len() != n_a` or `by.len() != n_y`.
+    pub fn from_arrays(
+        wax: &ArrayRef2<A>,
+        waa: &ArrayRef2<A>,
+        wya: &ArrayRef2<A>,
+        ba: &ArrayRef1<A>,
+        by: &ArrayRef1<A>,
+    ) -> Result<Self, Error> {
+        let (n_a, n_x) = wax.dim();
+        let n_y = wya.nrows();
+        check_shape("waa", waa, [n_a, n_a])?;
+        check_shape("wya", wya, [n_y, n_a])?;
+        check_shape("ba", ba, [n_a])?;
+        check_shape("by", by, [n_y])?;
+        let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
+        Ok(Parameters { dims: Dims { n_x, n_a, n_y }, flat })
+    }
+
+    /// The dimensions of the network.
+    #[must_use]
+    pub fn dims(&self) -> Dims {
+        self.dims
+    }
+
+    /// Input to hidden, (`n_a`, `n_x`).
+    #[must_use]
+    pub fn wax(&self) -> ArrayView2<'_, A> {
+        matrix(self.dims.n_a, self.dims.n_x, self.wax_slice())
+    }
+    /// Hidden to hidden, (`n_a`, `n_a`).
+    #[must_use]
+    pub fn waa(&self) -> ArrayView2<'_, A> {
+        matrix(self.dims.n_a, self.dims.n_a, self.waa_slice())
+    }
+    /// Hidden to output, (`n_y`, `n_a`).
+    #[must_use]
+    pub fn wya(&self) -> ArrayView2<'_, A> {
+        matrix(self.dims.n_y, self.dims.n_a, self.wya_slice())
+    }
+    /// Hidden bias, (`n_a`).
+    #[must_use]
+    pub fn ba(&self) -> ArrayView1<'_, A> {
+        ArrayView1::from(self.ba_slice())
+    }
+    /// Output bias, (`n_y`).
+    #[must_use]
+    pub fn by(&self) -> ArrayView1<'_, A> {
+        ArrayView1::from(self.by_slice())
+    }
+
+    /// Input to hidden, (`n_a`, `n_x`), to be written.
+    pub fn wax_mut(&mut self) -> ArrayViewMut2<'_, A> {
+        let Dims { n_a, n_x, .. } = self.dims;
+        matrix_mut(n_a, n_x, &mut self.flat[self.dims.wax()])
+    }
+    /// Hidden to hidden, (`n_a`, `n_a`), to be written.
+    pub fn waa_mut(&mut self) -> ArrayViewMut2<'_, A> {
+        let n_a = self.dims.n_a;
+        matrix_mut(n_a, n_a, &mut self.flat[self.dims.waa()])
+    }
+    /// Hidden to output, (`n_y`, `n_a`), to be written.
+    pub fn wya_mut(&mut self) -> ArrayViewMut2<'_, A> {
+        let Dims { n_a, n_y, .. } = self.dims;
+        matrix_mut(n_y, n_a, &mut self.flat[self.dims.wya()])
+    }
+    /// Hidden bias, (`n_a`), to be written.
+    pub fn ba_mut(&mut self) -> ArrayViewMut1<'_, A> {
+        ArrayViewMut1::from(&mut self.flat[self.dims.ba()])
+    }
+    /// Output bias, (`n_y`), to be written.
+    pub fn by_mut(&mut self) -> ArrayViewMut1<'_, A> {
+        ArrayViewMut1::from(&mut self.flat[self.dims.by()])
+    }
+
+    /// Every parameter: `wax`, `waa`, `wya`, `ba`, `by`, each row-major.
+    #[must_use]
+    pub fn as_slice(&self) -> &[A] {
+        &self.flat
+    }
+
+    /// Every parameter, to be written, in the order of [`as_slice`](Self::as_slice).
+    pub fn as_mut_slice(&mut self) -> &mut [A] {
+        &mut self.flat
+    }
+
+    /// θ ← `value` in every element.
+    pub fn fill(&mut self, value: A) {
+        self.flat.fill(value);
+    }
+
+    /// θ ← θ + `factor` · `other`
+    ///
+    /// # Errors
+    /// [`Error::Network`] where `other.dims() != self.dims()`.
+    pub fn scaled_add(&mut self, factor: A, other: &Self) -> Result<(), Error> {
+        check_network("other", other.dims.triple(), self.dims.triple())?;
+        for (value, &other) in self.flat.iter_mut().zip(&other.flat) {
+            *value += factor * other;
+        }
+        Ok(())
+    }
+
+    /// Σ θᵢ · otherᵢ, summed in the order of [`as_slice`](Self::as_slice) in double precision.
+    ///
+    /// # Errors
+    /// [`Error::Network`] where `other.dims() != self.dims()`.
+    pub fn dot(&self, other: &Self) -> Result<A, Error> {
+        check_network("other", other.dims.triple(), self.dims.triple())?;
+        let sum = self.flat.iter().zip(&other.flat).map(|(a, b)| a.widen() * b.widen()).sum();
+        Ok(A::narrow(sum))
+    }
+
+    /// The Euclidean norm ‖θ‖₂, summed in double precision.
+    #[must_use]
+    pub fn norm(&self) -> A {
+        A::narrow(norm(&self.flat))
+    }
+
+    /// The name of an element of the flat buffer, `waa[3, 1]` or `by[0]`; `None` past the end.
+    #[must_use]
+    pub fn name_of(&self, index: usize) -> Option<String> {
+        let Dims { n_x, n_a, .. } = self.dims;
+        let matrices = [("wax", self.dims.wax(), n_x), ("waa", self.dims.waa(), n_a), ("wya", self.dims.wya(), n_a)];
+        for (name, range, columns) in matrices {
+            if range.contains(&index) {
+                let at = index - range.start;
+                return Some(format!("{name}[{}, {}]", at / columns, at % columns));
+            }
+        }
+        [("ba", self.dims.ba()), ("by", self.dims.by())]
+            .into_iter()
+            .find(|(_, range)| range.contains(&index))
+            .map(|(name, range)| format!("{name}[{}]", index - range.start))
+    }
+
+    pub(crate) fn wax_slice(&self) -> &[A] {
+        &self.flat[self.dims.wax()]
+    }
+    pub(crate) fn waa_slice(&self) -> &[A] {
+        &self.flat[self.dims.waa()]
+    }
+    pub(crate) fn wya_slice(&self) -> &[A] {
+        &self.flat[self.dims.wya()]
+    }
+    pub(crate) fn ba_slice(&self) -> &[A] {
+        &self.flat[self.dims.ba()]
+    }
+    pub(crate) fn by_slice(&self) -> &[A] {
+        &self.flat[self.dims.by()]
+    }
+
+    /// The five matrices as disjoint slices: `wax`, `waa`, `wya`, `ba`, `by`.
+    pub(crate) fn split_mut(&mut self) -> [&mut [A]; 5] {
+        let (wax, rest) = self.flat.split_at_mut(self.dims.wax().len());
+        let (waa, rest) = rest.split_at_mut(self.dims.waa().len());
+        let (wya, rest) = rest.split_at_mut(self.dims.wya().len());
+        let (ba, by) = rest.split_at_mut(self.dims.ba().len());
+        [wax, waa, wya, ba, by]
+    }
+}
+
+/// ‖v‖₂ of a slice, one chain in double precision.
+pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
+    values.iter().map(|v| v.widen() * v.widen()).sum::<f64>().sqrt()
+}
+
+fn matrix<A>(rows: usize, columns: usize, flat: &[A]) -> ArrayView2<'_, A> {
+    ArrayView2::from_shape((rows, columns), flat).expect("the range of a matrix is as long as its shape says")
+}
+
+fn matrix_mut<A>(rows: usize, columns: usize, flat: &mut [A]) -> ArrayViewMut2<'_, A> {
+    ArrayViewMut2::from_shape((rows, columns), flat).expect("the range of a matrix is as long as its shape says")
+}
+
+#[cfg(feature = "approx")]
+mod approximate {
+    use approx::{AbsDiffEq, RelativeEq, UlpsEq};
+
+    use super::Parameters;
+
+    /// Equal where the dimensions are, and every element is within `epsilon`.
+    impl<A: AbsDiffEq<Epsilon: Copy>> AbsDiffEq for Parameters<A> {
+        type Epsilon = A::Epsilon;
+
+        fn default_epsilon() -> A::Epsilon {
+            A::default_epsilon()
+        }
+        fn abs_diff_eq(&self, other: &Self, epsilon: A::Epsilon) -> bool {
+            self.dims == other.dims && <[A]>::abs_diff_eq(&self.flat, &other.flat, epsilon)
+        }
+    }
+
+    /// Equal where the dimensions are, and every element is within `max_relative` of the larger.
+    impl<A: RelativeEq<Epsilon: Copy>> RelativeEq for Parameters<A> {
+        fn default_max_relative() -> A::Epsilon {
+            A::default_max_relative()
+        }
+        fn relative_eq(&self, other: &Self, epsilon: A::Epsilon, max_relative: A::Epsilon) -> bool {
+            self.dims == other.dims && <[A]>::relative_eq(&self.flat, &other.flat, epsilon, max_relative)
+        }
+    }
+
+    /// Equal where the dimensions are, and every element is within `max_ulps` representable numbers.
+    impl<A: UlpsEq<Epsilon: Copy>> UlpsEq for Parameters<A> {
+        fn default_max_ulps() -> u32 {
+            A::default_max_ulps()
+        }
+        fn ulps_eq(&self, other: &Self, epsilon: A::Epsilon, max_ulps: u32) -> bool {
+            self.dims == other.dims && <[A]>::ulps_eq(&self.flat, &other.flat, epsilon, max_ulps)
+        }
+    }
+}

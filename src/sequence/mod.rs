@@ -1,0 +1,46 @@
+//! The cell unrolled over time, and back-propagation through time.
+//!
+//! ```text
+//! forward, t = 0 … T_x−1                         backward, t = T_x−1 … 0
+//! z_t      = ba + Wax·x_t + Waa·a_{t−1}          dlogits_t = dlogits_t + y_t·(dy_t − Σ dy_t·y_t)
+//! a_t      = tanh(z_t)                           da        = Waaᵀ·dz_{t+1}      (last_hidden at T_x−1)
+//! logits_t = by + Wya·a_t                        dz_t      = (da + da_t + Wyaᵀ·dlogits_t) · (1 − a_t²)
+//! y_t      = softmax(logits_t)                   dx_t      = Waxᵀ·dz_t          da0 = Waaᵀ·dz_0
+//!                                                dWax     += dz_t·x_tᵀ          dba += Σ dz_t
+//!                                                dWaa     += dz_t·a_{t−1}ᵀ
+//!                                                dWya     += dlogits_t·a_tᵀ     dby += Σ dlogits_t
+//! ```
+//!
+//! A sequence may be cut in chunks, forward by handing on `last_hidden`, backward by handing `da0` back; the bits are
+//! those of the whole. Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
+//! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.
+
+mod backward;
+mod cache;
+mod forward;
+mod input;
+
+pub use backward::{Backward, backward, backward_into};
+pub use cache::Cache;
+pub use forward::{forward, forward_into};
+pub use input::Input;
+
+use crate::kernel::threads;
+
+/// Rows (steps · columns) that are worked on together: large enough that weights are read for many rows at a time, small
+/// enough that the rows stay in cache from one product to the next.
+const BLOCK_ROWS: usize = 512;
+
+/// Multiply-adds below which a second thread costs more than it brings.
+const MIN_WORK_PER_THREAD: usize = 1 << 20;
+
+/// Steps of m columns that are worked on together.
+fn block_steps(m: usize) -> usize {
+    (BLOCK_ROWS / m.max(1)).max(1)
+}
+
+/// Threads for so many multiply-adds over m columns.
+fn threads_for(work: usize, m: usize) -> usize {
+    let useful = (work / MIN_WORK_PER_THREAD).min(m);
+    if useful <= 1 { 1 } else { useful.min(threads::available()) }
+}

@@ -1,0 +1,93 @@
+//! The gradient of the loss as it comes in.
+
+use ndarray::{ArrayRef, Dimension, Ix2, Ix3};
+
+/// The gradients of a loss with respect to what a forward pass returned; what is not given is zero.
+///
+/// For one step (`D = Ix2`) the arrays are (n, m), for a sequence (`D = Ix3`) they are (n, m, `T_x`):
+///
+/// - `hidden`: ∂L/∂a, n = `n_a`
+/// - `logits`: ∂L/∂(Wya·a + by), n = `n_y`; what [`loss::cross_entropy`](crate::loss::cross_entropy) returns
+/// - `output`: ∂L/∂y, the probabilities, n = `n_y`
+/// - `last_hidden`: what arrives at the last hidden state from beyond the sequence, (`n_a`, m): the `da0` of the chunk
+///   that comes after
+///
+/// A loss that reads several of them hands in all of them; their effects add up.
+///
+/// ```
+/// # use elman::{sequence, Dims, Parameters, Upstream};
+/// # use ndarray::{Array2, Array3};
+/// # let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// # let cache = sequence::forward(&p, &Array3::zeros((3, 1, 4)), &Array2::zeros((5, 1)))?;
+/// # let (dlogits, da) = (Array3::zeros((2, 1, 4)), Array3::zeros((5, 1, 4)));
+/// let back = sequence::backward(&p, &cache, Upstream::logits(&dlogits).with_hidden(&da))?;
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Upstream<'a, A, D: Dimension> {
+    pub(crate) hidden: Option<&'a ArrayRef<A, D>>,
+    pub(crate) logits: Option<&'a ArrayRef<A, D>>,
+    pub(crate) output: Option<&'a ArrayRef<A, D>>,
+    pub(crate) last_hidden: Option<&'a ArrayRef<A, Ix2>>,
+}
+
+impl<A, D: Dimension> Default for Upstream<'_, A, D> {
+    fn default() -> Self {
+        Upstream { hidden: None, logits: None, output: None, last_hidden: None }
+    }
+}
+
+impl<A, D: Dimension> Clone for Upstream<'_, A, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, D: Dimension> Copy for Upstream<'_, A, D> {}
+
+impl<'a, A, D: Dimension> Upstream<'a, A, D> {
+    /// A loss that reads the hidden states.
+    #[must_use]
+    pub fn hidden(hidden: &'a ArrayRef<A, D>) -> Self {
+        Upstream::default().with_hidden(hidden)
+    }
+    /// A loss that reads the logits.
+    #[must_use]
+    pub fn logits(logits: &'a ArrayRef<A, D>) -> Self {
+        Upstream::default().with_logits(logits)
+    }
+    /// A loss that reads the probabilities.
+    #[must_use]
+    pub fn output(output: &'a ArrayRef<A, D>) -> Self {
+        Upstream::default().with_output(output)
+    }
+
+    /// And the hidden states.
+    #[must_use]
+    pub fn with_hidden(self, hidden: &'a ArrayRef<A, D>) -> Self {
+        Upstream { hidden: Some(hidden), ..self }
+    }
+    /// And the logits.
+    #[must_use]
+    pub fn with_logits(self, logits: &'a ArrayRef<A, D>) -> Self {
+        Upstream { logits: Some(logits), ..self }
+    }
+    /// And the probabilities.
+    #[must_use]
+    pub fn with_output(self, output: &'a ArrayRef<A, D>) -> Self {
+        Upstream { output: Some(output), ..self }
+    }
+}
+
+impl<'a, A> Upstream<'a, A, Ix3> {
+    /// A loss that reads the last hidden state.
+    #[must_use]
+    pub fn last_hidden(last_hidden: &'a ArrayRef<A, Ix2>) -> Self {
+        Upstream::default().with_last_hidden(last_hidden)
+    }
+    /// And the last hidden state: what the chunk that comes after sends back.
+    #[must_use]
+    pub fn with_last_hidden(self, last_hidden: &'a ArrayRef<A, Ix2>) -> Self {
+        Upstream { last_hidden: Some(last_hidden), ..self }
+    }
+}
