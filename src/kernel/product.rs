@@ -124,6 +124,9 @@ struct Tiles<'a, S: Simd, A: Lanes> {
 }
 
 impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
+    /// Vectors of C that stay in registers, beside those of A and B that are on their way into them.
+    const ACCUMULATORS: usize = if S::REGISTER_COUNT >= 32 { 24 } else { 12 };
+
     /// Covers C with tiles: few rows take many groups at once, so that there are always chains enough to hide the
     /// latency of one multiply-add behind the others.
     #[inline(always)]
@@ -156,26 +159,22 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     #[inline(always)]
     fn column<const V: usize>(&self, simd: S, c: &mut [A], group: usize) {
         let rows = c.len() / self.n;
-        let accumulators = if S::REGISTER_COUNT >= 32 { 24 } else { 12 };
-        let highest = (accumulators / V).min(12);
-        let tiles = rows.div_ceil(highest);
+        let tiles = rows.div_ceil((Self::ACCUMULATORS / V).min(12));
         for tile in 0..tiles {
             let row = tile * rows / tiles;
-            let height = (tile + 1) * rows / tiles - row;
-            match height {
+            match (tile + 1) * rows / tiles - row {
                 1 => self.tile::<1, V>(simd, c, row, group),
                 2 => self.tile::<2, V>(simd, c, row, group),
                 3 => self.tile::<3, V>(simd, c, row, group),
-                4 if V <= 2 || highest > 3 => self.tile::<4, V>(simd, c, row, group),
-                5 if V <= 2 || highest > 3 => self.tile::<5, V>(simd, c, row, group),
-                6 if V <= 2 || highest > 3 => self.tile::<6, V>(simd, c, row, group),
-                7 if highest > 6 => self.tile::<7, V>(simd, c, row, group),
-                8 if highest > 6 => self.tile::<8, V>(simd, c, row, group),
-                9 if highest > 6 => self.tile::<9, V>(simd, c, row, group),
-                10 if highest > 6 => self.tile::<10, V>(simd, c, row, group),
-                11 if highest > 6 => self.tile::<11, V>(simd, c, row, group),
-                12 if highest > 6 => self.tile::<12, V>(simd, c, row, group),
-                _ => unreachable!("a tile has at most {highest} rows"),
+                4 => self.tile::<4, V>(simd, c, row, group),
+                5 => self.tile::<5, V>(simd, c, row, group),
+                6 => self.tile::<6, V>(simd, c, row, group),
+                7 => self.tile::<7, V>(simd, c, row, group),
+                8 => self.tile::<8, V>(simd, c, row, group),
+                9 => self.tile::<9, V>(simd, c, row, group),
+                10 => self.tile::<10, V>(simd, c, row, group),
+                11 => self.tile::<11, V>(simd, c, row, group),
+                _ => self.tile::<12, V>(simd, c, row, group),
             }
         }
     }
@@ -183,6 +182,9 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     /// `R` rows of `V` groups: the accumulators live in registers through the whole chain.
     #[inline(always)]
     fn tile<const R: usize, const V: usize>(&self, simd: S, c: &mut [A], row: usize, group: usize) {
+        if R * V > Self::ACCUMULATORS {
+            return; // No tile is as high, so no code is made for it.
+        }
         let lanes = A::lanes::<S>();
         let (from, length) = (self.terms.start, self.terms.len());
         let a: [&[A]; R] = array::from_fn(|r| &self.a[(row + r) * self.k + from..][..length]);
@@ -191,13 +193,14 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
             let first = (group + v) * lanes;
             first..(first + lanes).min(self.n)
         });
-        let mut sums: [[A::Vector<S>; V]; R] = array::from_fn(|r| {
-            array::from_fn(|v| match self.start {
-                Start::Zero => A::splat(simd, A::zero()),
-                Start::Bias(bias) => load(simd, &bias[columns[v].clone()]),
-                Start::Present => load(simd, &c[(row + r) * self.n..][columns[v].clone()]),
-            })
+        let bias: [A::Vector<S>; V] = array::from_fn(|v| match self.start {
+            Start::Bias(bias) => load(simd, &bias[columns[v].clone()]),
+            Start::Zero | Start::Present => A::splat(simd, A::zero()),
         });
+        let mut sums = [bias; R];
+        if let Start::Present = self.start {
+            sums = array::from_fn(|r| array::from_fn(|v| load(simd, &c[(row + r) * self.n..][columns[v].clone()])));
+        }
         for k in 0..length {
             let b: [A::Vector<S>; V] = array::from_fn(|v| b[v][k]);
             for (r, sums) in sums.iter_mut().enumerate() {
@@ -212,6 +215,67 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
             for (sum, columns) in sums.iter().zip(columns.clone()) {
                 store(simd, &mut c[columns], *sum);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: usize, length: usize) -> Vec<f64> {
+        (0..length).map(|i| ((i + seed) * 7919 % 1009) as f64 / 504.5 - 1.0).collect()
+    }
+
+    /// The definition: one chain per element.
+    fn naive(c: &[f64], start: Start<f64>, a: &[f64], b: &[f64], k: usize, n: usize) -> Vec<f64> {
+        let chain = |i: usize| {
+            let (row, column) = (i / n, i % n);
+            let first = match start {
+                Start::Zero => 0.0,
+                Start::Bias(bias) => bias[column],
+                Start::Present => c[i],
+            };
+            (0..k).fold(first, |sum, term| a[row * k + term].mul_add(b[term * n + column], sum))
+        };
+        (0..c.len()).map(chain).collect()
+    }
+
+    #[test]
+    fn every_element_is_one_chain_in_ascending_k() {
+        let sizes = [0, 1, 2, 3, 5, 7, 8, 13, 15, 16, 17, 31, 33];
+        for rows in sizes {
+            for n in sizes {
+                for k in [0, 1, 2, 7, 255, 257, 521] {
+                    let (a, b) = (noise(1, rows * k), noise(2, k * n));
+                    let (c, bias) = (noise(3, rows * n), noise(4, n));
+                    let mut packed = Packed::default();
+                    packed.pack_rows(k, n, b.chunks_exact(n.max(1)));
+                    let nans = vec![f64::NAN; rows * n];
+                    let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
+                    for (start, before) in starts {
+                        let expected = naive(&c, start, &a, &b, k, n);
+                        for parts in [1, 3] {
+                            let mut found = before.clone();
+                            product_split(parts, &mut found, start, &a, &packed, Epilogue::Store);
+                            assert_eq!(found, expected, "{rows} rows, k = {k}, n = {n}, {parts} parts");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_epilogue_sees_finished_chains_of_every_row() {
+        let (rows, k, n) = (2 * ROW_BLOCK + 5, 300, 9);
+        let (a, b) = (noise(1, rows * k), noise(2, k * n));
+        let mut packed = Packed::default();
+        packed.pack_rows(k, n, b.chunks_exact(n));
+        let mut c = vec![f64::NAN; rows * n];
+        product(&mut c, Start::Zero, &a, &packed, Epilogue::Tanh);
+        for (found, z) in c.iter().zip(naive(&c, Start::Zero, &a, &b, k, n)) {
+            assert!((found - z.tanh()).abs() < 1e-15);
         }
     }
 }

@@ -93,6 +93,7 @@ pub fn backward<A: Scalar>(
 ) -> Result<Backward<A>, Error> {
     let mut back = Backward::default();
     backward_into(parameters, cache, upstream, &mut back)?;
+    back.workspace = Workspace::default();
     Ok(back)
 }
 

@@ -33,6 +33,7 @@ pub fn forward<'a, A: Scalar>(
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, a0, &mut cache)?;
+    cache.weights = Weights::default();
     Ok(cache)
 }
 
