@@ -32,11 +32,6 @@ pub(crate) fn sequence_view<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> Ar
     time_major(n, m, t_x, flat).reversed_axes()
 }
 
-/// The rows of `n` values; none if they are empty.
-pub(crate) fn rows<A>(flat: &[A], n: usize) -> std::slice::ChunksExact<'_, A> {
-    flat.chunks_exact(n.max(1))
-}
-
 /// A sequence as it lies in memory, (`T_x`, m, n).
 pub(crate) fn time_major<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> ArrayView3<'_, A> {
     ArrayView3::from_shape((t_x, m, n), flat).expect(SEQUENCE)

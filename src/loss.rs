@@ -9,7 +9,8 @@
 use ndarray::{Array3, ArrayRef2};
 
 use crate::error::check_shape;
-use crate::layout::{reshape_time_major, rows};
+use crate::kernel::Rows;
+use crate::layout::reshape_time_major;
 use crate::{Error, Scalar, sequence};
 
 /// A label that is passed over: it adds nothing to the loss, to its gradient or to the mean's count.
@@ -97,7 +98,7 @@ pub fn cross_entropy_into<A: Scalar>(
     };
     let dlogits = reshape_time_major(&mut loss.dlogits, (n_y, m, t_x));
     let mut sum = 0.0;
-    let columns = rows(&cache.logits, n_y).zip(rows(&cache.output, n_y)).zip(dlogits.chunks_exact_mut(n_y.max(1)));
+    let columns = Rows::ascending(&cache.logits, n_y).zip(Rows::ascending(&cache.output, n_y)).zip(dlogits.chunks_exact_mut(n_y.max(1)));
     for (((z, y), dz), label) in columns.zip(labels()) {
         if label == IGNORE {
             dz.fill(A::zero());

@@ -1,7 +1,6 @@
 //! The parameters as the products of one direction read them.
 
-use crate::kernel::Packed;
-use crate::layout::rows;
+use crate::kernel::{Packed, Rows};
 use crate::{Dims, Parameters, Scalar};
 
 /// `wax`, `waa` and `wya`, packed for the forward or for the backward pass.
@@ -30,8 +29,8 @@ impl<A: Scalar> Weights<A> {
     /// Columns are inputs: dx = Waxᵀ·dz, `da_prev` = Waaᵀ·dz, da = Wyaᵀ·dlogits.
     pub(crate) fn pack_backward(&mut self, p: &Parameters<A>) {
         let Dims { n_x, n_a, n_y } = p.dims();
-        self.wax.pack_rows(n_a, n_x, rows(p.wax_slice(), n_x));
-        self.waa.pack_rows(n_a, n_a, rows(p.waa_slice(), n_a));
-        self.wya.pack_rows(n_y, n_a, rows(p.wya_slice(), n_a));
+        self.wax.pack_rows(n_a, n_x, Rows::ascending(p.wax_slice(), n_x));
+        self.waa.pack_rows(n_a, n_a, Rows::ascending(p.waa_slice(), n_a));
+        self.wya.pack_rows(n_y, n_a, Rows::ascending(p.wya_slice(), n_a));
     }
 }

@@ -3,9 +3,9 @@ use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 use super::Cache;
 use crate::error::{check_network, check_shape};
 use crate::kernel::{
-    Epilogue, Packed, Start, add_rows, add_softmax_gradient, product, product_split, tanh_gradient, transpose,
+    Epilogue, Packed, Rows, Start, add_rows, add_softmax_gradient, product, product_split, tanh_gradient, transpose,
 };
-use crate::layout::{copy_time_major, rows};
+use crate::layout::copy_time_major;
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -59,11 +59,11 @@ pub fn backward<A: Scalar>(
     let mut gradients = Gradients::zeros(dims);
     let chain = Chain {
         length: m,
-        dz: rows(&dz, n_a),
-        dlogits: rows(&dlogits, n_y),
-        xt: rows(&cache.xt, n_x),
-        a_prev: rows(&cache.a_prev, n_a),
-        a_next: rows(&cache.a_next, n_a),
+        dz: Rows::ascending(&dz, n_a),
+        dlogits: Rows::ascending(&dlogits, n_y),
+        xt: Rows::ascending(&cache.xt, n_x),
+        a_prev: Rows::ascending(&cache.a_prev, n_a),
+        a_next: Rows::ascending(&cache.a_next, n_a),
     };
     accumulate(&mut gradients, chain, &mut Scratch::default(), 1);
     let shaped = |n, flat| Array2::from_shape_vec((n, m).f(), flat).expect("m rows of n values");
@@ -102,13 +102,13 @@ pub(crate) fn add_logits_gradient<A: Scalar, D: Dimension>(
 }
 
 /// The rows whose outer products add up to the parameters' gradient, in the order in which they are added.
-pub(crate) struct Chain<Dz, Dlogits, X, Prev, Next> {
+pub(crate) struct Chain<'a, A> {
     pub(crate) length: usize,
-    pub(crate) dz: Dz,
-    pub(crate) dlogits: Dlogits,
-    pub(crate) xt: X,
-    pub(crate) a_prev: Prev,
-    pub(crate) a_next: Next,
+    pub(crate) dz: Rows<'a, A>,
+    pub(crate) dlogits: Rows<'a, A>,
+    pub(crate) xt: Rows<'a, A>,
+    pub(crate) a_prev: Rows<'a, A>,
+    pub(crate) a_next: Rows<'a, A>,
 }
 
 /// Memory that [`accumulate`] works in.
@@ -126,15 +126,9 @@ impl<A> Default for Scratch<A> {
 
 /// dWax += Σ dz·xtᵀ, dWaa += Σ dz·`a_prev`ᵀ, dWya += Σ dlogits·`a_next`ᵀ, dba += Σ dz, dby += Σ dlogits: every element one
 /// chain that starts at its present value.
-pub(crate) fn accumulate<'a, A: Scalar>(
+pub(crate) fn accumulate<A: Scalar>(
     gradients: &mut Gradients<A>,
-    chain: Chain<
-        impl Iterator<Item = &'a [A]> + Clone,
-        impl Iterator<Item = &'a [A]> + Clone,
-        impl Iterator<Item = &'a [A]> + Clone,
-        impl Iterator<Item = &'a [A]> + Clone,
-        impl Iterator<Item = &'a [A]> + Clone,
-    >,
+    chain: Chain<A>,
     scratch: &mut Scratch<A>,
     parts: usize,
 ) {

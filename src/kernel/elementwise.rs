@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes, math};
+use super::{Kernel, Lanes, Rows, math};
 
 /// A whole vector in one move, a shorter slice in the first lanes.
 #[inline(always)]
@@ -37,12 +37,13 @@ pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, a: &mut [A]) {
 
 /// dz ← (da + dz) · (1 − a²): the gradient before the nonlinearity, from what the future sends (`da`), what this step
 /// receives (`dz`, overwritten) and the hidden state `a`.
-pub(crate) fn tanh_gradient<A: Lanes>(dz: &mut [A], da: &[A], a: &[A]) {
+pub(crate) fn tanh_gradient<A: Kernel>(dz: &mut [A], da: &[A], a: &[A]) {
     debug_assert!(dz.len() == da.len() && dz.len() == a.len());
-    Isa::current().run(TanhGradient { dz, da, a });
+    A::tanh_gradient(TanhGradient { dz, da, a });
 }
 
-struct TanhGradient<'a, A> {
+/// What [`tanh_gradient`] runs.
+pub struct TanhGradient<'a, A> {
     dz: &'a mut [A],
     da: &'a [A],
     a: &'a [A],
@@ -71,16 +72,17 @@ impl<A: Lanes> WithSimd for TanhGradient<'_, A> {
 }
 
 /// sum ← sum + row, for one row after the other.
-pub(crate) fn add_rows<'a, A: Lanes>(sum: &mut [A], rows: impl Iterator<Item = &'a [A]>) {
-    Isa::current().run(AddRows { sum, rows });
+pub(crate) fn add_rows<A: Kernel>(sum: &mut [A], rows: Rows<A>) {
+    A::add_rows(AddRows { sum, rows });
 }
 
-struct AddRows<'s, A, I> {
-    sum: &'s mut [A],
-    rows: I,
+/// What [`add_rows`] runs.
+pub struct AddRows<'a, A> {
+    sum: &'a mut [A],
+    rows: Rows<'a, A>,
 }
 
-impl<'a, A: Lanes, I: Iterator<Item = &'a [A]>> WithSimd for AddRows<'_, A, I> {
+impl<A: Lanes> WithSimd for AddRows<'_, A> {
     type Output = ();
 
     #[inline(always)]

@@ -14,6 +14,7 @@ mod lanes;
 mod math;
 mod packed;
 mod product;
+mod rows;
 mod softmax;
 pub(crate) mod threads;
 mod transpose;
@@ -23,5 +24,51 @@ pub(crate) use isa::Isa;
 pub(crate) use lanes::Lanes;
 pub(crate) use packed::Packed;
 pub(crate) use product::{Epilogue, Start, product, product_split};
+pub(crate) use rows::Rows;
 pub(crate) use softmax::{add_softmax_gradient, softmax};
 pub(crate) use transpose::transpose;
+
+/// An element type with its kernels.
+///
+/// The kernels are generic over the element and the instruction set, and large. Behind these methods they are compiled
+/// once, with this crate, and not again in every crate that uses it.
+pub trait Kernel: Lanes {
+    fn product(call: product::Product<Self>);
+    fn tanh_gradient(call: elementwise::TanhGradient<Self>);
+    fn add_rows(call: elementwise::AddRows<Self>);
+    fn softmax(call: softmax::Softmax<Self>);
+    fn pack_rows(call: packed::PackRows<Self>);
+    fn pack_transposed(call: packed::PackTransposed<Self>);
+    fn transpose(target: &mut [Self], k: usize, n: usize, rows: Rows<Self>);
+}
+
+macro_rules! kernels {
+    ($element:ty) => {
+        impl Kernel for $element {
+            fn product(call: product::Product<Self>) {
+                Isa::current().run(call);
+            }
+            fn tanh_gradient(call: elementwise::TanhGradient<Self>) {
+                Isa::current().run(call);
+            }
+            fn add_rows(call: elementwise::AddRows<Self>) {
+                Isa::current().run(call);
+            }
+            fn softmax(call: softmax::Softmax<Self>) {
+                Isa::current().run(call);
+            }
+            fn pack_rows(call: packed::PackRows<Self>) {
+                Isa::current().run(call);
+            }
+            fn pack_transposed(call: packed::PackTransposed<Self>) {
+                Isa::current().run(call);
+            }
+            fn transpose(target: &mut [Self], k: usize, n: usize, rows: Rows<Self>) {
+                transpose::run(target, k, n, rows);
+            }
+        }
+    };
+}
+
+kernels!(f32);
+kernels!(f64);

@@ -6,7 +6,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes};
+use super::elementwise::load;
+use super::{Kernel, Lanes, Rows};
 
 /// A cache line, and the widest vector: no vector straddles two lines when the first one starts on a line.
 const ALIGNMENT: usize = 64;
@@ -60,17 +61,20 @@ impl<A: Lanes> Packed<A> {
         self.n
     }
 
-    /// Packs the `k` rows of `n` elements that `rows` yields.
-    pub(crate) fn pack_rows<'a>(&mut self, k: usize, n: usize, rows: impl Iterator<Item = &'a [A]> + Clone)
+    /// Packs `k` rows of `n` elements.
+    pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>)
     where
-        A: 'a,
+        A: Kernel,
     {
-        Isa::current().run(PackRows { packed: self, k, n, rows });
+        A::pack_rows(PackRows { packed: self, k, n, rows });
     }
 
     /// Packs Wᵀ, where `w` holds the `n` rows of `k` elements of W.
-    pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
-        Isa::current().run(PackTransposed { packed: self, k, n, w });
+    pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A])
+    where
+        A: Kernel,
+    {
+        A::pack_transposed(PackTransposed { packed: self, k, n, w });
     }
 
     /// Every group's `k` vectors, group after group.
@@ -92,14 +96,15 @@ impl<A: Lanes> Packed<A> {
     }
 }
 
-struct PackRows<'p, A, I> {
-    packed: &'p mut Packed<A>,
+/// What [`Packed::pack_rows`] runs.
+pub struct PackRows<'a, A> {
+    packed: &'a mut Packed<A>,
     k: usize,
     n: usize,
-    rows: I,
+    rows: Rows<'a, A>,
 }
 
-impl<'a, A: Lanes, I: Iterator<Item = &'a [A]> + Clone> WithSimd for PackRows<'_, A, I> {
+impl<A: Lanes> WithSimd for PackRows<'_, A> {
     type Output = ();
 
     #[inline(always)]
@@ -110,13 +115,14 @@ impl<'a, A: Lanes, I: Iterator<Item = &'a [A]> + Clone> WithSimd for PackRows<'_
         for (group, at) in groups.chunks_exact_mut(k.max(1)).zip((0..n).step_by(lanes)) {
             let width = lanes.min(n - at);
             for (vector, row) in group.iter_mut().zip(rows.clone()) {
-                *vector = A::load(simd, &row[at..at + width]);
+                *vector = load(simd, &row[at..at + width]);
             }
         }
     }
 }
 
-struct PackTransposed<'a, A> {
+/// What [`Packed::pack_transposed`] runs.
+pub struct PackTransposed<'a, A> {
     packed: &'a mut Packed<A>,
     k: usize,
     n: usize,
@@ -150,6 +156,7 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     struct Unpack<'a>(&'a Packed<f32>);
@@ -181,7 +188,7 @@ mod tests {
         for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31)] {
             let b: Vec<f32> = (0..k * n).map(|i| i as f32 + 1.0).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
-            packed.pack_rows(k, n, b.chunks_exact(n.max(1)));
+            packed.pack_rows(k, n, Rows::ascending(&b, n));
             assert_eq!(Isa::current().run(Unpack(&packed)), b);
             packed.pack_transposed(k, n, &transposed);
             assert_eq!(Isa::current().run(Unpack(&packed)), b);

@@ -13,7 +13,7 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store, tanh};
-use super::{Isa, Lanes, Packed, threads};
+use super::{Kernel, Lanes, Packed, threads};
 
 /// What a chain starts at: C₀.
 #[derive(Clone, Copy)]
@@ -41,15 +41,15 @@ const CHAIN_BLOCK: usize = 256;
 const ROW_BLOCK: usize = 192;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
-pub(crate) fn product<A: Lanes>(c: &mut [A], start: Start<A>, a: &[A], b: &Packed<A>, epilogue: Epilogue) {
+pub(crate) fn product<A: Kernel>(c: &mut [A], start: Start<A>, a: &[A], b: &Packed<A>, epilogue: Epilogue) {
     debug_assert_eq!(c.len() * b.k(), a.len() * b.n());
     if !c.is_empty() {
-        Isa::current().run(Product { c, start, a, b, epilogue });
+        A::product(Product { c, start, a, b, epilogue });
     }
 }
 
 /// [`product`] with the rows of C split over up to `parts` threads.
-pub(crate) fn product_split<A: Lanes>(
+pub(crate) fn product_split<A: Kernel>(
     parts: usize,
     c: &mut [A],
     start: Start<A>,
@@ -71,7 +71,8 @@ pub(crate) fn product_split<A: Lanes>(
     );
 }
 
-struct Product<'a, A> {
+/// What [`product`] runs.
+pub struct Product<'a, A> {
     c: &'a mut [A],
     start: Start<'a, A>,
     a: &'a [A],
@@ -221,6 +222,7 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Rows;
     use super::*;
 
     fn noise(seed: usize, length: usize) -> Vec<f64> {
@@ -250,7 +252,7 @@ mod tests {
                     let (a, b) = (noise(1, rows * k), noise(2, k * n));
                     let (c, bias) = (noise(3, rows * n), noise(4, n));
                     let mut packed = Packed::default();
-                    packed.pack_rows(k, n, b.chunks_exact(n.max(1)));
+                    packed.pack_rows(k, n, Rows::ascending(&b, n));
                     let nans = vec![f64::NAN; rows * n];
                     let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
                     for (start, before) in starts {
@@ -271,7 +273,7 @@ mod tests {
         let (rows, k, n) = (2 * ROW_BLOCK + 5, 300, 9);
         let (a, b) = (noise(1, rows * k), noise(2, k * n));
         let mut packed = Packed::default();
-        packed.pack_rows(k, n, b.chunks_exact(n));
+        packed.pack_rows(k, n, Rows::ascending(&b, n));
         let mut c = vec![f64::NAN; rows * n];
         product(&mut c, Start::Zero, &a, &packed, Epilogue::Tanh);
         for (found, z) in c.iter().zip(naive(&c, Start::Zero, &a, &b, k, n)) {

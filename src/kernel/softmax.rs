@@ -10,20 +10,21 @@
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Isa, Lanes, math};
+use super::{Kernel, Lanes, math};
 
 /// Partial sums: a multiple of every vector's lanes.
 const PARTS: usize = 16;
 
 /// y ← softmax(z) for each row of `n` classes.
-pub(crate) fn softmax<A: Lanes>(y: &mut [A], z: &[A], n: usize) {
+pub(crate) fn softmax<A: Kernel>(y: &mut [A], z: &[A], n: usize) {
     debug_assert_eq!(y.len(), z.len());
     if n > 0 {
-        Isa::current().run(Softmax { y, z, n });
+        A::softmax(Softmax { y, z, n });
     }
 }
 
-struct Softmax<'a, A> {
+/// What [`softmax`] runs.
+pub struct Softmax<'a, A> {
     y: &'a mut [A],
     z: &'a [A],
     n: usize,

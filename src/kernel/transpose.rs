@@ -1,12 +1,18 @@
 //! Rows to columns.
 
-use super::Lanes;
+use super::{Kernel, Lanes, Rows};
 
 /// Rows that are turned at once: a line of the target is filled while it is in L1.
 const ROWS: usize = 16;
 
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
-pub(crate) fn transpose<'a, A: Lanes>(target: &mut [A], k: usize, n: usize, rows: impl Iterator<Item = &'a [A]>) {
+pub(crate) fn transpose<A: Kernel>(target: &mut [A], k: usize, n: usize, rows: Rows<A>) {
+    A::transpose(target, k, n, rows);
+}
+
+/// What [`transpose`] runs.
+#[inline(always)]
+pub(super) fn run<A: Lanes>(target: &mut [A], k: usize, n: usize, rows: Rows<A>) {
     debug_assert_eq!(target.len(), k * n);
     let mut rows = rows.take(k);
     let empty: &[A] = &[];

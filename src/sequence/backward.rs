@@ -6,8 +6,8 @@ use super::forward::{CONTIGUOUS, slice, slice_mut};
 use super::{Cache, block_steps, threads_for};
 use crate::cell::{Chain, Scratch, accumulate, add_logits_gradient};
 use crate::error::{check_network, check_shape};
-use crate::kernel::{Epilogue, Start, product, tanh_gradient, threads};
-use crate::layout::{copy_time_major, reshape_time_major, rows, time_major, time_major_mut};
+use crate::kernel::{Epilogue, Rows, Start, product, tanh_gradient, threads};
+use crate::layout::{copy_time_major, reshape_time_major, time_major, time_major_mut};
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -164,11 +164,11 @@ pub fn backward_into<A: Scalar>(
 
         let chain = Chain {
             length: m * count,
-            dz: descending(dz, m, n_a),
-            dlogits: descending(dlogits, m, n_y),
-            xt: descending(&cache.x[of(n_x)], m, n_x),
-            a_prev: descending(&states[..count * m * n_a], m, n_a),
-            a_next: descending(&states[m * n_a..], m, n_a),
+            dz: Rows::descending(dz, m, n_a),
+            dlogits: Rows::descending(dlogits, m, n_y),
+            xt: Rows::descending(&cache.x[of(n_x)], m, n_x),
+            a_prev: Rows::descending(&states[..count * m * n_a], m, n_a),
+            a_next: Rows::descending(&states[m * n_a..], m, n_a),
         };
         accumulate(gradients, chain, scratch, threads);
     }
@@ -178,11 +178,6 @@ pub fn backward_into<A: Scalar>(
 /// Some steps of an upstream gradient.
 fn part<'a, A>(array: Option<&'a ArrayRef3<A>>, steps: &Range<usize>) -> Option<ArrayView3<'a, A>> {
     array.map(|array| array.slice_axis(Axis(2), steps.clone().into()))
-}
-
-/// The rows of the last step, then those of the one before, …: the order in which the gradients add up.
-fn descending<A>(flat: &[A], m: usize, n: usize) -> impl Iterator<Item = &[A]> + Clone {
-    flat.chunks_exact((m * n).max(1)).rev().flat_map(move |step| rows(step, n))
 }
 
 /// Some of the batch's columns, through a block of steps: (steps, columns, n) each.
