@@ -10,7 +10,10 @@ mod upstream;
 mod weights;
 
 pub mod cell;
+pub mod gradcheck;
+pub mod init;
 pub mod loss;
+pub mod optim;
 pub mod sequence;
 
 pub use error::{Error, Shape};

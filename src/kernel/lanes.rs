@@ -3,10 +3,11 @@
 //! Every operation acts on each lane alone and rounds once, so a lane holds the same bits whatever the width around it.
 
 use ndarray::NdFloat;
+use super::math::Constants;
 use pulp::Simd;
 
 /// An element type whose vectors exist on every instruction set.
-pub trait Lanes: NdFloat {
+pub trait Lanes: NdFloat + Constants {
     /// `LANES` elements side by side.
     type Vector<S: Simd>: Copy;
     /// One truth value per lane.

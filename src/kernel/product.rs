@@ -126,7 +126,13 @@ struct Tiles<'a, S: Simd, A: Lanes> {
 
 impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     /// Vectors of C that stay in registers, beside those of A and B that are on their way into them.
-    const ACCUMULATORS: usize = if S::REGISTER_COUNT >= 32 { 24 } else { 12 };
+    ///
+    /// Emulated vectors have no registers: few of them keep the code small.
+    const ACCUMULATORS: usize = match (S::REGISTER_COUNT, size_of::<A::Vector<S>>()) {
+        (32.., _) => 24,
+        (_, 32..) => 12,
+        _ => 4,
+    };
 
     /// Covers C with tiles: few rows take many groups at once, so that there are always chains enough to hide the
     /// latency of one multiply-add behind the others.
@@ -135,13 +141,13 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         let groups = self.n.div_ceil(A::lanes::<S>());
         let rows = c.len() / self.n;
         let mut group = 0;
-        if rows == 1 {
+        if rows == 1 && Self::ACCUMULATORS >= 8 {
             while group + 8 <= groups {
                 self.tile::<1, 8>(simd, c, 0, group);
                 group += 8;
             }
         }
-        if rows <= 3 {
+        if rows <= Self::ACCUMULATORS / 4 {
             while group + 4 <= groups {
                 self.column::<4>(simd, c, group);
                 group += 4;

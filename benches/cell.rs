@@ -1,0 +1,60 @@
+//! One step: [`cell::forward`] and [`cell::backward`], which pack the weights at every call, and [`cell::Stepper`], which
+//! has packed them before.
+//!
+//! `cargo bench --bench cell`, or with a part of a name: `cargo bench --bench cell -- step/f32/stream`.
+
+mod workload;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use elman::{Scalar, Upstream, cell};
+use workload::{Rates, SIZES, Size};
+
+fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "cell/forward");
+    for size in SIZES.map(Size::one_step) {
+        let (p, xt, a_prev) = (size.parameters::<A>(), size.xt(), size.a0());
+        group.throughput(size.forward());
+        group.bench_function(size.to_string(), |b| {
+            b.iter(|| cell::forward(&p, black_box(&xt), &a_prev).expect("the shapes agree"));
+        });
+    }
+}
+
+fn backward<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "cell/backward");
+    for size in SIZES.map(Size::one_step) {
+        let p = size.parameters::<A>();
+        let cache = cell::forward(&p, &size.xt(), &size.a0()).expect("the shapes agree");
+        let dlogits = size.dlogits();
+        group.throughput(size.backward());
+        group.bench_function(size.to_string(), |b| {
+            let upstream = Upstream::logits(&dlogits);
+            b.iter(|| cell::backward(&p, black_box(&cache), upstream).expect("the shapes agree"));
+        });
+    }
+}
+
+fn step<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "cell/step");
+    for size in SIZES.map(Size::one_step) {
+        let (p, xt) = (size.parameters::<A>(), size.xt());
+        let mut stepper = cell::Stepper::new(&p, size.m);
+        stepper.set_hidden(&size.a0()).expect("the shapes agree");
+        group.throughput(size.forward());
+        group.bench_function(size.to_string(), |b| {
+            b.iter(|| {
+                stepper.step(black_box(&xt)).expect("the shapes agree");
+                black_box(stepper.output());
+            });
+        });
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = workload::criterion();
+    targets = forward::<f32>, forward::<f64>, backward::<f32>, backward::<f64>, step::<f32>, step::<f64>
+}
+criterion_main!(benches);

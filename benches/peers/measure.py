@@ -1,0 +1,259 @@
+"""Measures elman and its peers in turn and prints Markdown tables; `run` calls it, see README.md.
+
+Every program is a process that lives as long as one number of threads is measured. It prints its
+version, and then answers two requests of one line each:
+
+    load DTYPE PASS T_x m n_x n_a n_y IN OUT   prepare, run once, write the result: ok | unsupported
+    time SECONDS                               run for so long: samples in milliseconds
+
+Only the one that was asked computes; the others wait for their next line.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from peers import Case, batched
+
+HERE = Path(__file__).parent
+BUILD = Path(os.environ["ELMAN_PEERS"])
+
+SIZES = {  # T_x, m, n_x, n_a, n_y
+    "seed": (4, 10, 3, 5, 2),
+    "small": (32, 16, 16, 64, 16),
+    "charlm": (64, 32, 64, 256, 64),
+    "medium": (100, 64, 128, 512, 128),
+    "large": (64, 128, 512, 1024, 512),
+    "stream": (1, 1, 64, 256, 64),
+    "long": (2000, 1, 8, 64, 8),
+}
+DTYPES = {"f32": "float32", "f64": "float64"}
+# The largest error that passes, relative to an array's largest element in double precision.
+TOLERANCE = {"f32": 1e-4, "f64": 1e-10}
+
+PYTHON = "jax", "torch", "onnxruntime", "numpy", "batched"
+RUST = "ndarray", "rustyml", "burn"
+PEERS = "onednn", *PYTHON, *RUST
+
+
+class Server:
+    def __init__(self, name, threads):
+        self.name = name
+        if name == "onednn":
+            command = [BUILD / "onednn"]
+        elif name in PYTHON:
+            command = [sys.executable, HERE / "peers.py", name, str(threads)]
+        else:
+            command = [BUILD / "target/release/elman-peers", name]
+        libraries = "OMP", "MKL", "OPENBLAS", "MATMUL", "RAYON"
+        one = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ
+            | {f"{library}_NUM_THREADS": str(threads) for library in libraries}
+            | {"XLA_FLAGS": one if threads == 1 else "", "JAX_PLATFORMS": "cpu"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise ChildProcessError(f"{self.name} ended with status {self.process.wait()}")
+        return line.strip()
+
+    def ask(self, *words):
+        print(*words, file=self.process.stdin, flush=True)
+        return self.answer()
+
+
+def start(names, threads):
+    """The programs that start, pinned to as many cores as they may use."""
+    os.sched_setaffinity(0, CORES[:threads])
+    servers = []
+    for name in names:
+        try:
+            servers.append(Server(name, threads))
+        except (ChildProcessError, OSError) as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return servers
+
+
+def stop(servers):
+    for server in servers:
+        server.process.stdin.close()
+        server.process.wait()
+
+
+def inputs(case):
+    """Weights of the usual scale, and x, all from one seed."""
+    generator = np.random.default_rng(1)
+    *parameters, x = case.shapes()
+    arrays = [generator.uniform(-1, 1, shape) / np.sqrt(shape[-1]) for shape in parameters]
+    return [a.astype(case.dtype) for a in (*arrays, generator.uniform(-1, 1, x))]
+
+
+def check(name, case, path, expected):
+    """Every element of what a peer computed against NumPy in double precision."""
+    found = np.fromfile(path, case.dtype)
+    if found.shape != expected.shape:
+        raise SystemExit(f"{name}: {found.size} numbers instead of {expected.size} for {case}")
+    sizes = [1, *(np.prod(s) for s in case.shapes()[:-1])] if case.train else [found.size]
+    ends = np.cumsum(sizes)[:-1]
+    tolerance = TOLERANCE["f32" if case.dtype == "float32" else "f64"]
+    for i, (f, e) in enumerate(zip(np.split(found, ends), np.split(expected, ends))):
+        error = np.abs(f - e).max() / (np.abs(e).max() or 1)
+        if not error <= tolerance:
+            raise SystemExit(f"{name}: part {i} is off by {error:.1e} for {case}")
+
+
+def measure(servers, size, dtype, what, rounds, seconds, scratch):
+    """Samples of every program that can compute the case, taken in turn."""
+    case = Case(what == "train", DTYPES[dtype], *SIZES[size])
+    arrays = inputs(case)
+    source, result = scratch / "in", scratch / "out"
+    np.concatenate([a.ravel() for a in arrays]).tofile(source)
+    wide = Case(case.train, "float64", *SIZES[size])
+    run, expected = batched(wide, *(a.astype("float64") for a in arrays))
+    run()
+
+    samples = {}
+    for server in servers:
+        # A step is the forward pass of one step for everyone but elman, who has a call for it.
+        its = "forward" if what == "step" and server.name != "elman" else what
+        result.unlink(missing_ok=True)
+        if server.ask("load", dtype, its, *SIZES[size], source, result) == "ok":
+            samples[server.name] = []
+            if server.name != "peak":
+                check(server.name, case, result, expected())
+    for _ in range(rounds):
+        for server in servers:
+            if server.name in samples:
+                time.sleep(0.02)  # threads of the last one may still spin
+                samples[server.name] += map(float, server.ask("time", seconds).split())
+    return samples
+
+
+def milliseconds(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(rows, dtype, threads, alone):
+    """`rows` and, of one thread, `alone`: medians by name for each (size, pass)."""
+    columns = [p for p in PEERS if any(p in medians for medians in rows.values())]
+    heads = [f"{dtype}, {threads} thread{'s' * (threads > 1)}", "", "elman", *columns]
+    heads += ["best / elman", "share of peak"] + ["× one thread"] * bool(alone)
+    lines = [heads, ["---"] * 2 + ["---:"] * (len(heads) - 2)]
+    for (size, what), medians in rows.items():
+        best = min((medians[p] for p in columns if p in medians), default=None)
+        ours = medians.get("elman")
+        line = [f"{size} {'·'.join(map(str, SIZES[size]))}", what]
+        for name in ("elman", *columns):
+            text = milliseconds(medians[name]) if name in medians else "–"
+            line.append(f"**{text}**" if name != "elman" and medians.get(name) == best else text)
+        line.append(f"{best / ours:.2f}" if best and ours else "–")
+        line.append(f"{medians['peak'] / ours:.0%}" if ours else "–")
+        if alone:
+            line.append(f"{alone[size, what]['elman'] / ours:.2f}" if ours else "–")
+        lines.append(line)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def versions(servers):
+    """What the running programs say of themselves, and of crates what cargo says."""
+    manifest = HERE / "rust/Cargo.toml"
+    tree = "cargo", "tree", "--depth=1", "--prefix=none", "--all-features", "--manifest-path"
+    text = subprocess.run([*tree, manifest], capture_output=True, text=True, check=True).stdout
+    crates = dict(re.findall(r"^(\S+) v(\S+)", text, re.M))
+    found = {server.name: crates.get(server.name, server.version) for server in servers}
+    return {name: version for name, version in found.items() if version != "-"}
+
+
+def machine():
+    english = os.environ | {"LC_ALL": "C"}
+    text = subprocess.run(["lscpu"], capture_output=True, text=True, env=english).stdout
+    fields = dict(re.findall(r"^\s*(.+?):\s+(.+)$", text, re.M))
+    flags = fields.get("Flags", "").split()
+    isa = [flag for flag in ("avx2", "fma", "avx512f") if flag in flags]
+    model = fields.get("Model name", platform.processor())
+    family = f"family {fields.get('CPU family')}, model {fields.get('Model')}"
+    return f"{model} ({family}), {' '.join(isa)}, {len(CORES)} cores"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run", description="Times elman and its peers in turn.")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[*SIZES], metavar="SIZE")
+    parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=[*DTYPES])
+    parser.add_argument("--pass", nargs="+", choices=("forward", "train", "step"), dest="passes")
+    parser.add_argument("--threads", nargs="+", type=int, choices=(1, 2), default=[1, 2])
+    parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER")
+    parser.add_argument("--rounds", type=int, help="turns of every program; default 7, quick 2")
+    parser.add_argument("--seconds", type=float, help="of one turn; default 0.3, quick 0.05")
+    parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
+    parser.add_argument("--with-burn", action="store_true", help="build and measure burn, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every result there, too")
+    options = parser.parse_args()
+    rounds = options.rounds or (2 if options.quick else 7)
+    seconds = options.seconds or (0.05 if options.quick else 0.3)
+    passes = options.passes or ("forward", "train", "step")
+    peers = options.peers or [p for p in PEERS if p != "burn" or options.with_burn]
+
+    results, used = {}, {}
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        for threads in options.threads:
+            servers = start(("elman", "peak", *peers), threads)
+            used |= versions(servers)
+            for dtype in options.dtype:
+                for size in options.sizes:
+                    for what in passes:
+                        if what == "step" and size != "stream":
+                            continue
+                        key = threads, dtype, size, what
+                        print(*key, file=sys.stderr)
+                        taken = measure(servers, size, dtype, what, rounds, seconds, Path(scratch))
+                        results[key] = taken
+            stop(servers)
+
+    settings = f"{rounds} rounds of {seconds} s, medians, milliseconds"
+    print(f"{machine()}; {date.today()}; {settings}")
+    print(", ".join(f"{name} {version}" for name, version in used.items()))
+    print(f"`benches/peers/run {' '.join(sys.argv[1:])}`".replace(" `", "`"))
+    medians = {
+        key: {name: median(values) for name, values in taken.items()}
+        for key, taken in results.items()
+    }
+    for threads in options.threads:
+        for dtype in options.dtype:
+            rows, alone = (
+                {key[2:]: value for key, value in medians.items() if key[:2] == (n, dtype)}
+                for n in (threads, 1)
+            )
+            print("\n" + table(rows, dtype, threads, alone if threads > 1 else {}))
+
+    if options.json:
+        records = [
+            dict(zip(("threads", "dtype", "size", "pass"), key))
+            | {"name": name, "samples": len(values)}
+            | {"quartiles": np.percentile(values, [25, 50, 75]).tolist()}
+            for key, taken in results.items()
+            for name, values in taken.items()
+        ]
+        about = {"machine": machine(), "date": str(date.today()), "versions": used}
+        options.json.write_text(json.dumps(about | {"milliseconds": records}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    CORES = sorted(os.sched_getaffinity(0))
+    main()

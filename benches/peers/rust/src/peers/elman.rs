@@ -1,0 +1,89 @@
+//! This crate, as a training loop or a server holds it: every workspace is reused.
+
+use elman::loss::{self, Loss, Reduction};
+use elman::{Dims, Parameters, Upstream, cell, sequence};
+use ndarray::{Array2, Array3, Axis};
+
+use crate::Peer;
+use crate::problem::{Pass, Problem, Real, wide};
+
+pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
+    let Problem { pass, m, n_x, n_a, n_y, .. } = problem;
+    let mut parameters = Parameters::zeros(Dims { n_x, n_a, n_y });
+    parameters.wax_mut().assign(&problem.wax);
+    parameters.waa_mut().assign(&problem.waa);
+    parameters.wya_mut().assign(&problem.wya);
+    parameters.ba_mut().assign(&problem.ba);
+    parameters.by_mut().assign(&problem.by);
+    // (n_x, m, T_x), and each step stays one block of memory.
+    let x = problem.x.clone().reversed_axes();
+    if pass == Pass::Step {
+        let xt = x.index_axis(Axis(2), 0).to_owned();
+        // A server lives as long as its model.
+        let stepper = cell::Stepper::new(Box::leak(Box::new(parameters)), m);
+        return Box::new(Stepper { stepper, xt });
+    }
+    Box::new(Sequence {
+        train: pass == Pass::Train,
+        parameters,
+        x,
+        a0: Array2::zeros((n_a, m)),
+        targets: problem.targets().reversed_axes(),
+        cache: sequence::Cache::default(),
+        loss: Loss::default(),
+        back: sequence::Backward::default(),
+    })
+}
+
+struct Sequence<A> {
+    train: bool,
+    parameters: Parameters<A>,
+    x: Array3<A>,
+    a0: Array2<A>,
+    targets: Array2<usize>,
+    cache: sequence::Cache<A>,
+    loss: Loss<A>,
+    back: sequence::Backward<A>,
+}
+
+impl<A: Real> Sequence<A> {
+    fn pass(&mut self) -> Result<(), elman::Error> {
+        sequence::forward_into(&self.parameters, &self.x, &self.a0, &mut self.cache)?;
+        if self.train {
+            loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
+            self.back.gradients.fill(A::zero());
+            let upstream = Upstream::logits(&self.loss.dlogits);
+            sequence::backward_into(&self.parameters, &self.cache, upstream, &mut self.back)?;
+        }
+        Ok(())
+    }
+}
+
+impl<A: Real> Peer for Sequence<A> {
+    fn run(&mut self) {
+        self.pass().expect("shapes fit");
+    }
+
+    fn result(&self) -> Vec<f64> {
+        if self.train {
+            [vec![self.loss.value.wide()], wide(self.back.gradients.as_slice())].concat()
+        } else {
+            wide(self.cache.output().reversed_axes())
+        }
+    }
+}
+
+struct Stepper<'p, A> {
+    stepper: cell::Stepper<'p, A>,
+    xt: Array2<A>,
+}
+
+impl<A: Real> Peer for Stepper<'_, A> {
+    fn run(&mut self) {
+        self.stepper.step(&self.xt).expect("shapes fit");
+    }
+
+    fn result(&self) -> Vec<f64> {
+        wide(self.stepper.output().reversed_axes())
+    }
+}

@@ -1,0 +1,192 @@
+//! What the benchmarks share: the sizes, seeded inputs, and rates in steps and in floating-point operations.
+
+// Each benchmark is a program of its own and uses a part of this.
+#![allow(dead_code)]
+
+use std::fmt;
+use std::time::Duration;
+
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{BenchmarkGroup, Criterion, Throughput};
+use elman::{Dims, Parameters, Scalar};
+use ndarray::{Array, Array2, Array3, Dimension, ShapeBuilder};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// The shape of a job: `T_x` steps of m columns through a network.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    name: &'static str,
+    pub(crate) t_x: usize,
+    pub(crate) m: usize,
+    pub(crate) dims: Dims,
+}
+
+/// `T·m·n_x·n_a·n_y`, from the smallest network in print to one that fills a core's caches; one column at one step, and
+/// one column for a long time.
+pub(crate) const SIZES: [Size; 7] = [
+    size("seed", 4, 10, [3, 5, 2]),
+    size("small", 32, 16, [16, 64, 16]),
+    size("charlm", 64, 32, [64, 256, 64]),
+    size("medium", 100, 64, [128, 512, 128]),
+    size("large", 64, 128, [512, 1024, 512]),
+    size("stream", 1, 1, [64, 256, 64]),
+    size("long", 2000, 1, [8, 64, 8]),
+];
+
+const fn size(name: &'static str, t_x: usize, m: usize, [n_x, n_a, n_y]: [usize; 3]) -> Size {
+    Size { name, t_x, m, dims: Dims { n_x, n_a, n_y } }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Dims { n_x, n_a, n_y } = self.dims;
+        write!(f, "{} {}·{}·{n_x}·{n_a}·{n_y}", self.name, self.t_x, self.m)
+    }
+}
+
+impl Size {
+    /// The same network and batch for one step.
+    pub(crate) fn one_step(self) -> Size {
+        Size { t_x: 1, ..self }
+    }
+
+    /// What one forward pass does.
+    pub(crate) fn forward(self) -> Throughput {
+        self.passes(1)
+    }
+
+    /// Forward and backward: every matrix is multiplied once going forward, and twice going back, for the gradient of
+    /// what came in and for its own.
+    pub(crate) fn train(self) -> Throughput {
+        self.passes(3)
+    }
+
+    /// What the backward pass does alone.
+    pub(crate) fn backward(self) -> Throughput {
+        self.passes(2)
+    }
+
+    /// Steps as elements, and floating-point operations in the place of bytes: [`Rates`] prints both. A multiply-add
+    /// counts as two; what is not a matrix product does not count.
+    fn passes(self, passes: usize) -> Throughput {
+        let Dims { n_x, n_a, n_y } = self.dims;
+        let steps = self.t_x * self.m;
+        let operations = 2 * passes * steps * n_a * (n_x + n_a + n_y);
+        Throughput::ElementsAndBytes { elements: steps as u64, bytes: operations as u64 }
+    }
+
+    /// Weights of ±1/√`n_a`, where hidden states neither die out nor saturate.
+    pub(crate) fn parameters<A: Scalar>(self) -> Parameters<A> {
+        let mut parameters = Parameters::zeros(self.dims);
+        #[expect(clippy::cast_precision_loss, reason = "a dimension is far below 2⁵³")]
+        let bound = 1.0 / (self.dims.n_a as f64).sqrt();
+        fill(parameters.as_mut_slice(), 1, bound);
+        parameters
+    }
+
+    /// (`n_x`, m, `T_x`), time-major.
+    pub(crate) fn x<A: Scalar>(self) -> Array3<A> {
+        random((self.dims.n_x, self.m, self.t_x), 2)
+    }
+
+    /// (`n_x`, m)
+    pub(crate) fn xt<A: Scalar>(self) -> Array2<A> {
+        random((self.dims.n_x, self.m), 2)
+    }
+
+    /// (`n_a`, m)
+    pub(crate) fn a0<A: Scalar>(self) -> Array2<A> {
+        random((self.dims.n_a, self.m), 3)
+    }
+
+    /// (`n_y`, m)
+    pub(crate) fn dlogits<A: Scalar>(self) -> Array2<A> {
+        random((self.dims.n_y, self.m), 4)
+    }
+
+    /// (m, `T_x`), every class in turn.
+    pub(crate) fn targets(self) -> Array2<usize> {
+        Array2::from_shape_fn((self.m, self.t_x).f(), |(j, t)| (j + t) % self.dims.n_y)
+    }
+}
+
+fn random<A: Scalar, D: Dimension>(shape: impl ShapeBuilder<Dim = D>, seed: u64) -> Array<A, D> {
+    let mut array = Array::from_elem(shape.f(), A::zero());
+    fill(array.as_slice_memory_order_mut().expect("a new array has no gaps"), seed, 1.0);
+    array
+}
+
+/// Uniform in ±`bound`.
+fn fill<A: Scalar>(values: &mut [A], seed: u64, bound: f64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    values.fill_with(|| A::narrow(rng.random_range(-bound..=bound)));
+}
+
+/// Wall-clock time, with throughput in steps (of one column) and in GFLOP/s, for which criterion has no unit.
+#[derive(Debug)]
+pub(crate) struct Rates;
+
+/// As much time as gives stable medians at every size; `large` takes longer, by its number of samples.
+pub(crate) fn criterion() -> Criterion<Rates> {
+    Criterion::default()
+        .with_measurement(Rates)
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+}
+
+/// The group `name/f32` or `name/f64`.
+pub(crate) fn group<'c, A: Scalar>(c: &'c mut Criterion<Rates>, name: &str) -> BenchmarkGroup<'c, Rates> {
+    c.benchmark_group(format!("{name}/{}", std::any::type_name::<A>()))
+}
+
+impl Measurement for Rates {
+    type Intermediate = <WallTime as Measurement>::Intermediate;
+    type Value = <WallTime as Measurement>::Value;
+
+    fn start(&self) -> Self::Intermediate {
+        WallTime.start()
+    }
+    fn end(&self, start: Self::Intermediate) -> Self::Value {
+        WallTime.end(start)
+    }
+    fn add(&self, a: &Self::Value, b: &Self::Value) -> Self::Value {
+        WallTime.add(a, b)
+    }
+    fn zero(&self) -> Self::Value {
+        WallTime.zero()
+    }
+    fn to_f64(&self, value: &Self::Value) -> f64 {
+        WallTime.to_f64(value)
+    }
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self
+    }
+}
+
+/// Values are nanoseconds.
+impl ValueFormatter for Rates {
+    fn scale_values(&self, typical: f64, values: &mut [f64]) -> &'static str {
+        WallTime.formatter().scale_values(typical, values)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a count of operations that a benchmark finishes is far below 2⁵³")]
+    fn scale_throughputs(&self, typical: f64, throughput: &Throughput, values: &mut [f64]) -> &'static str {
+        let (count, per_nanosecond, unit) = match *throughput {
+            Throughput::Bytes(operations) => (operations, 1.0, "GFLOP/s"),
+            Throughput::Elements(steps) | Throughput::ElementsAndBytes { elements: steps, .. } => {
+                (steps, 1e3, "Mstep/s")
+            }
+            _ => return WallTime.formatter().scale_throughputs(typical, throughput, values),
+        };
+        for value in values {
+            *value = count as f64 / *value * per_nanosecond;
+        }
+        unit
+    }
+
+    fn scale_for_machines(&self, values: &mut [f64]) -> &'static str {
+        WallTime.formatter().scale_for_machines(values)
+    }
+}

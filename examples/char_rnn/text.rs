@@ -1,0 +1,136 @@
+//! Text as a sequence of symbols, and what of it is held out.
+
+use std::fs;
+use std::path::Path;
+
+use crate::Result;
+
+/// The most characters that are held out.
+const MOST_HELD_OUT: usize = 100_000;
+
+/// This crate's own text: the README, this example and the library, in the order in which one would read them.
+const SOURCES: &[&str] = &[
+    include_str!("../../README.md"),
+    include_str!("main.rs"),
+    include_str!("text.rs"),
+    include_str!("counts.rs"),
+    include_str!("reader.rs"),
+    include_str!("model.rs"),
+    include_str!("checkpoint.rs"),
+    include_str!("../../src/lib.rs"),
+    include_str!("../../src/error.rs"),
+    include_str!("../../src/scalar.rs"),
+    include_str!("../../src/parameters.rs"),
+    include_str!("../../src/upstream.rs"),
+    include_str!("../../src/layout.rs"),
+    include_str!("../../src/weights.rs"),
+    include_str!("../../src/kernel/mod.rs"),
+    include_str!("../../src/kernel/isa.rs"),
+    include_str!("../../src/kernel/lanes.rs"),
+    include_str!("../../src/kernel/packed.rs"),
+    include_str!("../../src/kernel/product.rs"),
+    include_str!("../../src/kernel/elementwise.rs"),
+    include_str!("../../src/kernel/softmax.rs"),
+    include_str!("../../src/kernel/transpose.rs"),
+    include_str!("../../src/kernel/rows.rs"),
+    include_str!("../../src/kernel/math.rs"),
+    include_str!("../../src/kernel/threads.rs"),
+    include_str!("../../src/cell/mod.rs"),
+    include_str!("../../src/cell/forward.rs"),
+    include_str!("../../src/cell/backward.rs"),
+    include_str!("../../src/cell/stepper.rs"),
+    include_str!("../../src/loss.rs"),
+    include_str!("../../src/init.rs"),
+    include_str!("../../src/optim/mod.rs"),
+    include_str!("../../src/optim/sgd.rs"),
+    include_str!("../../src/optim/adam.rs"),
+    include_str!("../../src/optim/rms_prop.rs"),
+    include_str!("../../src/optim/clip.rs"),
+    include_str!("../../src/gradcheck.rs"),
+    include_str!("../../src/sequence/mod.rs"),
+    include_str!("../../src/sequence/input.rs"),
+    include_str!("../../src/sequence/cache.rs"),
+    include_str!("../../src/sequence/forward.rs"),
+    include_str!("../../src/sequence/backward.rs"),
+];
+
+pub(crate) fn built_in() -> String {
+    SOURCES.concat()
+}
+
+pub(crate) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
+}
+
+/// The distinct characters of a text, ascending; a symbol is an index into them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Vocabulary {
+    characters: Vec<char>,
+}
+
+impl Vocabulary {
+    pub(crate) fn of(text: &str) -> Result<Self> {
+        let mut characters: Vec<char> = text.chars().collect();
+        characters.sort_unstable();
+        characters.dedup();
+        match characters[..] {
+            [] => Err("the text is empty".into()),
+            [only] => Err(format!("the text is nothing but {only:?}: there is nothing to learn").into()),
+            _ => Ok(Vocabulary { characters }),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.characters.len()
+    }
+
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<usize>> {
+        let symbol = |character| {
+            let unknown = |_| format!("the character {character:?} is not in the model's vocabulary").into();
+            self.characters.binary_search(&character).map_err(unknown)
+        };
+        text.chars().map(symbol).collect()
+    }
+
+    pub(crate) fn decode(&self, symbols: &[usize]) -> String {
+        symbols.iter().map(|&symbol| self.characters[symbol]).collect()
+    }
+
+    /// All characters, ascending.
+    pub(crate) fn characters(&self) -> String {
+        self.characters.iter().collect()
+    }
+}
+
+/// A text in symbols, its end held out.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) symbols: Vec<usize>,
+    /// The first symbol that is held out.
+    pub(crate) split: usize,
+}
+
+impl Text {
+    /// Holds out the last tenth, or as much of the end as is enough to measure on.
+    pub(crate) fn new(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
+        let symbols = vocabulary.encode(text)?;
+        if symbols.len() < 10 {
+            return Err(format!("the text has {} characters: too few to hold any out", symbols.len()).into());
+        }
+        let split = symbols.len() - (symbols.len() / 10).min(MOST_HELD_OUT);
+        Ok(Text { symbols, split })
+    }
+
+    pub(crate) fn training(&self) -> &[usize] {
+        &self.symbols[..self.split]
+    }
+
+    pub(crate) fn held_out(&self) -> &[usize] {
+        &self.symbols[self.split..]
+    }
+
+    /// The held-out part and the symbol in front of it, so that there is something to predict its first symbol from.
+    pub(crate) fn held_out_from_one_before(&self) -> &[usize] {
+        &self.symbols[self.split - 1..]
+    }
+}

@@ -1,0 +1,293 @@
+//! Parameters to start from, drawn from a caller's generator.
+//!
+//! | | `wax` | `waa` | `wya` | `ba` | `by` |
+//! |---|---|---|---|---|---|
+//! | [`torch`] | U(±b) | U(±b) | U(±b) | U(±b) + U(±b) | U(±b) |
+//! | [`keras`] | U(±√(6 / (`n_x` + `n_a`))) | orthogonal | U(±√(6 / (`n_a` + `n_y`))) | 0 | 0 |
+//! | [`irnn`] | N(0, 0.001²) | identity | N(0, 0.001²) | 0 | 0 |
+//! | [`spectral`] | U(±b) | U(±b), scaled to ρ(`waa`) = radius | U(±b) | U(±b) + U(±b) | U(±b) |
+//!
+//! with b = 1/√`n_a`, U(±b) uniform on [−b, b], N normal and ρ the spectral radius. The same generator gives the same
+//! parameters on every machine. Everything is drawn in double precision, matrix by matrix in the order of
+//! [`Parameters::as_slice`], row by row, and then rounded: an `f32` network starts at the `f64` one, rounded.
+//!
+//! ```
+//! use elman::{init, Dims, Parameters};
+//! use rand::{SeedableRng, rngs::StdRng};
+//!
+//! let p: Parameters<f32> = init::torch(Dims { n_x: 3, n_a: 16, n_y: 2 }, &mut StdRng::seed_from_u64(1));
+//! assert!(p.waa().iter().all(|w| w.abs() <= 0.25));
+//! ```
+
+use ndarray::ArrayRef2;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal, Uniform};
+
+use crate::error::{check_range, check_shape};
+use crate::kernel::{Epilogue, Packed, Rows, Start, product};
+use crate::{Dims, Error, Parameters, Scalar};
+
+/// The standard deviation of [`irnn`]'s Gaussian weights.
+const IRNN_DEVIATION: f64 = 0.001;
+
+/// PyTorch's default: every parameter uniform on ±1/√`n_a`.
+///
+/// What `torch.nn.RNN(n_x, n_a)` and `torch.nn.Linear(n_a, n_y)` draw. Torch keeps two hidden biases whose sum acts;
+/// `ba` is that sum, two draws an element. (Both are drawn from ±1/√`n_a`, the fan-in of `Linear` being `n_a`.) With
+/// `n_a = 0` every parameter is zero.
+///
+/// Sources: the documentation of `torch.nn.RNN` and `torch.nn.Linear`; the numbers are not those of a torch seed.
+///
+/// ```
+/// use elman::{init, Dims};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let p = init::torch::<f64>(Dims { n_x: 3, n_a: 4, n_y: 2 }, &mut StdRng::seed_from_u64(1));
+/// assert!(p.by().iter().all(|b| b.abs() <= 0.5));
+/// ```
+pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
+    let mut p = Parameters::zeros(dims);
+    let [wax, waa, wya, ba, by] = p.split_mut();
+    let uniform = uniform(1.0, dims.n_a);
+    for weights in [wax, waa, wya] {
+        fill(weights, || uniform.sample(rng));
+    }
+    fill(ba, || uniform.sample(rng) + uniform.sample(rng));
+    fill(by, || uniform.sample(rng));
+    p
+}
+
+/// Keras's default: Glorot's uniform `wax` and `wya`, an orthogonal `waa`, zero biases.
+///
+/// `wax` is uniform on ±√(6 / (`n_x` + `n_a`)), `wya` on ±√(6 / (`n_a` + `n_y`)): what `keras.layers.SimpleRNN(n_a)`
+/// and `Dense(n_y)` draw. `waa` is uniform (Haar) among the orthogonal matrices, waa·waaᵀ = I to a few units of double
+/// precision before it is rounded: the Q, with R's diagonal positive, of a Gaussian matrix's Q·R. It takes
+/// `n_a`·(`n_a` + 1)/2 normal draws.
+///
+/// Sources: X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS
+/// 2010, equation 16; A. M. Saxe et al., *Exact solutions to the nonlinear dynamics of learning in deep linear neural
+/// networks*, ICLR 2014, arXiv:1312.6120; G. W. Stewart, *The efficient generation of random orthogonal matrices with
+/// an application to condition estimators*, SIAM Journal on Numerical Analysis 17 (1980) 403–409, theorem 3.3.
+///
+/// ```
+/// use elman::{init, Dims};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let p = init::keras::<f64>(Dims { n_x: 3, n_a: 4, n_y: 2 }, &mut StdRng::seed_from_u64(1));
+/// assert!((p.waa().row(0).dot(&p.waa().row(1))).abs() < 1e-15);
+/// assert!((p.waa().row(0).dot(&p.waa().row(0)) - 1.0).abs() < 1e-15);
+/// ```
+pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
+    let Dims { n_x, n_a, n_y } = dims;
+    let mut p = Parameters::zeros(dims);
+    let [wax, waa, wya, _, _] = p.split_mut();
+    let glorot = uniform(6.0, n_x + n_a);
+    fill(wax, || glorot.sample(rng));
+    for (value, q) in waa.iter_mut().zip(orthogonal(n_a, rng)) {
+        *value = A::narrow(q);
+    }
+    let glorot = uniform(6.0, n_a + n_y);
+    fill(wya, || glorot.sample(rng));
+    p
+}
+
+/// IRNN: `waa` the identity, `wax` and `wya` Gaussian with standard deviation 0.001, zero biases.
+///
+/// The hidden state starts as the sum of what came in, so that gradients reach far back. Its authors use rectified
+/// units; with tanh the same holds while the state is small.
+///
+/// Source: Q. V. Le, N. Jaitly, G. E. Hinton, *A Simple Way to Initialize Recurrent Networks of Rectified Linear
+/// Units*, arXiv:1504.00941 (2015), sections 3 and 4.
+///
+/// ```
+/// use elman::{init, Dims};
+/// use ndarray::Array2;
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let p = init::irnn::<f64>(Dims { n_x: 3, n_a: 4, n_y: 2 }, &mut StdRng::seed_from_u64(1));
+/// assert_eq!(p.waa(), Array2::<f64>::eye(4));
+/// ```
+pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
+    let mut p = Parameters::zeros(dims);
+    p.waa_mut().diag_mut().fill(A::one());
+    let [wax, _, wya, _, _] = p.split_mut();
+    for weights in [wax, wya] {
+        fill(weights, || IRNN_DEVIATION * normal(rng));
+    }
+    p
+}
+
+/// [`torch`], with `waa` then scaled so that its spectral radius is `radius`.
+///
+/// Around zero the hidden state forgets by a factor of `radius` a step: below 1 it fades (an echo), above 1 it feeds
+/// itself.
+///
+/// - `radius`: ρ(`waa`), finite and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
+///
+/// Source: H. Jaeger, *The "echo state" approach to analysing and training recurrent neural networks*, GMD Report 148
+/// (2001), proposition 3.
+///
+/// # Errors
+/// [`Error::Range`] where `radius` is negative or not finite, or nothing but zeros was drawn.
+///
+/// ```
+/// use elman::{init, Dims};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let p = init::spectral::<f64>(Dims { n_x: 3, n_a: 4, n_y: 2 }, 0.95, &mut StdRng::seed_from_u64(1))?;
+/// assert!((init::spectral_radius(&p.waa())? - 0.95).abs() < 1e-14);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Parameters<A>, Error> {
+    let mut drawn = torch::<f64>(dims, rng);
+    set_spectral_radius(&mut drawn, radius)?;
+    let mut p = Parameters::zeros(dims);
+    for (value, &drawn) in p.as_mut_slice().iter_mut().zip(drawn.as_slice()) {
+        *value = A::narrow(drawn);
+    }
+    Ok(p)
+}
+
+/// `waa` ← `waa` · `radius` / ρ(`waa`), for parameters from anywhere; nothing where `n_a = 0`.
+///
+/// - `radius`: finite and at least 0
+///
+/// # Errors
+/// [`Error::Range`] where `radius` is negative or not finite; where ρ(`waa`) is zero (and `radius` is not), infinite or
+/// NaN, so that no factor would do.
+///
+/// ```
+/// use elman::{init, Dims, Parameters};
+///
+/// let mut p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 2, n_y: 2 });
+/// p.waa_mut().assign(&ndarray::array![[0.0, 4.0], [-4.0, 0.0]]); // eigenvalues ±4i
+/// init::set_spectral_radius(&mut p, 0.5)?;
+/// assert_eq!(p.waa(), ndarray::array![[0.0, 0.5], [-0.5, 0.0]]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f64) -> Result<(), Error> {
+    check_range("radius", radius, "finite and at least 0", radius.is_finite() && radius >= 0.0)?;
+    let present = spectral_radius(&parameters.waa())?;
+    if parameters.dims().n_a == 0 || (present == 0.0 && radius == 0.0) {
+        return Ok(());
+    }
+    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
+    for weight in parameters.waa_mut() {
+        *weight = A::narrow(weight.widen() * (radius / present));
+    }
+    Ok(())
+}
+
+/// The spectral radius ρ(W) = max |λ|, over the eigenvalues λ of W, complex ones included.
+///
+/// - `matrix`: W, (n, n), any layout
+/// - result: zero where n = 0, or where W's powers vanish exactly (a strictly triangular matrix's do); NaN where an
+///   element is not finite
+///
+/// Gelfand's formula ρ(W) = lim ‖Wᵏ‖^(1/k), at k = 2⁵⁰ by fifty squarings, each scaled to a largest element of one:
+/// 100·n³ operations (a second or two at n = 1024), in double precision whatever `A`. Every squaring rounds, but the
+/// root takes that back: the relative error is a few n·κ·10⁻¹⁶, with κ the condition of the eigenvalue (1 for a normal
+/// matrix), and about 10⁻⁵ at a double eigenvalue with one eigenvector. What underflows beside a matrix's largest
+/// element counts as zero: so does a radius of 10⁻¹⁶⁰ beside an element of 1.
+///
+/// Source: I. Gelfand, *Normierte Ringe*, Matematicheskii Sbornik 9 (1941) 3–24.
+///
+/// # Errors
+/// [`Error::Shape`] where `matrix.ncols() != matrix.nrows()`.
+///
+/// ```
+/// use elman::init::spectral_radius;
+/// use ndarray::array;
+///
+/// assert_eq!(spectral_radius(&array![[0.0, 2.0], [-2.0, 0.0]])?, 2.0); // eigenvalues ±2i
+/// assert_eq!(spectral_radius(&array![[0.0, 7.0], [0.0, 0.0]])?, 0.0);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
+    /// 2⁻⁵⁰ of any logarithm that fits in double precision is below 10⁻¹².
+    const SQUARINGS: usize = 50;
+    let n = matrix.nrows();
+    check_shape("matrix", matrix, [n, n])?;
+    let mut power: Vec<f64> = matrix.iter().map(|value| value.widen()).collect();
+    let mut square = vec![0.0; power.len()];
+    let mut packed = Packed::default();
+    let mut scales = [0.0; SQUARINGS + 1];
+    for scale in &mut scales {
+        *scale = scale_to_one(&mut power);
+        if *scale == 0.0 || scale.is_nan() {
+            return Ok(*scale);
+        }
+        packed.pack_rows(n, n, Rows::ascending(&power, n));
+        product(&mut square, Start::Zero, &power, &packed, Epilogue::Store);
+        std::mem::swap(&mut power, &mut square);
+    }
+    // ρ = s₀·√(s₁·√(s₂·…)): roots of numbers near one lose nothing, and neither do powers of two.
+    Ok(scales.iter().rev().fold(1.0, |root: f64, scale| scale * root.sqrt()))
+}
+
+/// Divides by the largest magnitude, and returns it; NaN where an element is not finite.
+fn scale_to_one(values: &mut [f64]) -> f64 {
+    if values.iter().any(|value| !value.is_finite()) {
+        return f64::NAN;
+    }
+    let scale = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    if scale > 0.0 {
+        for value in values {
+            *value /= scale;
+        }
+    }
+    scale
+}
+
+/// An orthogonal (n, n) matrix, row-major, uniform by Haar's measure.
+///
+/// In the Q·R of a Gaussian matrix every Householder vector is Gaussian again, one shorter each time: so they are
+/// drawn, the shortest first, and their reflections I − 2uuᵀ/‖u‖² are multiplied into Q from the last one back. The
+/// diagonal that this starts from is the sign of R's.
+fn orthogonal(n: usize, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
+    let mut q = vec![0.0; n * n];
+    let mut u = Vec::with_capacity(n);
+    let mut projection = Vec::with_capacity(n);
+    for first in (0..n).rev() {
+        u.clear();
+        u.resize_with(n - first, || normal(rng));
+        let norm = sum_of_squares(&u).sqrt().copysign(u[0]);
+        u[0] += norm;
+        q[first * n + first] = -norm.signum();
+
+        // projection = (2/‖u‖²)·uᵀQ, then Q ← Q − u·projection, in the rows and columns from `first` on.
+        let scale = 2.0 / sum_of_squares(&u).max(f64::MIN_POSITIVE);
+        projection.clear();
+        projection.resize(n - first, 0.0);
+        for (row, &u) in q.chunks_exact(n).skip(first).zip(&u) {
+            for (sum, &q) in projection.iter_mut().zip(&row[first..]) {
+                *sum += scale * u * q;
+            }
+        }
+        for (row, &u) in q.chunks_exact_mut(n).skip(first).zip(&u) {
+            for (q, &sum) in row[first..].iter_mut().zip(&projection) {
+                *q -= u * sum;
+            }
+        }
+    }
+    q
+}
+
+fn sum_of_squares(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum()
+}
+
+/// Uniform on ±√(`numerator` / `fan`); always zero where `fan` is.
+fn uniform(numerator: f64, fan: usize) -> Uniform<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a dimension is far below 2⁵³")]
+    let bound = if fan == 0 { 0.0 } else { (numerator / fan as f64).sqrt() };
+    Uniform::new_inclusive(-bound, bound).expect("the bound is finite and not negative")
+}
+
+fn normal(rng: &mut (impl Rng + ?Sized)) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn fill<A: Scalar>(values: &mut [A], mut draw: impl FnMut() -> f64) {
+    values.fill_with(|| A::narrow(draw()));
+}

@@ -1,0 +1,237 @@
+use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use crate::error::check_len;
+use crate::{Error, Scalar};
+
+/// Steps of a size that the gradient's recent mean and mean square decide.
+///
+/// ```text
+/// g ← g + λθ
+/// m ← β₁m + (1 − β₁)g          m̂ = m / (1 − β₁ᵗ)
+/// v ← β₂v + (1 − β₂)g²         v̂ = v / (1 − β₂ᵗ)          t = 1 at the first step
+/// θ ← θ − η·m̂ / (√v̂ + ε)
+/// ```
+///
+/// | | | default | range |
+/// |---|---|---|---|
+/// | η | learning rate | | finite, at least 0 |
+/// | β₁, β₂ | how much of the past the means keep | 0.9, 0.999 | at least 0, below 1 |
+/// | ε | added to the root | 10⁻⁸ | finite, at least 0 |
+/// | λ | weight decay | 0 | finite, at least 0 |
+///
+/// With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+///
+/// Sources: `torch.optim.Adam`; D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015,
+/// arXiv:1412.6980, algorithm 1.
+///
+/// ```
+/// use elman::optim::{Adam, Optimizer};
+///
+/// let mut p = [1.0, 1.0];
+/// let mut adam = Adam::new(0.25).with_betas(0.5, 0.5).with_eps(0.0);
+/// adam.step(&mut p, &[1e-3, -1e3])?;
+/// assert_eq!(p, [0.75, 1.25]); // the first step is η in size, whatever the gradient's
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adam<A> {
+    learning_rate: f64,
+    betas: [f64; 2],
+    eps: f64,
+    weight_decay: f64,
+    steps: u64,
+    first_moment: Vec<A>,
+    second_moment: Vec<A>,
+}
+
+/// Where weight decay acts.
+#[derive(Clone, Copy)]
+enum Decay {
+    /// On the gradient: g ← g + λθ.
+    Gradient,
+    /// On the parameters: θ ← θ − ηλθ.
+    Parameters,
+}
+
+impl<A> Adam<A> {
+    /// Adam with learning rate η; torch's default is 10⁻³.
+    #[must_use]
+    pub fn new(learning_rate: f64) -> Self {
+        Adam {
+            learning_rate,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            steps: 0,
+            first_moment: Vec::new(),
+            second_moment: Vec::new(),
+        }
+    }
+    /// Sets β₁ and β₂.
+    #[must_use]
+    pub fn with_betas(self, beta1: f64, beta2: f64) -> Self {
+        Adam { betas: [beta1, beta2], ..self }
+    }
+    /// Sets ε.
+    #[must_use]
+    pub fn with_eps(self, eps: f64) -> Self {
+        Adam { eps, ..self }
+    }
+    /// Sets the weight decay λ.
+    #[must_use]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Adam { weight_decay, ..self }
+    }
+
+    /// t, the number of steps taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+    /// m, an element per parameter; empty before the first step.
+    #[must_use]
+    pub fn first_moment(&self) -> &[A] {
+        &self.first_moment
+    }
+    /// v, an element per parameter; empty before the first step.
+    #[must_use]
+    pub fn second_moment(&self) -> &[A] {
+        &self.second_moment
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude("learning_rate", self.learning_rate)?;
+        check_share("beta1", self.betas[0])?;
+        check_share("beta2", self.betas[1])?;
+        check_magnitude("eps", self.eps)?;
+        check_magnitude("weight_decay", self.weight_decay)
+    }
+}
+
+impl<A: Scalar> Adam<A> {
+    fn step_with(&mut self, decay: Decay, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+        self.check()?;
+        check_gradients(parameters, gradients)?;
+        if self.steps > 0 {
+            check_len("parameters", parameters, self.first_moment.len())?;
+        }
+        self.first_moment.resize(parameters.len(), A::zero());
+        self.second_moment.resize(parameters.len(), A::zero());
+        self.steps += 1;
+
+        let (coupled, kept) = match decay {
+            Decay::Gradient => (self.weight_decay, 1.0),
+            Decay::Parameters => (0.0, 1.0 - self.learning_rate * self.weight_decay),
+        };
+        let [bias1, bias2] = self.betas.map(|beta| 1.0 - power(beta, self.steps));
+        let [coupled, kept, rate] = [coupled, kept, self.learning_rate / bias1].map(A::narrow);
+        let [beta1, beta2] = self.betas.map(A::narrow);
+        let [fresh1, fresh2] = self.betas.map(|beta| A::narrow(1.0 - beta));
+        let [root, eps] = [bias2.sqrt(), self.eps].map(A::narrow);
+        let moments = self.first_moment.iter_mut().zip(&mut self.second_moment);
+        for ((theta, &g), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
+            let g = with_decay(g, coupled, *theta);
+            *m = beta1 * *m + fresh1 * g;
+            *v = beta2 * *v + fresh2 * g * g;
+            *theta = kept * *theta - rate * *m / (v.sqrt() / root + eps);
+        }
+        Ok(())
+    }
+}
+
+/// βᵗ
+#[expect(clippy::cast_precision_loss, reason = "past 2⁵³ steps βᵗ has long been zero or one")]
+fn power(beta: f64, steps: u64) -> f64 {
+    libm::pow(beta, steps as f64)
+}
+
+impl<A: Scalar> Optimizer<A> for Adam<A> {
+    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+        self.step_with(Decay::Gradient, parameters, gradients)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+}
+
+/// [`Adam`] with weight decay beside the gradient instead of inside it.
+///
+/// ```text
+/// θ ← θ − ηλθ                  and then Adam's step with λ = 0
+/// ```
+///
+/// The hyper-parameters and their ranges are those of [`Adam`], but that λ is 0.01 by default.
+///
+/// Sources: `torch.optim.AdamW`; I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019,
+/// arXiv:1711.05101, algorithm 2, with its schedule multiplier η and its α both in this η.
+///
+/// ```
+/// use elman::optim::{AdamW, Optimizer};
+///
+/// let mut p = [1.0];
+/// let mut adam = AdamW::new(0.5).with_weight_decay(0.5);
+/// adam.step(&mut p, &[0.0])?;
+/// assert_eq!(p, [0.75]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamW<A> {
+    adam: Adam<A>,
+}
+
+impl<A> AdamW<A> {
+    /// `AdamW` with learning rate η; torch's default is 10⁻³.
+    #[must_use]
+    pub fn new(learning_rate: f64) -> Self {
+        AdamW { adam: Adam::new(learning_rate).with_weight_decay(0.01) }
+    }
+    /// Sets β₁ and β₂.
+    #[must_use]
+    pub fn with_betas(self, beta1: f64, beta2: f64) -> Self {
+        AdamW { adam: self.adam.with_betas(beta1, beta2) }
+    }
+    /// Sets ε.
+    #[must_use]
+    pub fn with_eps(self, eps: f64) -> Self {
+        AdamW { adam: self.adam.with_eps(eps) }
+    }
+    /// Sets the weight decay λ.
+    #[must_use]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        AdamW { adam: self.adam.with_weight_decay(weight_decay) }
+    }
+
+    /// t, the number of steps taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.adam.steps()
+    }
+    /// m, an element per parameter; empty before the first step.
+    #[must_use]
+    pub fn first_moment(&self) -> &[A] {
+        self.adam.first_moment()
+    }
+    /// v, an element per parameter; empty before the first step.
+    #[must_use]
+    pub fn second_moment(&self) -> &[A] {
+        self.adam.second_moment()
+    }
+}
+
+impl<A: Scalar> Optimizer<A> for AdamW<A> {
+    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+        self.adam.step_with(Decay::Parameters, parameters, gradients)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.adam.learning_rate = learning_rate;
+    }
+}

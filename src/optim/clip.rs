@@ -1,0 +1,71 @@
+use super::check_magnitude;
+use crate::error::check_range;
+use crate::parameters::norm;
+use crate::{Error, Scalar};
+
+/// Added to the norm before the division, as torch does.
+const NORM_OFFSET: f64 = 1e-6;
+
+/// g ← g · min(1, `max_norm` / (‖g‖₂ + 10⁻⁶)); returns the norm ‖g‖₂ from before.
+///
+/// - `gradients`: g, any length; read and written
+/// - `max_norm`: at least 0; infinite only measures
+/// - result: summed in double precision, in the order of the slice
+///
+/// The factor is that of `torch.nn.utils.clip_grad_norm_`: a gradient that is scaled ends a little below `max_norm`. A
+/// norm of NaN makes every element NaN; an infinite norm makes the infinite elements NaN and the others zero. It is
+/// returned, so that a caller can pass over the step.
+///
+/// Source: R. Pascanu, T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013,
+/// algorithm 1.
+///
+/// # Errors
+/// [`Error::Range`] where `max_norm` is negative or NaN.
+///
+/// ```
+/// let mut g = [3.0, -4.0];
+/// assert_eq!(elman::optim::clip_norm(&mut g, 1.0)?, 5.0);
+/// assert_eq!(g, [3.0 / 5.000001, -4.0 / 5.000001]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, Error> {
+    check_range("max_norm", max_norm, "at least 0", max_norm >= 0.0)?;
+    let norm = norm(gradients);
+    let offset = norm + NORM_OFFSET;
+    // Not `offset > max_norm`: a NaN has to reach the gradient.
+    let within = offset <= max_norm;
+    if !within {
+        let factor = A::narrow(max_norm / offset);
+        for g in gradients {
+            *g *= factor;
+        }
+    }
+    Ok(norm)
+}
+
+/// gᵢ ← min(`limit`, max(−`limit`, gᵢ)) in every element; NaN stays NaN.
+///
+/// - `gradients`: g, any length; read and written
+/// - `limit`: finite, at least 0
+///
+/// As `torch.nn.utils.clip_grad_value_`. It changes the gradient's direction, where [`clip_norm`] keeps it.
+///
+/// # Errors
+/// [`Error::Range`] where `limit` is negative or not finite.
+///
+/// ```
+/// let mut g = [3.0, -0.25, -4.0];
+/// elman::optim::clip_value(&mut g, 0.5)?;
+/// assert_eq!(g, [0.5, -0.25, -0.5]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn clip_value<A: Scalar>(gradients: &mut [A], limit: f64) -> Result<(), Error> {
+    check_magnitude("limit", limit)?;
+    let limit = A::narrow(limit);
+    for g in gradients {
+        if g.abs() > limit {
+            *g = limit.copysign(*g);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use crate::error::check_len;
+use crate::{Error, Scalar};
+
+/// Gradients divided by the root of their recent mean square.
+///
+/// ```text
+/// g ← g + λθ
+/// v ← αv + (1 − α)g²
+/// d = g / (√v + ε)             centred: ḡ ← αḡ + (1 − α)g,  d = g / (√(v − ḡ²) + ε)
+/// θ ← θ − ηd                   with momentum: b ← μb + d,  θ ← θ − ηb
+/// ```
+///
+/// | | | default | range |
+/// |---|---|---|---|
+/// | η | learning rate | | finite, at least 0 |
+/// | α | how much of the past the means keep | 0.99 | at least 0, below 1 |
+/// | ε | added to the root | 10⁻⁸ | finite, at least 0 |
+/// | μ | momentum | 0 | at least 0, below 1 |
+/// | λ | weight decay | 0 | finite, at least 0 |
+///
+/// ε stands outside the root, as in torch; others put it inside. A variance v − ḡ² that rounding makes negative counts
+/// as zero (in torch it becomes NaN). With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+///
+/// Sources: `torch.optim.RMSprop`; T. Tieleman, G. Hinton, *Lecture 6.5: rmsprop*, Coursera 2012; the centred form:
+/// A. Graves, *Generating Sequences With Recurrent Neural Networks*, arXiv:1308.0850, equations 38–41.
+///
+/// ```
+/// use elman::optim::{Optimizer, RmsProp};
+///
+/// let mut p = [1.0, 1.0];
+/// let mut rms_prop = RmsProp::new(0.25).with_alpha(0.75).with_eps(0.0);
+/// rms_prop.step(&mut p, &[1e-3, -1e3])?;
+/// assert_eq!(p, [0.5, 1.5]); // 0.25 / √(1 − 0.75)
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RmsProp<A> {
+    learning_rate: f64,
+    alpha: f64,
+    eps: f64,
+    momentum: f64,
+    centered: bool,
+    weight_decay: f64,
+    square_average: Vec<A>,
+    gradient_average: Vec<A>,
+    velocity: Vec<A>,
+}
+
+impl<A> RmsProp<A> {
+    /// `RmsProp` with learning rate η; torch's default is 10⁻².
+    #[must_use]
+    pub fn new(learning_rate: f64) -> Self {
+        RmsProp {
+            learning_rate,
+            alpha: 0.99,
+            eps: 1e-8,
+            momentum: 0.0,
+            centered: false,
+            weight_decay: 0.0,
+            square_average: Vec::new(),
+            gradient_average: Vec::new(),
+            velocity: Vec::new(),
+        }
+    }
+    /// Sets α.
+    #[must_use]
+    pub fn with_alpha(self, alpha: f64) -> Self {
+        RmsProp { alpha, ..self }
+    }
+    /// Sets ε.
+    #[must_use]
+    pub fn with_eps(self, eps: f64) -> Self {
+        RmsProp { eps, ..self }
+    }
+    /// Sets the momentum μ.
+    #[must_use]
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        RmsProp { momentum, ..self }
+    }
+    /// Divides by the root of the variance, instead of the mean square.
+    #[must_use]
+    pub fn centered(self) -> Self {
+        RmsProp { centered: true, ..self }
+    }
+    /// Sets the weight decay λ.
+    #[must_use]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        RmsProp { weight_decay, ..self }
+    }
+
+    /// v, an element per parameter; empty before the first step.
+    #[must_use]
+    pub fn square_average(&self) -> &[A] {
+        &self.square_average
+    }
+    /// ḡ, an element per parameter; empty before the first step, and where not centred.
+    #[must_use]
+    pub fn gradient_average(&self) -> &[A] {
+        &self.gradient_average
+    }
+    /// b, an element per parameter; empty before the first step, and without momentum.
+    #[must_use]
+    pub fn velocity(&self) -> &[A] {
+        &self.velocity
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude("learning_rate", self.learning_rate)?;
+        check_share("alpha", self.alpha)?;
+        check_magnitude("eps", self.eps)?;
+        check_share("momentum", self.momentum)?;
+        check_magnitude("weight_decay", self.weight_decay)
+    }
+}
+
+impl<A: Scalar> RmsProp<A> {
+    /// Gives the averages in use an element per parameter, zero where there was none.
+    fn size_state(&mut self, n: usize) {
+        self.square_average.resize(n, A::zero());
+        if self.centered {
+            self.gradient_average.resize(n, A::zero());
+        }
+        if self.momentum != 0.0 {
+            self.velocity.resize(n, A::zero());
+        }
+    }
+}
+
+impl<A: Scalar> Optimizer<A> for RmsProp<A> {
+    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+        self.check()?;
+        check_gradients(parameters, gradients)?;
+        if !self.square_average.is_empty() {
+            check_len("parameters", parameters, self.square_average.len())?;
+        }
+        self.size_state(parameters.len());
+
+        let [rate, alpha, fresh] = [self.learning_rate, self.alpha, 1.0 - self.alpha].map(A::narrow);
+        let [eps, momentum, decay] = [self.eps, self.momentum, self.weight_decay].map(A::narrow);
+        let centered = self.centered;
+        let averages = self.square_average.iter_mut().enumerate();
+        for ((theta, &g), (i, v)) in parameters.iter_mut().zip(gradients).zip(averages) {
+            let g = with_decay(g, decay, *theta);
+            *v = alpha * *v + fresh * g * g;
+            let mut variance = *v;
+            if centered {
+                let mean = &mut self.gradient_average[i];
+                *mean = alpha * *mean + fresh * g;
+                variance -= *mean * *mean;
+                if variance < A::zero() {
+                    variance = A::zero();
+                }
+            }
+            let d = g / (variance.sqrt() + eps);
+            if self.momentum == 0.0 {
+                *theta -= rate * d;
+            } else {
+                let b = &mut self.velocity[i];
+                *b = momentum * *b + d;
+                *theta -= rate * *b;
+            }
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+}

@@ -1,0 +1,129 @@
+use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use crate::error::{check_len, check_range};
+use crate::{Error, Scalar};
+
+/// Stochastic gradient descent, with momentum where wanted.
+///
+/// ```text
+/// g ← g + λθ
+/// v ← g at the first step, μv + (1 − τ)g from then on
+/// θ ← θ − ηv           or with Nesterov's momentum θ ← θ − η(g + μv)
+/// ```
+///
+/// | | | default | range |
+/// |---|---|---|---|
+/// | η | learning rate | | finite, at least 0 |
+/// | μ | momentum | 0 | at least 0, below 1; for Nesterov above 0 |
+/// | τ | dampening | 0 | at least 0, at most 1; for Nesterov 0 |
+/// | λ | weight decay | 0 | finite, at least 0 |
+///
+/// Without momentum v is g: there is no state, and slices of any length may follow each other.
+///
+/// Sources: `torch.optim.SGD`; B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, USSR
+/// Computational Mathematics and Mathematical Physics 4(5) (1964) 1–17; I. Sutskever, J. Martens, G. Dahl, G. Hinton,
+/// *On the importance of initialization and momentum in deep learning*, ICML 2013, equations 1–4, where η is inside v.
+///
+/// ```
+/// use elman::optim::{Optimizer, Sgd};
+///
+/// let mut p = [1.0];
+/// let mut sgd = Sgd::new(0.5).with_momentum(0.5);
+/// sgd.step(&mut p, &[1.0])?;
+/// assert_eq!(p, [0.5]);
+/// sgd.step(&mut p, &[1.0])?;
+/// assert_eq!((p, sgd.velocity()), ([-0.25], &[1.5][..]));
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sgd<A> {
+    learning_rate: f64,
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    velocity: Vec<A>,
+}
+
+impl<A> Sgd<A> {
+    /// Plain gradient descent with learning rate η.
+    #[must_use]
+    pub fn new(learning_rate: f64) -> Self {
+        Sgd { learning_rate, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, velocity: Vec::new() }
+    }
+    /// Sets the momentum μ.
+    #[must_use]
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        Sgd { momentum, ..self }
+    }
+    /// Sets the dampening τ: how much of a new gradient stays outside the momentum.
+    #[must_use]
+    pub fn with_dampening(self, dampening: f64) -> Self {
+        Sgd { dampening, ..self }
+    }
+    /// Sets the momentum μ, in Nesterov's form: a step looks ahead along it.
+    #[must_use]
+    pub fn with_nesterov(self, momentum: f64) -> Self {
+        Sgd { momentum, nesterov: true, ..self }
+    }
+    /// Sets the weight decay λ.
+    #[must_use]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Sgd { weight_decay, ..self }
+    }
+
+    /// v, an element per parameter; empty before the first step, and without momentum.
+    #[must_use]
+    pub fn velocity(&self) -> &[A] {
+        &self.velocity
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let &Sgd { learning_rate, momentum, dampening, nesterov, weight_decay, .. } = self;
+        check_magnitude("learning_rate", learning_rate)?;
+        check_share("momentum", momentum)?;
+        check_range("dampening", dampening, "at least 0 and at most 1", (0.0..=1.0).contains(&dampening))?;
+        check_magnitude("weight_decay", weight_decay)?;
+        if nesterov {
+            check_range("momentum", momentum, "above 0 for Nesterov's form", momentum > 0.0)?;
+            check_range("dampening", dampening, "0 for Nesterov's form", dampening == 0.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl<A: Scalar> Optimizer<A> for Sgd<A> {
+    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+        self.check()?;
+        check_gradients(parameters, gradients)?;
+        let [rate, momentum, decay] = [self.learning_rate, self.momentum, self.weight_decay].map(A::narrow);
+        if self.momentum == 0.0 {
+            for (theta, &g) in parameters.iter_mut().zip(gradients) {
+                *theta -= rate * with_decay(g, decay, *theta);
+            }
+            return Ok(());
+        }
+
+        let mut fresh = A::narrow(1.0 - self.dampening);
+        if self.velocity.is_empty() {
+            // v = 0, and all of g.
+            self.velocity.resize(parameters.len(), A::zero());
+            fresh = A::one();
+        }
+        check_len("parameters", parameters, self.velocity.len())?;
+        let nesterov = self.nesterov;
+        for ((theta, &g), v) in parameters.iter_mut().zip(gradients).zip(&mut self.velocity) {
+            let g = with_decay(g, decay, *theta);
+            *v = momentum * *v + fresh * g;
+            *theta -= rate * if nesterov { g + momentum * *v } else { *v };
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+}

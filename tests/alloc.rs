@@ -1,0 +1,108 @@
+//! Once warm, the calls that reuse memory allocate none.
+
+mod support;
+
+use allocation_counter::measure;
+use elman::loss::{Loss, Reduction, cross_entropy_into};
+use elman::{Scalar, cell, sequence};
+use ndarray::{Array2, Axis, ShapeBuilder};
+use support::naive::Shape;
+use support::results::{Problem, Workspace};
+
+/// Small enough to stay on one thread: only the calling thread's allocations are counted.
+const SHAPES: [Shape; 4] = [
+    Shape { n_x: 3, n_a: 5, n_y: 2, m: 10, t_x: 4 },
+    Shape { n_x: 16, n_a: 64, n_y: 16, m: 1, t_x: 32 },
+    Shape { n_x: 17, n_a: 33, n_y: 9, m: 5, t_x: 7 },
+    Shape { n_x: 2, n_a: 5, n_y: 3, m: 2, t_x: 300 },
+];
+
+#[track_caller]
+fn assert_allocates_nothing(what: &str, shape: Shape, run: impl FnOnce()) {
+    let count = measure(run).count_total;
+    assert_eq!(count, 0, "{what} allocated {count} times for {shape:?}");
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total, 1);
+    assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).bytes_max, 100);
+}
+
+/// `warm_up` is what came before, of this size or larger; `problem` then runs in its memory.
+fn nothing_is_allocated<A: Scalar>(problem: &Problem<A>, warm_up: &Problem<A>) {
+    let Problem { shape, parameters, inputs, upstream, targets } = problem;
+    let mut workspace = Workspace::default();
+    warm_up.run_in(&mut workspace);
+    let Workspace { cache, loss, back } = &mut workspace;
+    if back.gradients.dims() != shape.dims() {
+        back.gradients = elman::Gradients::zeros(shape.dims());
+    }
+    for layout in ["C order", "time-major"] {
+        let mut x = inputs.x.clone();
+        if layout == "time-major" {
+            x = ndarray::Array3::zeros(inputs.x.dim().f());
+            x.assign(&inputs.x);
+        }
+        assert_allocates_nothing("forward_into", *shape, || {
+            sequence::forward_into(parameters, &x, &inputs.a0, cache).unwrap();
+        });
+        assert_allocates_nothing("cross_entropy_into", *shape, || {
+            cross_entropy_into(cache, targets, Reduction::Mean, loss).unwrap();
+        });
+        assert_allocates_nothing("backward_into", *shape, || {
+            sequence::backward_into(parameters, cache, upstream.upstream(), back).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_second_pass_of_the_same_size_allocates_nothing() {
+    for shape in SHAPES {
+        nothing_is_allocated::<f32>(&Problem::draw(1, shape), &Problem::draw(2, shape));
+        nothing_is_allocated::<f64>(&Problem::draw(1, shape), &Problem::draw(2, shape));
+    }
+}
+
+#[test]
+fn a_pass_after_a_larger_one_allocates_nothing() {
+    for shape in SHAPES {
+        let larger = Shape { m: 2 * shape.m, t_x: shape.t_x + 3, ..shape };
+        nothing_is_allocated::<f32>(&Problem::draw(1, shape), &Problem::draw(2, larger));
+        nothing_is_allocated::<f64>(&Problem::draw(1, shape), &Problem::draw(2, larger));
+    }
+}
+
+fn stepping_allocates_nothing<A: Scalar>() {
+    for shape in SHAPES {
+        let Problem { parameters, inputs, .. } = Problem::<A>::draw(1, shape);
+        let mut stepper = cell::Stepper::new(&parameters, shape.m);
+        assert_allocates_nothing("Stepper", shape, || {
+            stepper.set_hidden(&inputs.a0).unwrap();
+            for xt in inputs.x.axis_iter(Axis(2)) {
+                stepper.step(&xt).unwrap();
+                std::hint::black_box((stepper.hidden(), stepper.logits(), stepper.output()));
+            }
+            stepper.reset();
+        });
+    }
+}
+
+#[test]
+fn a_stepper_allocates_nothing_from_the_first_step_on() {
+    stepping_allocates_nothing::<f32>();
+    stepping_allocates_nothing::<f64>();
+}
+
+#[test]
+fn an_error_allocates_nothing() {
+    let shape = SHAPES[0];
+    let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
+    let mut cache = inputs.forward();
+    let (wrong, mut loss) = (Array2::zeros((4, 10)), Loss::default());
+    let targets = Array2::zeros((10, 3));
+    assert_allocates_nothing("a refused call", shape, || {
+        sequence::forward_into(&parameters, &inputs.x, &wrong, &mut cache).unwrap_err();
+        cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();
+    });
+}

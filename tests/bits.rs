@@ -1,0 +1,347 @@
+//! The bit contract: the same bits for a sequence whole, in chunks or step by step; for a column alone
+//! or in any batch; for any number of threads; for every instruction set; and whatever the memory held
+//! before.
+
+mod support;
+
+use std::process::Command;
+
+use elman::{Gradients, Scalar, Upstream, cell, sequence};
+use ndarray::{Array2, Array3, Axis, Slice, concatenate};
+use support::naive::{Inputs, Shape};
+use support::problem::Linear;
+use support::results::{Problem, Results, Workspace};
+
+/// `n_x`, `n_a`, `n_y`, m, `T_x`.
+type Sizes = (usize, usize, usize, usize, usize);
+
+/// Around the lengths of vectors (4, 8, 16), the heights of tiles, and the
+/// blocks of rows and of chains.
+const SHAPES: [Sizes; 17] = [
+    (1, 1, 1, 1, 1),
+    (3, 5, 2, 10, 4),
+    (15, 16, 17, 4, 5),
+    (17, 15, 16, 3, 6),
+    (33, 31, 63, 5, 4),
+    (7, 65, 9, 13, 3),
+    (64, 63, 65, 2, 5),
+    (8, 24, 40, 25, 3),
+    (5, 33, 4, 1, 9),
+    (9, 129, 130, 1, 4),
+    (300, 9, 5, 6, 3),
+    (4, 270, 3, 3, 3),
+    (6, 5, 290, 4, 3),
+    (3, 17, 5, 7, 90),
+    (2, 8, 3, 600, 2),
+    (5, 16, 6, 1, 530),
+    (4, 7, 3, 12, 17),
+];
+
+/// So much work that it is shared out, over many columns and over few.
+const LARGE: [Sizes; 5] =
+    [(33, 65, 17, 23, 53), (17, 130, 33, 9, 40), (31, 255, 63, 2, 67), (64, 256, 64, 1, 70), (7, 33, 9, 513, 10)];
+
+fn problems<A: Scalar>(shapes: &[Sizes]) -> Vec<Problem<A>> {
+    let shape = |&(n_x, n_a, n_y, m, t_x): &_| Shape { n_x, n_a, n_y, m, t_x };
+    (1..).zip(shapes).map(|(seed, sizes)| Problem::draw(seed, shape(sizes))).collect()
+}
+
+fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+}
+
+/// Some steps of a problem, from another hidden state.
+fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> (Array3<A>, Linear<A>) {
+    let cut = |array: &Array3<A>| array.slice_axis(Axis(2), Slice::from(from..to)).to_owned();
+    let Linear { hidden, logits, output, last_hidden } = &problem.upstream;
+    let cut_all = |array: &Option<Array3<A>>| array.as_ref().map(cut);
+    let last_hidden = last_hidden.clone().filter(|_| to == problem.shape.t_x);
+    let upstream = Linear { hidden: cut_all(hidden), logits: cut_all(logits), output: cut_all(output), last_hidden };
+    (cut(&problem.inputs.x), upstream)
+}
+
+fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
+    for problem in problems::<A>(shapes) {
+        let t_x = problem.shape.t_x;
+        let whole = problem.inputs.forward();
+        let expected = sequence::backward(&problem.parameters, &whole, problem.upstream.upstream()).unwrap();
+        for mut cuts in [vec![1], vec![t_x / 2], vec![1, 2, t_x - 1], vec![t_x / 3, t_x / 3, t_x / 3 + 1]] {
+            cuts.retain(|cut| *cut <= t_x);
+            cuts.sort_unstable();
+            let ends: Vec<usize> = cuts.iter().copied().chain([t_x]).collect();
+            let starts = [0].into_iter().chain(cuts.iter().copied());
+            let chunks: Vec<_> = starts.zip(ends).map(|(from, to)| steps(&problem, from, to)).collect();
+
+            let mut a0 = problem.inputs.a0.clone();
+            let mut caches = Vec::new();
+            for (x, _) in &chunks {
+                let cache = sequence::forward(&problem.parameters, x, &a0).unwrap();
+                a0 = cache.last_hidden().to_owned();
+                caches.push(cache);
+            }
+            let join = |arrays: Vec<ndarray::ArrayView3<'_, A>>| concatenate(Axis(2), &arrays).unwrap();
+            let mut found = Results::default();
+            found.add("hidden", &join(caches.iter().map(|cache| cache.hidden()).collect()));
+            found.add("logits", &join(caches.iter().map(|cache| cache.logits()).collect()));
+            found.add("output", &join(caches.iter().map(|cache| cache.output()).collect()));
+            found.add("last_hidden", &a0);
+            found.assert_same(&Results::forward(&whole), &(problem.shape, &cuts));
+
+            let mut back = sequence::Backward::default();
+            let mut dx = Vec::new();
+            for (cache, (_, upstream)) in caches.iter().zip(&chunks).rev() {
+                let da = back.da0.clone();
+                let mut upstream = upstream.upstream();
+                if !dx.is_empty() {
+                    upstream = upstream.with_last_hidden(&da);
+                }
+                sequence::backward_into(&problem.parameters, cache, upstream, &mut back).unwrap();
+                dx.insert(0, back.dx.clone());
+            }
+            let (mut found, mut whole) = (Results::default(), Results::default());
+            found.add("gradients", back.gradients.as_slice());
+            whole.add("gradients", expected.gradients.as_slice());
+            found.add("dx", &join(dx.iter().map(|dx: &Array3<A>| dx.view()).collect()));
+            whole.add("dx", &expected.dx);
+            found.add("da0", &back.da0);
+            whole.add("da0", &expected.da0);
+            found.assert_same(&whole, &(problem.shape, &cuts));
+        }
+    }
+}
+
+#[test]
+fn a_sequence_in_chunks_has_the_bits_of_the_whole_forward_and_backward() {
+    chunks_have_the_bits_of_the_whole::<f32>(&SHAPES);
+    chunks_have_the_bits_of_the_whole::<f64>(&SHAPES);
+    in_pool(3, || chunks_have_the_bits_of_the_whole::<f32>(&LARGE));
+}
+
+fn steps_have_the_bits_of_the_sequence<A: Scalar>() {
+    for Problem { shape, parameters, inputs, .. } in problems::<A>(&SHAPES) {
+        let cache = inputs.forward();
+        let mut stepper = cell::Stepper::new(&parameters, shape.m);
+        stepper.set_hidden(&inputs.a0).unwrap();
+        let mut a_prev = inputs.a0.clone();
+        for t in 0..shape.t_x {
+            let xt = inputs.x.index_axis(Axis(2), t);
+            let step = cell::forward(&parameters, &xt, &a_prev).unwrap();
+            stepper.step(&xt).unwrap();
+            let [mut whole, mut cells, mut served] = [const { Results { arrays: Vec::new() } }; 3];
+            for (name, sequence, cell, stepper) in [
+                ("hidden", cache.hidden(), step.a_next(), stepper.hidden()),
+                ("logits", cache.logits(), step.logits(), stepper.logits()),
+                ("output", cache.output(), step.y(), stepper.output()),
+            ] {
+                whole.add(name, sequence.index_axis(Axis(2), t));
+                cells.add(name, cell);
+                served.add(name, stepper);
+            }
+            cells.assert_same(&whole, &(shape, "cell", t));
+            served.assert_same(&whole, &(shape, "stepper", t));
+            assert_eq!(cache.step(t).as_ref(), Some(&step), "{shape:?}: the cell's view of step {t}");
+            a_prev = step.a_next().to_owned();
+        }
+    }
+}
+
+#[test]
+fn cells_and_steppers_have_the_bits_of_the_sequence() {
+    steps_have_the_bits_of_the_sequence::<f32>();
+    steps_have_the_bits_of_the_sequence::<f64>();
+}
+
+fn a_cell_goes_back_with_the_bits_of_a_sequence<A: Scalar>() {
+    for Problem { shape, parameters, inputs, upstream, .. } in problems::<A>(&SHAPES) {
+        let one = |array: &Option<Array3<A>>| array.as_ref().map(|array| array.index_axis(Axis(2), 0).to_owned());
+        let [hidden, logits, output] =
+            [&upstream.hidden, &upstream.logits, &upstream.output].map(|array| one(array).unwrap());
+        let step = cell::forward(&parameters, &inputs.x.index_axis(Axis(2), 0), &inputs.a0).unwrap();
+        let cell_upstream = Upstream::hidden(&hidden).with_logits(&logits).with_output(&output);
+        let cell = cell::backward(&parameters, &step, cell_upstream).unwrap();
+
+        let first = |array: &Array3<A>| array.slice_axis(Axis(2), Slice::from(..1)).to_owned();
+        let cache = sequence::forward(&parameters, &first(&inputs.x), &inputs.a0).unwrap();
+        let [hidden, logits, output] =
+            [&upstream.hidden, &upstream.logits, &upstream.output].map(|array| array.as_ref().map(first));
+        let upstream = Linear { hidden, logits, output, last_hidden: None };
+        let sequence = sequence::backward(&parameters, &cache, upstream.upstream()).unwrap();
+
+        let (mut found, mut expected) = (Results::default(), Results::default());
+        found.add("gradients", cell.gradients.as_slice());
+        expected.add("gradients", sequence.gradients.as_slice());
+        found.add("dx", &cell.dxt);
+        expected.add("dx", &sequence.dx);
+        found.add("da0", &cell.da_prev);
+        expected.add("da0", &sequence.da0);
+        found.assert_same(&expected, &shape);
+    }
+}
+
+#[test]
+fn a_cell_goes_back_with_the_bits_of_a_sequence_of_one_step() {
+    a_cell_goes_back_with_the_bits_of_a_sequence::<f32>();
+    a_cell_goes_back_with_the_bits_of_a_sequence::<f64>();
+}
+
+/// Some columns of a problem, as a batch of their own.
+fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> {
+    let cut3 = |array: &Array3<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
+    let cut2 = |array: &Array2<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
+    let Linear { hidden, logits, output, last_hidden } = &problem.upstream;
+    let inputs = &problem.inputs;
+    Problem {
+        shape: Shape { m: to - from, ..problem.shape },
+        parameters: problem.parameters.clone(),
+        inputs: Inputs { x: cut3(&inputs.x), a0: cut2(&inputs.a0), ..inputs.clone() },
+        upstream: Linear {
+            hidden: hidden.as_ref().map(cut3),
+            logits: logits.as_ref().map(cut3),
+            output: output.as_ref().map(cut3),
+            last_hidden: last_hidden.as_ref().map(cut2),
+        },
+        targets: problem.targets.slice_axis(Axis(0), Slice::from(from..to)).to_owned(),
+    }
+}
+
+/// What belongs to single columns, of some of them: everything but the parameters' gradients and the loss.
+fn of_columns<A: Scalar>(workspace: &Workspace<A>, from: usize, to: usize) -> Results {
+    let Workspace { cache, back, .. } = workspace;
+    let mut results = Results::default();
+    for (name, array) in [
+        ("hidden", cache.hidden()),
+        ("logits", cache.logits()),
+        ("output", cache.output()),
+        ("dx", back.dx.view()),
+        ("da0", back.da0.view().insert_axis(Axis(2))),
+    ] {
+        results.add(name, array.slice_axis(Axis(1), Slice::from(from..to)));
+    }
+    results
+}
+
+fn a_column_has_the_same_bits_in_any_batch<A: Scalar>(shapes: &[Sizes]) {
+    for problem in problems::<A>(shapes) {
+        let m = problem.shape.m;
+        let [mut whole, mut part] = [(); 2].map(|()| Workspace::default());
+        problem.run_in(&mut whole);
+        let alone = (0..m).step_by(m.div_ceil(30)).map(|j| (j, j + 1));
+        let uneven = [(0, m / 3), (m / 3, m), (0, m - 1), (m - 1, m), (m / 2, m / 2 + 3)];
+        for (from, to) in alone.chain(uneven).filter(|(from, to)| from < to && *to <= m) {
+            columns(&problem, from, to).run_in(&mut part);
+            let found = of_columns(&part, 0, to - from);
+            found.assert_same(&of_columns(&whole, from, to), &(problem.shape, "columns", from, to));
+        }
+    }
+}
+
+#[test]
+fn a_column_has_the_same_bits_alone_and_in_any_batch() {
+    a_column_has_the_same_bits_in_any_batch::<f32>(&SHAPES);
+    a_column_has_the_same_bits_in_any_batch::<f64>(&SHAPES);
+    a_column_has_the_same_bits_in_any_batch::<f32>(&LARGE[..2]);
+}
+
+fn threads_do_not_show<A: Scalar>() {
+    for problem in problems::<A>(&SHAPES).into_iter().chain(problems(&LARGE)) {
+        let expected = in_pool(1, || problem.run());
+        for threads in [2, 3, 8] {
+            in_pool(threads, || problem.run()).assert_same(&expected, &(problem.shape, threads));
+        }
+    }
+}
+
+#[test]
+fn one_two_three_and_eight_threads_compute_the_same_bits() {
+    threads_do_not_show::<f32>();
+    threads_do_not_show::<f64>();
+}
+
+fn report<A: Scalar>(element: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for problem in problems::<A>(&SHAPES).into_iter().chain(problems(&LARGE)) {
+        for (name, digest) in problem.run().digests() {
+            lines.push(format!("digest {element} {:?} {name} {digest:016x}", problem.shape));
+        }
+    }
+    lines
+}
+
+fn whole_report() -> Vec<String> {
+    [report::<f32>("f32"), report::<f64>("f64")].concat()
+}
+
+/// Run by itself in a process of its own, this tells the bits of an instruction set to the test below.
+#[test]
+fn a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem() {
+    let report = whole_report();
+    assert_eq!(report.len(), 2 * 9 * (SHAPES.len() + LARGE.len()));
+    println!("\n{}", report.join("\n"));
+}
+
+/// Where the machine lacks a set, its best below runs.
+#[test]
+fn every_instruction_set_computes_the_same_bits() {
+    let expected = whole_report();
+    for isa in ["scalar", "avx2", "avx512"] {
+        let report = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem", "--nocapture"])
+            .env("ELMAN_MAX_ISA", isa)
+            .output()
+            .unwrap();
+        assert!(report.status.success(), "{isa}: {}", String::from_utf8_lossy(&report.stderr));
+        let report = String::from_utf8(report.stdout).unwrap();
+        let found: Vec<&str> = report.lines().filter(|line| line.starts_with("digest ")).collect();
+        assert_eq!(found.len(), expected.len(), "{isa}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{isa}, against this process");
+        }
+    }
+}
+
+fn memory_used_before_does_not_show<A: Scalar>() {
+    let mut workspace = Workspace::default();
+    let problems = problems::<A>(&SHAPES);
+    // Every size after every other kind: larger, smaller, and once again.
+    for problem in problems.iter().chain(problems.iter().rev()).chain(&problems) {
+        problem.run_in(&mut workspace).assert_same(&problem.run(), &problem.shape);
+    }
+}
+
+#[test]
+fn a_reused_workspace_gives_the_bits_of_a_new_one() {
+    memory_used_before_does_not_show::<f32>();
+    memory_used_before_does_not_show::<f64>();
+}
+
+/// Leaves NaN in every number that a run of this size writes.
+fn spoil<A: Scalar>(problem: &Problem<A>, workspace: &mut Workspace<A>) {
+    let Workspace { cache, loss, back } = workspace;
+    let mut parameters = problem.parameters.clone();
+    parameters.fill(A::nan());
+    let Problem { inputs, upstream, targets, .. } = problem;
+    sequence::forward_into(&parameters, &inputs.x, &inputs.a0, cache).unwrap();
+    elman::loss::cross_entropy_into(cache, targets, elman::loss::Reduction::Sum, loss).unwrap();
+    back.gradients = Gradients::zeros(parameters.dims());
+    sequence::backward_into(&parameters, cache, upstream.upstream(), back).unwrap();
+    let written = cache.hidden().iter().chain(&cache.output()).chain(&loss.dlogits).copied().collect::<Vec<_>>();
+    assert!(written.iter().chain(&back.dx).chain(&back.da0).all(|v| v.is_nan()));
+}
+
+fn nan_left_behind_does_not_show<A: Scalar>() {
+    for problem in problems::<A>(&SHAPES) {
+        let expected = problem.run();
+        let larger = Shape { m: problem.shape.m + 3, t_x: problem.shape.t_x + 2, ..problem.shape };
+        for spoiler in [problem.shape, larger] {
+            let mut workspace = Workspace::default();
+            spoil(&Problem::draw(77, spoiler), &mut workspace);
+            problem.run_in(&mut workspace).assert_same(&expected, &problem.shape);
+        }
+    }
+}
+
+#[test]
+fn nan_left_in_the_memory_does_not_show() {
+    nan_left_behind_does_not_show::<f32>();
+    nan_left_behind_does_not_show::<f64>();
+}

@@ -1,0 +1,282 @@
+//! Every gradient proven three ways: by central differences, by the complex-step derivative, and by
+//! the adjoint identity with dual numbers. The last two differentiate an oracle that shares no code
+//! with the crate, the first the crate itself.
+//!
+//! All three look at the gradient by every element of wax, waa, wya, ba, by, x and a0.
+
+mod support;
+
+use elman::loss::{Reduction, cross_entropy};
+use elman::{Upstream, sequence};
+use ndarray::{Array2, Axis};
+use num_complex::Complex64;
+use num_dual::Dual64;
+use support::naive::{self, Inputs, Number, Outputs, Shape};
+use support::numpy::Numpy;
+use support::problem::{Linear, below, inputs, uniform};
+
+/// Central differences with step h err by h²/6 times the third derivative and by 2⁻⁵²·|L|/h of
+/// rounding, both about 1e-9 for losses of a few units; the rest is room for the curved ones.
+const STEP: f64 = 1e-5;
+const CENTRAL: f64 = 1e-7;
+
+/// The complex step has no cancellation: f(x + ih).im / h is f′(x) up to h², which vanishes beside a
+/// double for this h. What is left is the rounding of two chains of a few hundred terms.
+const COMPLEX_STEP: f64 = 1e-60;
+const COMPLEX: f64 = 1e-12;
+
+/// Both sides of the adjoint identity are sums over all outputs and all inputs, and err by rounding
+/// alone; measured against the sum of the magnitudes of their terms.
+const ADJOINT: f64 = 1e-13;
+
+/// Single precision is 2²⁹ times coarser; a chain of up to a hundred terms rounds a hundred times.
+const SINGLE: f64 = 2e-5;
+
+const RANDOM_SHAPES: u32 = 210;
+
+/// Mostly unequal primes; now and then all equal, where a transposed matrix would pass by its shape,
+/// or one dimension 1; then a few around the lengths of vectors.
+fn shapes() -> Vec<Shape> {
+    let mut rng = Numpy::seed(3);
+    let mut shapes: Vec<Shape> = (0..RANDOM_SHAPES)
+        .map(|i| {
+            let mut primes = vec![2, 3, 5, 7, 2, 3, 5, 7, 11];
+            let mut size = || primes.swap_remove(below(&mut rng, primes.len()));
+            let (n_x, n_a, n_y, m, t_x) = (size(), size(), size(), size().min(5), size().min(5));
+            match i % 10 {
+                0 => Shape::new(n_a, n_a, n_a, n_a.min(4), n_a.min(4)),
+                1 => Shape::new(n_a, n_a, n_a, m, t_x),
+                2 => Shape::new(1, n_a, n_y, m, t_x),
+                3 => Shape::new(n_x, 1, n_y, m, t_x),
+                4 => Shape::new(n_x, n_a, 1, m, t_x),
+                5 => Shape::new(n_x, n_a, n_y, 1, t_x),
+                6 => Shape::new(n_x, n_a, n_y, m, 1),
+                _ => Shape::new(n_x, n_a, n_y, m, t_x),
+            }
+        })
+        .collect();
+    for (n_x, n_a, n_y) in [(15, 16, 17), (17, 15, 16), (16, 16, 16), (3, 33, 5), (31, 5, 3), (2, 9, 33), (8, 8, 8)] {
+        shapes.push(Shape::new(n_x, n_a, n_y, 2, 3));
+    }
+    shapes.push(Shape::new(1, 1, 1, 1, 1));
+    shapes
+}
+
+/// The losses that every shape is tried with. Each element of each of them is random.
+fn losses(rng: &mut Numpy, shape: Shape) -> Vec<(&'static str, Linear<f64>)> {
+    let mixed = Linear::draw(rng, shape);
+    let Linear { hidden, logits, output, last_hidden } = mixed.clone();
+    let last_only = |array: &Option<ndarray::Array3<f64>>| {
+        array.clone().map(|mut array| {
+            for mut step in array.axis_iter_mut(Axis(2)).rev().skip(1) {
+                step.fill(0.0);
+            }
+            array
+        })
+    };
+    let none = Linear::default;
+    vec![
+        ("hidden, last step only", Linear { hidden: last_only(&hidden), ..none() }),
+        ("logits, last step only", Linear { logits: last_only(&logits), ..none() }),
+        ("output, last step only", Linear { output: last_only(&output), ..none() }),
+        ("hidden", Linear { hidden: hidden.clone(), ..none() }),
+        ("logits", Linear { logits: logits.clone(), ..none() }),
+        ("output", Linear { output: output.clone(), ..none() }),
+        ("last_hidden", Linear { last_hidden: last_hidden.clone(), ..none() }),
+        ("hidden and output", Linear { hidden: hidden.clone(), output: output.clone(), ..none() }),
+        ("logits and output", Linear { logits, output, ..none() }),
+        ("hidden and last_hidden", Linear { hidden, last_hidden, ..none() }),
+        ("everything", mixed),
+    ]
+}
+
+struct Case {
+    shape: Shape,
+    inputs: Inputs<f64>,
+    losses: Vec<(&'static str, Linear<f64>)>,
+}
+
+fn case(seed: u32, shape: Shape) -> Case {
+    let mut rng = Numpy::seed(seed);
+    let inputs = inputs(&mut rng, shape);
+    let losses = losses(&mut rng, shape);
+    Case { shape, inputs, losses }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    (1..).zip(shapes()).map(|(seed, shape)| case(seed, shape))
+}
+
+/// `inputs` with every element in turn moved by `by`, as the number type `N`.
+fn moved<N: Number>(inputs: &Inputs<f64>, shape: Shape, index: usize, by: N) -> Inputs<N> {
+    let mut flat = inputs.flat().into_iter().enumerate();
+    Inputs::from_fn(shape, || {
+        let (at, value) = flat.next().expect("as many numbers as the shape says");
+        if at == index { N::from(value) + by } else { N::from(value) }
+    })
+}
+
+/// Asserts that each gradient agrees with `derivatives`, both in the order of the inputs: no element
+/// further away than `tolerance` times the largest in the same array, or a hundredth of the largest
+/// of all, if that is more. The scale is not the element's own, because an element near zero is a sum
+/// whose large terms cancel, and inherits their rounding; an array of one element may be such a sum.
+#[track_caller]
+fn assert_close(shape: Shape, loss: &str, found: &[f64], derivatives: &[f64], tolerance: f64) {
+    assert_eq!((found.len(), derivatives.len()), (shape.len(), shape.len()));
+    let largest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |largest, v| largest.max(v.abs()));
+    for range in shape.arrays() {
+        let scale = largest(&derivatives[range.clone()]).max(0.01 * largest(derivatives));
+        for index in range {
+            let (found, expected) = (found[index], derivatives[index]);
+            assert!(
+                (found - expected).abs() <= tolerance * scale,
+                "{shape:?}, loss on {loss}: d{} is {found}, expected {expected}",
+                shape.name_of(index)
+            );
+        }
+    }
+}
+
+#[test]
+fn more_than_two_hundred_shapes_are_tried_square_ones_and_ones_with_a_one_among_them() {
+    let shapes = shapes();
+    assert!(shapes.len() >= 200);
+    let square = |s: &&Shape| s.n_x == s.n_a && s.n_a == s.n_y && s.n_a > 1;
+    assert!(shapes.iter().filter(square).count() >= 20);
+    assert!(shapes.iter().filter(|s| s.n_a == 1).count() >= 10);
+    let unequal = |s: &&Shape| s.n_x != s.n_a && s.n_a != s.n_y && s.n_x != s.n_y;
+    assert!(shapes.iter().filter(unequal).count() >= 80);
+}
+
+#[test]
+fn every_gradient_is_the_complex_step_derivative() {
+    for Case { shape, inputs, losses } in cases() {
+        let step = Complex64::new(0.0, COMPLEX_STEP);
+        let outputs: Vec<_> =
+            (0..shape.len()).map(|index| naive::forward(&moved(&inputs, shape, index, step))).collect();
+        for (name, loss) in &losses {
+            let derivatives: Vec<f64> = outputs.iter().map(|outputs| loss.of(outputs).im / COMPLEX_STEP).collect();
+            assert_close(shape, name, &loss.gradient(&inputs), &derivatives, COMPLEX);
+        }
+    }
+}
+
+#[test]
+fn every_gradient_is_the_central_difference() {
+    for Case { shape, inputs, losses } in cases() {
+        let mut cache = sequence::Cache::default();
+        let mut outputs = |index, by: f64| {
+            let inputs = moved(&inputs, shape, index, by);
+            sequence::forward_into(&inputs.parameters(), &inputs.x, &inputs.a0, &mut cache).unwrap();
+            Outputs::from(&cache)
+        };
+        let outputs: Vec<_> = (0..shape.len()).map(|index| (outputs(index, STEP), outputs(index, -STEP))).collect();
+        for (name, loss) in &losses {
+            let difference = |(up, down)| (loss.of(up) - loss.of(down)) / (2.0 * STEP);
+            let derivatives: Vec<f64> = outputs.iter().map(|(up, down)| difference((up, down))).collect();
+            assert_close(shape, name, &loss.gradient(&inputs), &derivatives, CENTRAL);
+        }
+    }
+}
+
+#[test]
+fn every_gradient_of_a_cell_is_the_complex_step_derivative() {
+    for (seed, shape) in (1..).zip(shapes()) {
+        let Case { shape, inputs, losses } = case(seed, Shape { t_x: 1, ..shape });
+        let step = Complex64::new(0.0, COMPLEX_STEP);
+        let outputs: Vec<_> =
+            (0..shape.len()).map(|index| naive::forward(&moved(&inputs, shape, index, step))).collect();
+        for (name, loss) in losses.iter().filter(|(_, loss)| loss.last_hidden.is_none()) {
+            let derivatives: Vec<f64> = outputs.iter().map(|outputs| loss.of(outputs).im / COMPLEX_STEP).collect();
+            assert_close(shape, name, &loss.gradient_of_cell(&inputs), &derivatives, COMPLEX);
+        }
+    }
+}
+
+/// −Σ ln y[label] and its gradient by every input.
+#[test]
+fn every_gradient_of_cross_entropy_is_the_complex_step_derivative() {
+    for Case { shape, inputs, .. } in cases() {
+        let targets = Array2::from_shape_fn((shape.m, shape.t_x), |(j, t)| (7 * j + 3 * t + j * t) % shape.n_y);
+        let value = |inputs: &Inputs<Complex64>| -> Complex64 {
+            let output = naive::forward(inputs).output;
+            targets.indexed_iter().map(|((j, t), &label)| -Number::ln(output[[label, j, t]])).sum()
+        };
+        let derivatives: Vec<f64> = (0..shape.len())
+            .map(|index| value(&moved(&inputs, shape, index, Complex64::new(0.0, COMPLEX_STEP))).im / COMPLEX_STEP)
+            .collect();
+        let labels = f64::from(u32::try_from(targets.len()).unwrap());
+        for (reduction, share) in [(Reduction::Sum, 1.0), (Reduction::Mean, labels.recip())] {
+            let cache = inputs.forward();
+            let loss = cross_entropy(&cache, &targets, reduction).unwrap();
+            let expected = value(&inputs.map(Complex64::from)).re * share;
+            assert!((loss.value - expected).abs() <= COMPLEX * (share + expected), "{shape:?}, {reduction:?}");
+            let upstream = Linear { logits: Some(loss.dlogits), ..Linear::default() };
+            let derivatives: Vec<f64> = derivatives.iter().map(|d| d * share).collect();
+            assert_close(shape, "cross-entropy", &upstream.gradient(&inputs), &derivatives, COMPLEX);
+        }
+    }
+}
+
+/// ⟨upstream, J·v⟩ = ⟨Jᵀ·upstream, v⟩ for random directions v in all inputs at once: one dual forward
+/// pass per direction, so that sequences past every block and batches past every tile can be tried.
+#[test]
+fn backward_is_the_adjoint_of_the_derivative() {
+    let large = [
+        Shape::new(65, 63, 64, 17, 5),
+        Shape::new(31, 65, 33, 13, 41),
+        Shape::new(3, 5, 2, 2, 700),
+        Shape::new(5, 3, 7, 1100, 3),
+        Shape::new(2, 17, 3, 1, 1300),
+        Shape::new(33, 129, 17, 7, 30),
+        Shape::new(7, 300, 5, 3, 4),
+        Shape::new(290, 11, 270, 3, 4),
+    ];
+    for (seed, shape) in (1..).zip(shapes().into_iter().chain(large)) {
+        let Case { shape, inputs, losses } = case(seed, shape);
+        let mut rng = Numpy::seed(1000 + seed);
+        for _ in 0..2 {
+            let direction: Vec<f64> = uniform(&mut rng, shape.len()).to_vec();
+            let mut pairs = inputs.flat().into_iter().zip(&direction);
+            let dual = Inputs::from_fn(shape, || {
+                let (value, &direction) = pairs.next().expect("as many numbers as the shape says");
+                Dual64::new(value, direction)
+            });
+            let derivative = naive::forward(&dual);
+            for (name, loss) in &losses {
+                let gradient = loss.gradient(&inputs);
+                let forward = loss.of(&derivative).eps;
+                let backward: f64 = gradient.iter().zip(&direction).map(|(g, v)| g * v).sum();
+                let scale: f64 = gradient.iter().zip(&direction).map(|(g, v)| (g * v).abs()).sum();
+                assert!(
+                    (forward - backward).abs() <= ADJOINT * scale,
+                    "{shape:?}, loss on {name}: ⟨u, Jv⟩ is {forward}, ⟨Jᵀu, v⟩ is {backward}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_in_single_precision_follow_those_in_double() {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
+    let narrow = |value: f64| value as f32;
+    for Case { shape, inputs, losses } in cases() {
+        // From the same rounded inputs, so that only the arithmetic differs.
+        let single = inputs.map(narrow);
+        let double = inputs.map(|value| f64::from(narrow(value)));
+        for (name, loss) in &losses {
+            let found: Vec<f64> = loss.map(narrow).gradient(&single).into_iter().map(f64::from).collect();
+            let expected = loss.map(|value| f64::from(narrow(value))).gradient(&double);
+            assert_close(shape, name, &found, &expected, SINGLE);
+        }
+    }
+}
+
+#[test]
+fn no_upstream_gradient_gives_zero() {
+    for Case { shape, inputs, .. } in cases().take(20) {
+        let back = sequence::backward(&inputs.parameters(), &inputs.forward(), Upstream::default()).unwrap();
+        assert!(back.gradients.as_slice().iter().chain(&back.dx).chain(&back.da0).all(|g| *g == 0.0), "{shape:?}");
+    }
+}

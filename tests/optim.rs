@@ -1,0 +1,326 @@
+//! Optimisers and clipping against `torch.optim`, from `fixtures/torch_optim.py`, and what they refuse.
+
+#![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
+
+mod support;
+
+use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_norm, clip_value};
+use elman::{Dims, Error, Gradients, Parameters, Scalar};
+use ndarray::{Array1, Array2};
+use serde_json::{Map, Value};
+use support::fixture::Fixture;
+
+type Boxed = Box<dyn Optimizer<f64>>;
+
+/// Torch rounds in other places (its kernels fuse some multiply-adds): a few units in the last place in each of twenty
+/// steps.
+const TOLERANCE: f64 = 4e-15;
+
+/// The same in single precision, against torch's double: a unit in the last place, 1.2e-7, in each of twenty steps,
+/// some of which a division by a small root magnifies.
+const SINGLE_TOLERANCE: f64 = 1e-5;
+
+fn build<A: Scalar>(kind: &str, options: &Value) -> Box<dyn Optimizer<A>> {
+    let number = |name: &str| options[name].as_f64().unwrap_or_else(|| panic!("no {name} for {kind}"));
+    let flag = |name: &str| options[name].as_bool().unwrap_or_else(|| panic!("no {name} for {kind}"));
+    let betas = || (options["betas"][0].as_f64().unwrap(), options["betas"][1].as_f64().unwrap());
+    let (lr, decay) = (number("lr"), number("weight_decay"));
+    match kind {
+        "SGD" => {
+            let sgd = Sgd::new(lr).with_dampening(number("dampening")).with_weight_decay(decay);
+            let momentum = number("momentum");
+            Box::new(if flag("nesterov") { sgd.with_nesterov(momentum) } else { sgd.with_momentum(momentum) })
+        }
+        "Adam" => {
+            let (beta1, beta2) = betas();
+            Box::new(Adam::new(lr).with_betas(beta1, beta2).with_eps(number("eps")).with_weight_decay(decay))
+        }
+        "AdamW" => {
+            let (beta1, beta2) = betas();
+            Box::new(AdamW::new(lr).with_betas(beta1, beta2).with_eps(number("eps")).with_weight_decay(decay))
+        }
+        "RMSprop" => {
+            let rms_prop = RmsProp::new(lr)
+                .with_alpha(number("alpha"))
+                .with_eps(number("eps"))
+                .with_momentum(number("momentum"))
+                .with_weight_decay(decay);
+            Box::new(if flag("centered") { rms_prop.centered() } else { rms_prop })
+        }
+        _ => panic!("no optimiser {kind}"),
+    }
+}
+
+/// The largest distance from torch's parameters over all steps of all runs, relative to the largest magnitude that the
+/// parameter has had until then (at least 1): where it comes back near zero, it keeps the rounding of where it was.
+fn distance_from_torch<A: Scalar>() -> f64 {
+    let fixture = Fixture::read("torch_optim.json");
+    let start: Array1<f64> = fixture.array("/start");
+    let gradients: Array2<f64> = fixture.array("/gradients");
+    let runs: Map<String, Value> = fixture.get("/runs");
+    assert_eq!(runs.len(), 18);
+    let mut largest: f64 = 0.0;
+    for (name, run) in &runs {
+        let mut optimizer = build::<A>(run["optimizer"].as_str().unwrap(), &run["options"]);
+        let path: Array2<f64> = fixture.array(&format!("/runs/{name}/parameters"));
+        let mut theta = start.mapv(A::narrow).to_vec();
+        let mut scale = vec![1.0; theta.len()];
+        assert_eq!(path.nrows(), 20);
+        for (g, expected) in gradients.rows().into_iter().zip(path.rows()) {
+            optimizer.step(&mut theta, &g.mapv(A::narrow).to_vec()).unwrap();
+            for ((theta, expected), scale) in theta.iter().zip(expected).zip(&mut scale) {
+                *scale = expected.abs().max(*scale);
+                largest = largest.max((theta.widen() - expected).abs() / *scale);
+            }
+        }
+    }
+    largest
+}
+
+#[test]
+fn twenty_steps_are_those_of_torch() {
+    let distance = distance_from_torch::<f64>();
+    assert!(distance <= TOLERANCE, "{distance:e}");
+}
+
+#[test]
+fn twenty_steps_in_single_precision_are_near_those_of_torch() {
+    let distance = distance_from_torch::<f32>();
+    assert!(distance <= SINGLE_TOLERANCE, "{distance:e}");
+}
+
+/// A step of an optimiser with nothing set is a step of the one with torch's defaults written out.
+#[track_caller]
+fn assert_defaults(run: &str, plain: &mut dyn Optimizer<f64>) {
+    let run: Value = Fixture::read("torch_optim.json").get(&format!("/runs/{run}"));
+    let mut built = build::<f64>(run["optimizer"].as_str().unwrap(), &run["options"]);
+    let (mut a, mut b) = ([0.3, -2.0], [0.3, -2.0]);
+    for _ in 0..3 {
+        built.step(&mut a, &[1e-8, 0.7]).unwrap();
+        plain.step(&mut b, &[1e-8, 0.7]).unwrap();
+    }
+    assert_eq!(a, b);
+}
+
+#[test]
+fn the_defaults_are_those_of_torch() {
+    assert_defaults("sgd", &mut Sgd::new(0.1));
+    assert_defaults("sgd_nesterov", &mut Sgd::new(0.1).with_nesterov(0.9));
+    assert_defaults("adam", &mut Adam::new(1e-3));
+    assert_defaults("adamw", &mut AdamW::new(1e-3));
+    assert_defaults("rmsprop", &mut RmsProp::new(1e-2));
+}
+
+#[test]
+fn clipping_is_that_of_torch() {
+    let fixture = Fixture::read("torch_optim.json");
+    let cases = |kind: &str| fixture.get::<Vec<Value>>(kind).len();
+    assert_eq!((cases("/clip_norm"), cases("/clip_value")), (5, 3));
+    for case in 0..5 {
+        let at = |name: &str| format!("/clip_norm/{case}/{name}");
+        let mut g: Array1<f64> = fixture.array(&at("gradient"));
+        let norm = clip_norm(g.as_slice_mut().unwrap(), fixture.get(&at("limit"))).unwrap();
+        let expected: f64 = fixture.get(&at("norm"));
+        assert!((norm - expected).abs() <= TOLERANCE * expected);
+        fixture.assert_close(&at("clipped"), &g, TOLERANCE);
+    }
+    for case in 0..3 {
+        let at = |name: &str| format!("/clip_value/{case}/{name}");
+        let mut g: Array1<f64> = fixture.array(&at("gradient"));
+        clip_value(g.as_slice_mut().unwrap(), fixture.get(&at("limit"))).unwrap();
+        fixture.assert_close(&at("clipped"), &g, 0.0);
+    }
+}
+
+#[test]
+fn clipping_lets_nan_be_seen() {
+    let mut g = [3.0, f64::NAN];
+    assert!(clip_norm(&mut g, 1.0).unwrap().is_nan());
+    assert!(g.iter().all(|g| g.is_nan()));
+
+    let mut g = [3.0, f64::NEG_INFINITY];
+    assert_eq!(clip_norm(&mut g, 1.0).unwrap(), f64::INFINITY);
+    assert!(g[0] == 0.0 && g[1].is_nan());
+
+    let mut g = [f32::NAN, f32::NEG_INFINITY, 0.5];
+    clip_value(&mut g, 2.0).unwrap();
+    assert!(g[0].is_nan() && g[1..] == [-2.0, 0.5]);
+}
+
+#[test]
+fn an_infinite_limit_only_measures_the_norm() {
+    let mut g = [3.0f32, 4.0];
+    assert_eq!(clip_norm(&mut g, f64::INFINITY).unwrap(), 5.0);
+    assert_eq!(g, [3.0, 4.0]);
+    assert_eq!(clip_norm::<f64>(&mut [], 1.0).unwrap(), 0.0);
+}
+
+#[test]
+fn a_limit_without_a_meaning_is_refused() {
+    let mut g = [3.0, 4.0];
+    for limit in [-1.0, f64::NAN] {
+        assert_range("max_norm", limit, clip_norm(&mut g, limit));
+        assert_range("limit", limit, clip_value(&mut g, limit));
+    }
+    assert_range("limit", f64::INFINITY, clip_value(&mut g, f64::INFINITY));
+    assert_eq!(g, [3.0, 4.0]);
+}
+
+#[track_caller]
+fn assert_range<T: std::fmt::Debug>(name: &str, value: f64, result: Result<T, Error>) {
+    match result {
+        Err(Error::Range { argument, found, .. }) => {
+            assert_eq!((argument, found.to_bits()), (name, value.to_bits()));
+        }
+        other => panic!("{name} = {value}: {other:?}"),
+    }
+}
+
+type Made = fn(f64) -> Boxed;
+
+#[test]
+fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written() {
+    // Name, a constructor, and the first value that is too large.
+    let cases: [(&str, Made, f64); 23] = [
+        ("learning_rate", |v| Box::new(Sgd::new(v)), f64::INFINITY),
+        ("momentum", |v| Box::new(Sgd::new(0.1).with_momentum(v)), 1.0),
+        ("momentum", |v| Box::new(Sgd::new(0.1).with_nesterov(v)), 1.0),
+        ("dampening", |v| Box::new(Sgd::new(0.1).with_momentum(0.9).with_dampening(v)), 1.5),
+        ("dampening", |v| Box::new(Sgd::new(0.1).with_nesterov(0.9).with_dampening(v)), 0.5),
+        ("weight_decay", |v| Box::new(Sgd::new(0.1).with_weight_decay(v)), f64::INFINITY),
+        ("learning_rate", |v| Box::new(Adam::new(v)), f64::INFINITY),
+        ("beta1", |v| Box::new(Adam::new(0.1).with_betas(v, 0.9)), 1.0),
+        ("beta2", |v| Box::new(Adam::new(0.1).with_betas(0.9, v)), 1.0),
+        ("eps", |v| Box::new(Adam::new(0.1).with_eps(v)), f64::INFINITY),
+        ("weight_decay", |v| Box::new(Adam::new(0.1).with_weight_decay(v)), f64::INFINITY),
+        ("learning_rate", |v| Box::new(AdamW::new(v)), f64::INFINITY),
+        ("beta1", |v| Box::new(AdamW::new(0.1).with_betas(v, 0.9)), 1.0),
+        ("beta2", |v| Box::new(AdamW::new(0.1).with_betas(0.9, v)), 1.0),
+        ("eps", |v| Box::new(AdamW::new(0.1).with_eps(v)), f64::INFINITY),
+        ("weight_decay", |v| Box::new(AdamW::new(0.1).with_weight_decay(v)), f64::INFINITY),
+        ("learning_rate", |v| Box::new(RmsProp::new(v)), f64::INFINITY),
+        ("alpha", |v| Box::new(RmsProp::new(0.1).with_alpha(v)), 1.0),
+        ("eps", |v| Box::new(RmsProp::new(0.1).with_eps(v)), f64::INFINITY),
+        ("momentum", |v| Box::new(RmsProp::new(0.1).with_momentum(v)), 1.0),
+        ("weight_decay", |v| Box::new(RmsProp::new(0.1).with_weight_decay(v)), f64::INFINITY),
+        (
+            "learning_rate",
+            |v| {
+                let mut sgd = Sgd::new(0.1);
+                Optimizer::<f64>::set_learning_rate(&mut sgd, v);
+                Box::new(sgd)
+            },
+            f64::INFINITY,
+        ),
+        ("weight_decay", |v| Box::new(RmsProp::new(0.1).centered().with_weight_decay(v)), f64::INFINITY),
+    ];
+    for (name, made, too_large) in cases {
+        for value in [-1e-3, f64::NAN, too_large] {
+            let mut theta = [1.0, 2.0];
+            assert_range(name, value, made(value).step(&mut theta, &[1.0, 1.0]));
+            assert_eq!(theta, [1.0, 2.0]);
+        }
+    }
+    assert_range("momentum", 0.0, Sgd::new(0.1).with_nesterov(0.0).step(&mut [1.0], &[1.0]));
+}
+
+const WITH_STATE: [fn() -> Boxed; 5] = [
+    || Box::new(Sgd::new(0.1).with_momentum(0.9)),
+    || Box::new(Adam::new(0.1)),
+    || Box::new(AdamW::new(0.1)),
+    || Box::new(RmsProp::new(0.1)),
+    || Box::new(RmsProp::new(0.1).with_momentum(0.9).centered()),
+];
+
+#[track_caller]
+fn assert_length(argument: &str, found: usize, needed: usize, result: Result<(), Error>) {
+    match result {
+        Err(Error::Shape { argument: name, expected, found: shape }) => {
+            assert_eq!((name, expected.axes(), shape.axes()), (argument, &[needed][..], &[found][..]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_slice_of_another_length_is_refused_and_the_next_step_is_as_if_it_had_not_been() {
+    for made in WITH_STATE {
+        let (mut disturbed, mut calm) = (made(), made());
+        let (mut a, mut b) = ([1.0, 2.0], [1.0, 2.0]);
+        assert_length("gradients", 3, 2, disturbed.step(&mut a, &[1.0; 3]));
+        disturbed.step(&mut a, &[1.0, -1.0]).unwrap();
+        calm.step(&mut b, &[1.0, -1.0]).unwrap();
+        assert_length("gradients", 1, 2, disturbed.step(&mut a, &[1.0]));
+        assert_length("parameters", 3, 2, disturbed.step(&mut [0.0; 3], &[1.0; 3]));
+        assert_length("parameters", 1, 2, disturbed.step(&mut [0.0], &[1.0]));
+        disturbed.step(&mut a, &[0.5, 0.5]).unwrap();
+        calm.step(&mut b, &[0.5, 0.5]).unwrap();
+        assert_eq!(a, b);
+    }
+    assert_length("gradients", 1, 2, Sgd::new(0.1).step(&mut [1.0, 2.0], &[1.0]));
+}
+
+#[test]
+fn no_parameters_are_a_step_of_nothing() {
+    for made in WITH_STATE {
+        let mut optimizer = made();
+        optimizer.step(&mut [], &[]).unwrap();
+        optimizer.step(&mut [], &[]).unwrap();
+    }
+}
+
+#[test]
+fn the_state_is_there_to_be_read() {
+    let g = [2.0, -4.0];
+    let mut sgd = Sgd::new(0.1).with_momentum(0.5);
+    let mut adam = Adam::new(0.1).with_betas(0.5, 0.75);
+    let mut rms_prop = RmsProp::new(0.1).with_alpha(0.75).with_momentum(0.5).centered();
+    assert!(sgd.velocity().is_empty() && adam.first_moment().is_empty() && rms_prop.square_average().is_empty());
+    sgd.step(&mut [0.0; 2], &g).unwrap();
+    adam.step(&mut [0.0; 2], &g).unwrap();
+    rms_prop.step(&mut [0.0; 2], &g).unwrap();
+    assert_eq!(sgd.velocity(), g);
+    assert_eq!((adam.steps(), adam.first_moment(), adam.second_moment()), (1, &[1.0, -2.0][..], &[1.0, 4.0][..]));
+    assert_eq!((rms_prop.square_average(), rms_prop.gradient_average()), (&[1.0, 4.0][..], &[0.5, -1.0][..]));
+    assert_eq!(rms_prop.velocity().len(), 2);
+}
+
+#[test]
+fn a_variance_that_rounds_below_zero_counts_as_zero() {
+    let mut rms_prop = RmsProp::new(1e-6).with_alpha(0.9).centered();
+    let mut theta = [1.0f32];
+    for _ in 0..2000 {
+        rms_prop.step(&mut theta, &[0.1]).unwrap();
+    }
+    assert!(theta[0].is_finite());
+}
+
+#[test]
+fn nan_stays_in_its_element() {
+    for made in WITH_STATE {
+        let (mut optimizer, mut theta) = (made(), [1.0, 1.0]);
+        optimizer.step(&mut theta, &[f64::NAN, 1.0]).unwrap();
+        optimizer.step(&mut theta, &[1.0, 1.0]).unwrap();
+        assert!(theta[0].is_nan() && theta[1].is_finite());
+    }
+}
+
+#[test]
+fn every_optimiser_finds_the_minimum_of_a_bowl() {
+    let dims = Dims { n_x: 2, n_a: 3, n_y: 2 };
+    let schedule = |optimizer: &mut dyn Optimizer<f64>| {
+        let mut p = Parameters::zeros(dims);
+        p.fill(1.0);
+        for _ in 0..500 {
+            // L = ‖p‖²/2
+            let g: Gradients<f64> = p.clone();
+            optimizer.step(p.as_mut_slice(), g.as_slice()).unwrap();
+            optimizer.set_learning_rate(0.98 * optimizer.learning_rate());
+        }
+        p.norm()
+    };
+    for made in WITH_STATE {
+        let norm = schedule(&mut *made());
+        assert!(norm < 1e-3, "{norm}");
+    }
+}

@@ -1,0 +1,105 @@
+//! All that a forward pass, a loss and a backward pass compute, as bit patterns.
+
+use elman::loss::{Loss, Reduction, cross_entropy_into};
+use elman::{Gradients, Parameters, Scalar, sequence};
+use ndarray::{Array1, Array2};
+
+use super::naive::{Inputs, Shape};
+use super::numpy::Numpy;
+use super::problem::{Linear, inputs};
+
+/// A network, a sequence, and gradients by everything that a forward pass returns.
+#[derive(Clone, Debug)]
+pub struct Problem<A> {
+    pub shape: Shape,
+    pub parameters: Parameters<A>,
+    pub inputs: Inputs<A>,
+    pub upstream: Linear<A>,
+    pub targets: Array2<usize>,
+}
+
+impl<A: Scalar> Problem<A> {
+    pub fn draw(seed: u32, shape: Shape) -> Self {
+        let mut rng = Numpy::seed(seed);
+        let inputs = inputs(&mut rng, shape).map(A::narrow);
+        let upstream = Linear::draw(&mut rng, shape).map(A::narrow);
+        let targets = Array2::from_shape_fn((shape.m, shape.t_x), |(j, t)| (5 * j + 3 * t + j * t) % shape.n_y);
+        Problem { shape, parameters: inputs.parameters(), inputs, upstream, targets }
+    }
+
+    pub fn run(&self) -> Results {
+        self.run_in(&mut Workspace::default())
+    }
+
+    /// The same in memory that may have been used before.
+    pub fn run_in(&self, workspace: &mut Workspace<A>) -> Results {
+        let Workspace { cache, loss, back } = workspace;
+        sequence::forward_into(&self.parameters, &self.inputs.x, &self.inputs.a0, cache).unwrap();
+        cross_entropy_into(cache, &self.targets, Reduction::Mean, loss).unwrap();
+        back.gradients = Gradients::zeros(self.shape.dims());
+        sequence::backward_into(&self.parameters, cache, self.upstream.upstream(), back).unwrap();
+        let mut results = Results::forward(cache);
+        results.add("loss", &Array1::from_elem(1, loss.value));
+        results.add("dlogits", &loss.dlogits);
+        results.add("gradients", back.gradients.as_slice());
+        results.add("dx", &back.dx);
+        results.add("da0", &back.da0);
+        results
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Workspace<A> {
+    pub cache: sequence::Cache<A>,
+    pub loss: Loss<A>,
+    pub back: sequence::Backward<A>,
+}
+
+impl<A: Scalar> Default for Workspace<A> {
+    fn default() -> Self {
+        Workspace { cache: sequence::Cache::default(), loss: Loss::default(), back: sequence::Backward::default() }
+    }
+}
+
+/// Named arrays of bit patterns; single precision is widened, which keeps every pattern apart.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    pub arrays: Vec<(&'static str, Vec<u64>)>,
+}
+
+impl Results {
+    pub fn forward<A: Scalar>(cache: &sequence::Cache<A>) -> Self {
+        let mut results = Results::default();
+        results.add("hidden", cache.hidden());
+        results.add("logits", cache.logits());
+        results.add("output", cache.output());
+        results.add("last_hidden", cache.last_hidden());
+        results
+    }
+
+    /// The array's elements in C order.
+    pub fn add<'a, A: Scalar>(&mut self, name: &'static str, array: impl IntoIterator<Item = &'a A>) {
+        let bits: Vec<u64> = array.into_iter().map(|value| value.widen().to_bits()).collect();
+        assert!(bits.iter().all(|bits| !f64::from_bits(*bits).is_nan()), "{name} holds a NaN");
+        self.arrays.push((name, bits));
+    }
+
+    #[track_caller]
+    pub fn assert_same(&self, expected: &Results, what: &dyn std::fmt::Debug) {
+        assert_eq!(self.arrays.len(), expected.arrays.len());
+        for ((name, found), (expected_name, expected)) in self.arrays.iter().zip(&expected.arrays) {
+            assert_eq!((name, found.len()), (expected_name, expected.len()), "{what:?}");
+            if let Some(index) = (0..found.len()).find(|&index| found[index] != expected[index]) {
+                let [found, expected] = [found[index], expected[index]].map(f64::from_bits);
+                panic!("{what:?}: {name}, element {index}, is {found:e}, not the very bits of {expected:e}");
+            }
+        }
+    }
+
+    /// FNV-1a of each array.
+    pub fn digests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let byte = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let digest = move |bits: &Vec<u64>| bits.iter().flat_map(|b| b.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, byte);
+        self.arrays.iter().map(move |(name, bits)| (*name, digest(bits)))
+    }
+}
