@@ -98,7 +98,9 @@ pub fn cross_entropy_into<A: Scalar>(
     };
     let dlogits = reshape_time_major(&mut loss.dlogits, (n_y, m, t_x));
     let mut sum = 0.0;
-    let columns = Rows::ascending(&cache.logits, n_y).zip(Rows::ascending(&cache.output, n_y)).zip(dlogits.chunks_exact_mut(n_y.max(1)));
+    let columns = Rows::ascending(&cache.logits, n_y)
+        .zip(Rows::ascending(&cache.output, n_y))
+        .zip(dlogits.chunks_exact_mut(n_y.max(1)));
     for (((z, y), dz), label) in columns.zip(labels()) {
         if label == IGNORE {
             dz.fill(A::zero());

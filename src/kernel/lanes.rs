@@ -2,8 +2,8 @@
 //!
 //! Every operation acts on each lane alone and rounds once, so a lane holds the same bits whatever the width around it.
 
-use ndarray::NdFloat;
 use super::math::Constants;
+use ndarray::NdFloat;
 use pulp::Simd;
 
 /// An element type whose vectors exist on every instruction set.

@@ -110,8 +110,8 @@ impl Constants for f32 {
     const EXP: Exp<f32> = Exp {
         lowest: -104.0,
         highest: 89.0,
-        inverse_step: 1.442695,
-        step: 0.6931472,
+        inverse_step: std::f32::consts::LOG2_E,
+        step: std::f32::consts::LN_2,
         step_low: -1.9046542e-09,
         origin: 6144.0 + 2.0 * 127.0,
         shift: 11,
@@ -148,8 +148,8 @@ impl Constants for f64 {
     const EXP: Exp<f64> = Exp {
         lowest: -746.0,
         highest: 710.0,
-        inverse_step: 1.4426950408889634,
-        step: 0.6931471805599453,
+        inverse_step: std::f64::consts::LOG2_E,
+        step: std::f64::consts::LN_2,
         step_low: 2.3190468138462996e-17,
         origin: 1572864.0 + 2.0 * 1023.0,
         shift: 19,

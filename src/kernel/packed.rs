@@ -31,7 +31,7 @@ impl<A> Default for Packed<A> {
 impl<A: Clone> Clone for Packed<A> {
     fn clone(&self) -> Self {
         let mut buffer = Vec::with_capacity(self.buffer.len());
-        let start = aligned_start(&buffer).min(self.buffer.len());
+        let start = aligned_start(buffer.as_ptr()).min(self.buffer.len());
         let packed = &self.buffer[self.start..];
         buffer.extend_from_slice(&self.buffer[..start]);
         buffer.extend_from_slice(&packed[..packed.len().min(self.buffer.len() - start)]);
@@ -41,8 +41,8 @@ impl<A: Clone> Clone for Packed<A> {
 }
 
 /// Elements of the buffer before its first cache line.
-fn aligned_start<A>(buffer: &Vec<A>) -> usize {
-    buffer.as_ptr().align_offset(ALIGNMENT).min(slack::<A>())
+fn aligned_start<A>(buffer: *const A) -> usize {
+    buffer.align_offset(ALIGNMENT).min(slack::<A>())
 }
 
 /// Room to move the start to a cache line.
@@ -90,7 +90,7 @@ impl<A: Lanes> Packed<A> {
         if self.buffer.len() < length + slack::<A>() {
             self.buffer.resize(length + slack::<A>(), A::zero());
         }
-        self.start = aligned_start(&self.buffer);
+        self.start = aligned_start(self.buffer.as_ptr());
         (self.k, self.n) = (k, n);
         &mut self.buffer[self.start..][..length]
     }
@@ -174,7 +174,7 @@ mod tests {
                     if column < n {
                         out[i % k * n + column] = value;
                     } else {
-                        assert_eq!(value, 0.0, "the last group is filled with zeros");
+                        assert_eq!(value.to_bits(), 0, "the last group is filled with zeros");
                     }
                 }
             }
@@ -186,7 +186,7 @@ mod tests {
     fn packing_loses_nothing_and_a_reused_buffer_leaks_nothing() {
         let mut packed = Packed::default();
         for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31)] {
-            let b: Vec<f32> = (0..k * n).map(|i| i as f32 + 1.0).collect();
+            let b: Vec<f32> = (1u16..).map(f32::from).take(k * n).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
             packed.pack_rows(k, n, Rows::ascending(&b, n));
             assert_eq!(Isa::current().run(Unpack(&packed)), b);

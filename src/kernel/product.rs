@@ -192,21 +192,30 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         if R * V > Self::ACCUMULATORS {
             return; // No tile is as high, so no code is made for it.
         }
-        let lanes = A::lanes::<S>();
         let (from, length) = (self.terms.start, self.terms.len());
         let a: [&[A]; R] = array::from_fn(|r| &self.a[(row + r) * self.k + from..][..length]);
         let b: [&[A::Vector<S>]; V] = array::from_fn(|v| &self.vectors[(group + v) * self.k + from..][..length]);
-        let columns: [std::ops::Range<usize>; V] = array::from_fn(|v| {
-            let first = (group + v) * lanes;
-            first..(first + lanes).min(self.n)
-        });
-        let bias: [A::Vector<S>; V] = array::from_fn(|v| match self.start {
-            Start::Bias(bias) => load(simd, &bias[columns[v].clone()]),
-            Start::Zero | Start::Present => A::splat(simd, A::zero()),
-        });
-        let mut sums = [bias; R];
-        if let Start::Present = self.start {
-            sums = array::from_fn(|r| array::from_fn(|v| load(simd, &c[(row + r) * self.n..][columns[v].clone()])));
+
+        // Plain loops: a closure with vectors in it is not always inlined, and then runs without them.
+        let mut sums = [[A::splat(simd, A::zero()); V]; R];
+        match self.start {
+            Start::Zero => {}
+            Start::Bias(bias) => {
+                for v in 0..V {
+                    let bias = load(simd, self.columns(bias, group + v));
+                    for sums in &mut sums {
+                        sums[v] = bias;
+                    }
+                }
+            }
+            Start::Present => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let c = &c[(row + r) * self.n..][..self.n];
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = load(simd, self.columns(c, group + v));
+                    }
+                }
+            }
         }
         for k in 0..length {
             let b: [A::Vector<S>; V] = array::from_fn(|v| b[v][k]);
@@ -219,10 +228,19 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         }
         for (r, sums) in sums.iter().enumerate() {
             let c = &mut c[(row + r) * self.n..][..self.n];
-            for (sum, columns) in sums.iter().zip(columns.clone()) {
-                store(simd, &mut c[columns], *sum);
+            for (v, sum) in sums.iter().enumerate() {
+                let first = (group + v) * A::lanes::<S>();
+                let last = (first + A::lanes::<S>()).min(self.n);
+                store(simd, &mut c[first..last], *sum);
             }
         }
+    }
+
+    /// The elements of a row of C that lie in this group.
+    #[inline(always)]
+    fn columns<'r>(&self, row: &'r [A], group: usize) -> &'r [A] {
+        let first = group * A::lanes::<S>();
+        &row[first..(first + A::lanes::<S>()).min(self.n)]
     }
 }
 
@@ -231,8 +249,13 @@ mod tests {
     use super::super::Rows;
     use super::*;
 
-    fn noise(seed: usize, length: usize) -> Vec<f64> {
-        (0..length).map(|i| ((i + seed) * 7919 % 1009) as f64 / 504.5 - 1.0).collect()
+    fn noise(seed: u32, length: usize) -> Vec<f64> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state) / f64::from(u32::MAX) - 0.5
+        };
+        std::iter::repeat_with(next).take(length).collect()
     }
 
     /// The definition: one chain per element.

@@ -12,20 +12,20 @@ pub struct Rows<'a, A> {
     /// Elements of one row.
     n: usize,
     /// What is left of the present step.
-    rows: ChunksExact<'a, A>,
+    step: ChunksExact<'a, A>,
 }
 
 impl<'a, A> Rows<'a, A> {
     /// Rows of `n` elements, one after the other.
     pub(crate) fn ascending(flat: &'a [A], n: usize) -> Self {
         let n = n.max(1);
-        Rows { steps: &[], size: 0, n, rows: flat.chunks_exact(n) }
+        Rows { steps: &[], size: 0, n, step: flat.chunks_exact(n) }
     }
 
     /// Steps of `m` rows of `n` elements, the last step first.
     pub(crate) fn descending(flat: &'a [A], m: usize, n: usize) -> Self {
         let n = n.max(1);
-        Rows { steps: flat, size: m * n, n, rows: [].chunks_exact(n) }
+        Rows { steps: flat, size: m * n, n, step: [].chunks_exact(n) }
     }
 }
 
@@ -34,15 +34,15 @@ impl<'a, A> Iterator for Rows<'a, A> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a [A]> {
-        if let Some(row) = self.rows.next() {
+        if let Some(row) = self.step.next() {
             return Some(row);
         }
         if self.steps.is_empty() {
             return None;
         }
         let (earlier, step) = self.steps.split_at(self.steps.len() - self.size);
-        (self.steps, self.rows) = (earlier, step.chunks_exact(self.n));
-        self.rows.next()
+        (self.steps, self.step) = (earlier, step.chunks_exact(self.n));
+        self.step.next()
     }
 }
 

@@ -83,7 +83,8 @@ fn total<A: Lanes>(mut parts: [A; PARTS]) -> A {
     let mut half = PARTS / 2;
     while half > 0 {
         for i in 0..half {
-            parts[i] = parts[i] + parts[i + half];
+            let other = parts[i + half];
+            parts[i] += other;
         }
         half /= 2;
     }
