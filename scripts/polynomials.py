@@ -1,4 +1,4 @@
-"""Derives the constants of `src/kernel/math.rs` and prints them as Rust reads them.
+"""Derives the constants of `src/kernel/math/constants.rs` and prints them as Rust reads them.
 
     pip install mpmath==1.3.0
     python polynomials.py
@@ -128,20 +128,17 @@ def show(name, values, element):
 
 def main():
     for element, theta, of_tanh, of_exp in [
-        ("f32", mpf("0.9375"), 3, 5),
-        ("f64", mpf("0.75"), 7, 10),
+        ("f32", mpf("1.3125"), 4, 5),
+        ("f64", mpf("0.8125"), 7, 10),
     ]:
         p, error = tanh_terms(theta, of_tanh, element)
         print(f"{element} tanh, relative error 2^{float(mpmath.log(error, 2)):.2f}")
         show("p", p, element)
-        show("2 / ln 2", [rounded(2 / LN_2, element)], element)
-        show("ln 2 / 2", [rounded(LN_2 / 2, element)], element)
         q, error = exp_terms(of_exp, element)
         print(f"{element} exp, relative error 2^{float(mpmath.log(error, 2)):.2f}")
         show("q", q, element)
-        high = rounded(LN_2, element)
-        show("1 / ln 2", [rounded(1 / LN_2, element)], element)
-        show("ln 2, high and low", [high, rounded(LN_2 - high, element)], element)
+        left_out = LN_2 - rounded(LN_2, element)
+        show("step_low", [rounded(left_out, element)], element)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ mod support;
 
 use std::process::Command;
 
+use elman::loss::{IGNORE, Reduction, cross_entropy_into};
 use elman::{Gradients, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate};
 use support::naive::{Inputs, Shape};
@@ -299,9 +300,24 @@ fn every_instruction_set_computes_the_same_bits() {
     }
 }
 
+/// The problem with each gradient alone: what is not given has to be zero, not what was there.
+fn with_one_gradient_each<A: Scalar>(problem: &Problem<A>) -> [Problem<A>; 4] {
+    let Linear { hidden, logits, output, last_hidden } = problem.upstream.clone();
+    [
+        Linear { hidden, ..Linear::default() },
+        Linear { logits, ..Linear::default() },
+        Linear { output, ..Linear::default() },
+        Linear { last_hidden, ..Linear::default() },
+    ]
+    .map(|upstream| Problem { upstream, ..problem.clone() })
+}
+
 fn memory_used_before_does_not_show<A: Scalar>() {
     let mut workspace = Workspace::default();
-    let problems = problems::<A>(&SHAPES);
+    let problems: Vec<Problem<A>> = problems(&SHAPES)
+        .into_iter()
+        .flat_map(|problem| [vec![problem.clone()], with_one_gradient_each(&problem).to_vec()].concat())
+        .collect();
     // Every size after every other kind: larger, smaller, and once again.
     for problem in problems.iter().chain(problems.iter().rev()).chain(&problems) {
         problem.run_in(&mut workspace).assert_same(&problem.run(), &problem.shape);
@@ -320,8 +336,9 @@ fn spoil<A: Scalar>(problem: &Problem<A>, workspace: &mut Workspace<A>) {
     let mut parameters = problem.parameters.clone();
     parameters.fill(A::nan());
     let Problem { inputs, upstream, targets, .. } = problem;
+    let targets = &targets.mapv(|label| if label == IGNORE { 0 } else { label });
     sequence::forward_into(&parameters, &inputs.x, &inputs.a0, cache).unwrap();
-    elman::loss::cross_entropy_into(cache, targets, elman::loss::Reduction::Sum, loss).unwrap();
+    cross_entropy_into(cache, targets, Reduction::Sum, loss).unwrap();
     back.gradients = Gradients::zeros(parameters.dims());
     sequence::backward_into(&parameters, cache, upstream.upstream(), back).unwrap();
     let written = cache.hidden().iter().chain(&cache.output()).chain(&loss.dlogits).copied().collect::<Vec<_>>();
@@ -336,6 +353,10 @@ fn nan_left_behind_does_not_show<A: Scalar>() {
             let mut workspace = Workspace::default();
             spoil(&Problem::draw(77, spoiler), &mut workspace);
             problem.run_in(&mut workspace).assert_same(&expected, &problem.shape);
+            for problem in with_one_gradient_each(&problem) {
+                spoil(&Problem::draw(77, spoiler), &mut workspace);
+                problem.run_in(&mut workspace).assert_same(&problem.run(), &problem.shape);
+            }
         }
     }
 }
