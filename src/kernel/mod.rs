@@ -39,7 +39,7 @@ pub trait Kernel: Lanes {
     fn softmax(call: softmax::Softmax<Self>);
     fn pack_rows(call: packed::PackRows<Self>);
     fn pack_transposed(call: packed::PackTransposed<Self>);
-    fn transpose(target: &mut [Self], k: usize, n: usize, rows: Rows<Self>);
+    fn transpose(call: transpose::Transpose<Self>);
 }
 
 macro_rules! kernels {
@@ -63,8 +63,8 @@ macro_rules! kernels {
             fn pack_transposed(call: packed::PackTransposed<Self>) {
                 Isa::current().run(call);
             }
-            fn transpose(target: &mut [Self], k: usize, n: usize, rows: Rows<Self>) {
-                transpose::run(target, k, n, rows);
+            fn transpose(call: transpose::Transpose<Self>) {
+                Isa::current().run(call);
             }
         }
     };

@@ -4,7 +4,7 @@ use std::slice::ChunksExact;
 
 /// Rows of a sequence: the steps as they lie in memory, or the last step first. Within a step, columns ascend.
 #[derive(Debug, Clone)]
-pub struct Rows<'a, A> {
+pub(crate) struct Rows<'a, A> {
     /// Steps that have not begun.
     steps: &'a [A],
     /// Elements of one step.

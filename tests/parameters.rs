@@ -1,0 +1,100 @@
+//! Parameters are one vector: a flat buffer with five views.
+
+use elman::{Dims, Parameters};
+use ndarray::{Array1, Array2, array};
+
+const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+
+/// 0, 1, 2, … in the order of the buffer.
+fn counted() -> Parameters<f64> {
+    let mut p = Parameters::zeros(DIMS);
+    for (value, count) in p.as_mut_slice().iter_mut().zip(0u16..) {
+        *value = f64::from(count);
+    }
+    p
+}
+
+#[test]
+fn the_buffer_holds_wax_waa_wya_ba_by_each_row_major() {
+    let p = counted();
+    assert_eq!(DIMS.len(), 15 + 25 + 10 + 5 + 2);
+    assert_eq!(p.as_slice().len(), DIMS.len());
+    assert_eq!((p.wax()[[0, 0]], p.wax()[[4, 2]]), (0.0, 14.0));
+    assert_eq!((p.waa()[[0, 0]], p.waa()[[1, 0]], p.waa()[[4, 4]]), (15.0, 20.0, 39.0));
+    assert_eq!((p.wya()[[0, 0]], p.wya()[[1, 4]]), (40.0, 49.0));
+    assert_eq!((p.ba()[0], p.ba()[4]), (50.0, 54.0));
+    assert_eq!(p.by(), array![55.0, 56.0]);
+    assert_eq!(Parameters::from_arrays(&p.wax(), &p.waa(), &p.wya(), &p.ba(), &p.by()), Ok(p));
+}
+
+#[test]
+fn arrays_of_any_layout_become_the_same_parameters() {
+    let p = counted();
+    let turned = |matrix: Array2<f64>| matrix.t().as_standard_layout().into_owned().reversed_axes();
+    let (wax, waa, wya) = (turned(p.wax().to_owned()), turned(p.waa().to_owned()), turned(p.wya().to_owned()));
+    assert!(!wax.is_standard_layout());
+    assert_eq!(Parameters::from_arrays(&wax, &waa, &wya, &p.ba(), &p.by()), Ok(p));
+}
+
+#[test]
+fn a_mutable_view_writes_its_own_matrix_only() {
+    let mut p = Parameters::zeros(DIMS);
+    p.wax_mut().fill(1.0);
+    p.waa_mut().fill(2.0);
+    p.wya_mut().fill(3.0);
+    p.ba_mut().fill(4.0);
+    p.by_mut().fill(5.0);
+    let runs = [(1.0, 15), (2.0, 25), (3.0, 10), (4.0, 5), (5.0, 2)];
+    let expected: Vec<f64> = runs.into_iter().flat_map(|(value, count)| vec![value; count]).collect();
+    assert_eq!(p.as_slice(), expected);
+}
+
+#[test]
+fn every_element_has_a_name_and_the_end_has_none() {
+    let p = counted();
+    let name = |value: f64| p.name_of(p.as_slice().iter().position(|v| v.to_bits() == value.to_bits()).unwrap());
+    assert_eq!(name(p.wax()[[3, 1]]).as_deref(), Some("wax[3, 1]"));
+    assert_eq!(name(p.waa()[[3, 1]]).as_deref(), Some("waa[3, 1]"));
+    assert_eq!(name(p.wya()[[1, 4]]).as_deref(), Some("wya[1, 4]"));
+    assert_eq!(name(p.ba()[2]).as_deref(), Some("ba[2]"));
+    assert_eq!(name(p.by()[1]).as_deref(), Some("by[1]"));
+    assert_eq!(p.name_of(DIMS.len()), None);
+}
+
+#[test]
+fn parameters_add_scale_and_measure_as_a_vector() {
+    let (p, mut q) = (counted(), counted());
+    q.scaled_add(-0.5, &p).unwrap();
+    assert_eq!(q.by(), array![27.5, 28.0]);
+    let squares = f64::from((0..57u32).map(|i| i * i).sum::<u32>());
+    assert_eq!(p.dot(&p), Ok(squares));
+    assert_eq!(q.dot(&p), Ok(squares / 2.0));
+    assert!((p.norm() - squares.sqrt()).abs() < 1e-12);
+    q.fill(0.25);
+    assert!(q.as_slice().iter().all(|v| v.to_bits() == 0.25f64.to_bits()));
+}
+
+#[test]
+fn a_network_without_units_has_no_parameters() {
+    let empty = Parameters::<f32>::zeros(Dims::default());
+    assert!(empty.dims().is_empty() && empty.as_slice().is_empty());
+    assert!(empty.norm().abs() < f32::MIN_POSITIVE);
+    let none = Array2::<f32>::zeros((0, 0));
+    let bias = Array1::<f32>::zeros(0);
+    assert_eq!(Parameters::from_arrays(&none, &none, &none, &bias, &bias), Ok(empty));
+}
+
+#[cfg(feature = "approx")]
+#[test]
+fn parameters_are_compared_element_by_element_within_a_tolerance() {
+    use approx::{AbsDiffEq, RelativeEq, UlpsEq};
+
+    let (p, mut q) = (counted(), counted());
+    q.by_mut()[1] += 1e-9;
+    assert!(p.abs_diff_eq(&q, 1e-8) && p.abs_diff_ne(&q, 1e-10));
+    assert!(p.relative_eq(&q, 0.0, 1e-10) && p.relative_ne(&q, 0.0, 1e-12));
+    q.by_mut()[1] = 56f64.next_up();
+    assert!(p.ulps_eq(&q, 0.0, 1) && p.ulps_ne(&q, 0.0, 0));
+    let other = Parameters::zeros(Dims { n_x: 5, n_a: 3, n_y: 2 });
+    assert!(Parameters::<f64>::zeros(DIMS).abs_diff_ne(&other, f64::INFINITY));
+}
