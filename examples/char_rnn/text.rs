@@ -34,6 +34,7 @@ const SOURCES: &[&str] = &[
     include_str!("../../src/kernel/transpose.rs"),
     include_str!("../../src/kernel/rows.rs"),
     include_str!("../../src/kernel/math.rs"),
+    include_str!("../../src/kernel/math/constants.rs"),
     include_str!("../../src/kernel/threads.rs"),
     include_str!("../../src/cell/mod.rs"),
     include_str!("../../src/cell/forward.rs"),
