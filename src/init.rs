@@ -185,7 +185,7 @@ pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f6
 ///   element is not finite
 ///
 /// Gelfand's formula ρ(W) = lim ‖Wᵏ‖^(1/k), at k = 2⁵⁰ by fifty squarings, each scaled to a largest element of one:
-/// 100·n³ operations (a second or two at n = 1024), in double precision whatever `A`. Every squaring rounds, but the
+/// 100·n³ operations, in double precision whatever `A`. Every squaring rounds, but the
 /// root takes that back: the relative error is a few n·κ·10⁻¹⁶, with κ the condition of the eigenvalue (1 for a normal
 /// matrix), and about 10⁻⁵ at a double eigenvalue with one eigenvector. What underflows beside a matrix's largest
 /// element counts as zero: so does a radius of 10⁻¹⁶⁰ beside an element of 1.

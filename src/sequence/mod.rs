@@ -31,7 +31,7 @@ use crate::kernel::threads;
 /// enough that the rows stay in cache from one product to the next.
 const BLOCK_ROWS: usize = 512;
 
-/// Multiply-adds below which a second thread costs more than it brings.
+/// Multiply-adds that are worth a thread: tens of microseconds, well above what handing them over costs. An estimate.
 const MIN_WORK_PER_THREAD: usize = 1 << 20;
 
 /// Steps of m columns that are worked on together.
