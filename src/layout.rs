@@ -13,13 +13,16 @@ const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
 
 /// target ← source in time-major order. The target has room for exactly the source.
 pub(crate) fn copy_time_major<A: Scalar, D: Dimension>(target: &mut [A], source: &ArrayRef<A, D>) {
-    let source = source.view().reversed_axes();
-    match source.as_slice() {
-        Some(source) => target.copy_from_slice(source),
-        None => ArrayViewMut::from_shape(source.raw_dim(), target)
-            .expect("the target is as long as the source")
-            .assign(&source),
+    if let Some(source) = as_time_major(source) {
+        return target.copy_from_slice(source);
     }
+    let source = source.view().reversed_axes();
+    ArrayViewMut::from_shape(source.raw_dim(), target).expect("the target is as long as the source").assign(&source);
+}
+
+/// The values of an array that lies in time-major order already.
+pub(crate) fn as_time_major<A, D: Dimension>(source: &ArrayRef<A, D>) -> Option<&[A]> {
+    source.view().reversed_axes().to_slice()
 }
 
 /// One step, in the logical shape (n, m).

@@ -6,6 +6,8 @@
 //!
 //! for every column and step, from the logits z: finite and exact where the label's probability underflows to zero.
 
+use std::array;
+
 use ndarray::{Array3, ArrayRef2};
 
 use crate::error::check_shape;
@@ -121,12 +123,24 @@ pub fn cross_entropy_into<A: Scalar>(
 /// With `top` the class of the largest logit, −ln y[label] = (z[top] − z[label]) + ln(1 + Σ_{c≠top} y[c]/y[top]): no
 /// logarithm of a small number, and none of a number near one.
 fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
-    let mut top = label;
-    for (class, value) in z.iter().enumerate() {
-        if *value > z[top] {
-            top = class;
-        }
-    }
-    let others: A = y.iter().enumerate().filter(|&(class, _)| class != top).map(|(_, &y)| y).sum();
+    let largest = in_fours(z, A::neg_infinity(), |a, b| if a < b { b } else { a });
+    let top = if largest > z[label] { z.iter().position(|&z| z == largest).unwrap_or(label) } else { label };
+    let sum = |values| in_fours(values, A::zero(), |a, b| a + b);
+    let others = sum(&y[..top]) + sum(&y[top + 1..]);
     z[top].widen() - z[label].widen() + libm::log1p(others.widen() / y[top].widen())
+}
+
+/// All values in one, by way of four partial results, element `i` in number `i mod 4`: a single one would wait for every
+/// operation.
+fn in_fours<A: Scalar>(values: &[A], start: A, f: impl Fn(A, A) -> A) -> A {
+    let (fours, rest) = values.as_chunks::<4>();
+    let mut parts = [start; 4];
+    for four in fours {
+        parts = array::from_fn(|i| f(parts[i], four[i]));
+    }
+    for (part, value) in parts.iter_mut().zip(rest) {
+        *part = f(*part, *value);
+    }
+    let [a, b, c, d] = parts;
+    f(f(a, c), f(b, d))
 }

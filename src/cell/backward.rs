@@ -3,9 +3,9 @@ use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 use super::Cache;
 use crate::error::{check_network, check_shape};
 use crate::kernel::{
-    Epilogue, Packed, Rows, Start, add_rows, add_softmax_gradient, product, product_split, tanh_gradient, transpose,
+    Epilogue, Packed, Rows, Start, Terms, add_rows, add_softmax_gradient, product, tanh_gradient, threads, transpose,
 };
-use crate::layout::copy_time_major;
+use crate::layout::{as_time_major, copy_time_major};
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -43,27 +43,27 @@ pub fn backward<A: Scalar>(
     let mut weights = Weights::default();
     weights.pack_backward(parameters);
 
-    let (mut dlogits, mut dy) = (vec![A::zero(); n_y * m], Vec::new());
-    add_logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);
+    let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
+    let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);
     let mut dz = vec![A::zero(); n_a * m];
     if let Some(hidden) = upstream.hidden {
         copy_time_major(&mut dz, hidden);
     }
     let mut da_prev = vec![A::zero(); n_a * m];
     let mut dxt = vec![A::zero(); n_x * m];
-    product(&mut dz, Start::Present, &dlogits, &weights.wya, Epilogue::Store);
-    tanh_gradient(&mut dz, &da_prev, &cache.a_next);
+    product(&mut dz, Start::Present, dlogits, &weights.wya, Epilogue::Store);
+    tanh_gradient(&mut dz, &da_prev, &cache.states[n_a * m..]);
     product(&mut da_prev, Start::Zero, &dz, &weights.waa, Epilogue::Store);
     product(&mut dxt, Start::Zero, &dz, &weights.wax, Epilogue::Store);
 
     let mut gradients = Gradients::zeros(dims);
     let chain = Chain {
+        m,
         length: m,
         dz: Rows::ascending(&dz, n_a),
-        dlogits: Rows::ascending(&dlogits, n_y),
-        xt: Rows::ascending(&cache.xt, n_x),
-        a_prev: Rows::ascending(&cache.a_prev, n_a),
-        a_next: Rows::ascending(&cache.a_next, n_a),
+        dlogits: Rows::ascending(dlogits, n_y),
+        x: Rows::ascending(&cache.xt, n_x),
+        states: Rows::descending(&cache.states, m, n_a),
     };
     accumulate(&mut gradients, chain, &mut Scratch::default(), 1);
     let shaped = |n, flat| Array2::from_shape_vec((n, m).f(), flat).expect("m rows of n values");
@@ -81,15 +81,22 @@ impl<A: Scalar, D: Dimension> Upstream<'_, A, D> {
     }
 }
 
-/// dlogits ← what arrives at the logits, from themselves and from the probabilities y. `dy` is scratch.
-pub(crate) fn add_logits_gradient<A: Scalar, D: Dimension>(
-    dlogits: &mut [A],
+/// What arrives at the logits, from themselves and from the probabilities y: read in place, or put together in `dlogits`.
+/// `dy` is scratch.
+pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
+    dlogits: &'a mut Vec<A>,
     dy: &mut Vec<A>,
-    logits: Option<&ArrayRef<A, D>>,
+    logits: Option<&'a ArrayRef<A, D>>,
     output: Option<&ArrayRef<A, D>>,
     y: &[A],
     n_y: usize,
-) {
+) -> &'a [A] {
+    if output.is_none()
+        && let Some(logits) = logits.and_then(as_time_major)
+    {
+        return logits;
+    }
+    dlogits.resize(y.len(), A::zero());
     match logits {
         Some(logits) => copy_time_major(dlogits, logits),
         None => dlogits.fill(A::zero()),
@@ -99,28 +106,34 @@ pub(crate) fn add_logits_gradient<A: Scalar, D: Dimension>(
         copy_time_major(dy, output);
         add_softmax_gradient(dlogits, dy, y, n_y);
     }
+    dlogits
 }
 
 /// The rows whose outer products add up to the parameters' gradient, in the order in which they are added.
 pub(crate) struct Chain<'a, A> {
+    /// Rows of one step.
+    pub(crate) m: usize,
+    /// Rows of all steps.
     pub(crate) length: usize,
     pub(crate) dz: Rows<'a, A>,
     pub(crate) dlogits: Rows<'a, A>,
-    pub(crate) xt: Rows<'a, A>,
-    pub(crate) a_prev: Rows<'a, A>,
-    pub(crate) a_next: Rows<'a, A>,
+    pub(crate) x: Rows<'a, A>,
+    /// One step more than the others: from the state after the last step to the one before the first.
+    pub(crate) states: Rows<'a, A>,
 }
 
 /// Memory that [`accumulate`] works in.
 #[derive(Debug, Clone)]
 pub(crate) struct Scratch<A> {
-    left: Vec<A>,
-    right: Packed<A>,
+    dz: Vec<A>,
+    dlogits: Vec<A>,
+    x: Packed<A>,
+    states: Packed<A>,
 }
 
 impl<A> Default for Scratch<A> {
     fn default() -> Self {
-        Scratch { left: Vec::new(), right: Packed::default() }
+        Scratch { dz: Vec::new(), dlogits: Vec::new(), x: Packed::default(), states: Packed::default() }
     }
 }
 
@@ -133,21 +146,79 @@ pub(crate) fn accumulate<A: Scalar>(
     parts: usize,
 ) {
     let Dims { n_x, n_a, n_y } = gradients.dims();
-    let Chain { length, dz, dlogits, xt, a_prev, a_next } = chain;
+    let Chain { m, length, dz, dlogits, x, states } = chain;
+    let Scratch { dz: dz_rows, dlogits: dlogits_rows, x: packed_x, states: packed_states } = scratch;
+    let mut turn = || {
+        dz_rows.resize(n_a * length, A::zero());
+        transpose(dz_rows, length, dz.clone());
+        dlogits_rows.resize(n_y * length, A::zero());
+        transpose(dlogits_rows, length, dlogits.clone());
+    };
+    let pack = || {
+        packed_states.pack_rows(length + m, n_a, states);
+        packed_x.pack_rows(length, n_x, x);
+    };
+    if parts > 1 {
+        threads::join(turn, pack);
+    } else {
+        turn();
+        pack();
+    }
+
     let [wax, waa, wya, ba, by] = gradients.split_mut();
-    let Scratch { left, right } = scratch;
+    let (a_next, a_prev) = (packed_states.terms(0..length), packed_states.terms(m..m + length));
+    let outer = |count, w, left, right, b, rows| Outer { count, w, left, right, b, first: 0, rows };
+    split(
+        parts,
+        [
+            outer(n_a, wax, dz_rows, (&*packed_x).into(), ba, dz.clone()),
+            outer(n_a, waa, dz_rows, a_prev, &mut [], dz),
+            outer(n_y, wya, dlogits_rows, a_next, by, dlogits),
+        ],
+    );
+}
 
-    add_rows(ba, dz.clone());
-    left.resize(n_a * length, A::zero());
-    transpose(left, length, n_a, dz);
-    right.pack_rows(length, n_x, xt);
-    product_split(parts, wax, Start::Present, left, right, Epilogue::Store);
-    right.pack_rows(length, n_a, a_prev);
-    product_split(parts, waa, Start::Present, left, right, Epilogue::Store);
+/// dW += left·right and db += Σ rows, for some of the outputs: each is a row of W and an element of b.
+struct Outer<'a, A> {
+    /// How many outputs.
+    count: usize,
+    w: &'a mut [A],
+    /// The outputs' gradients, a row for each of them.
+    left: &'a [A],
+    /// What the outputs were computed from.
+    right: Terms<'a, A>,
+    /// Empty where b is left to others.
+    b: &'a mut [A],
+    /// Outputs before these.
+    first: usize,
+    /// All outputs' gradients, a column for each of them.
+    rows: Rows<'a, A>,
+}
 
-    add_rows(by, dlogits.clone());
-    left.resize(n_y * length, A::zero());
-    transpose(left, length, n_y, dlogits);
-    right.pack_rows(length, n_a, a_next);
-    product_split(parts, wya, Start::Present, left, right, Epilogue::Store);
+/// Every thread takes some outputs of each.
+fn split<A: Scalar>(parts: usize, outer: [Outer<A>; 3]) {
+    if parts <= 1 {
+        return outer.into_iter().for_each(Outer::run);
+    }
+    let left = parts / 2;
+    let [a, b, c] = outer.map(|outer| outer.split_at(left, parts));
+    threads::join(|| split(left, [a.0, b.0, c.0]), || split(parts - left, [a.1, b.1, c.1]));
+}
+
+impl<A: Scalar> Outer<'_, A> {
+    /// The outputs of the first `part` of `parts`, and the others.
+    fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
+        let Outer { count, w, left, right, b, first, rows } = self;
+        let middle = count * part / parts;
+        let (w0, w1) = w.split_at_mut(middle * right.n());
+        let (left0, left1) = left.split_at(middle * right.k());
+        let (b0, b1) = b.split_at_mut(middle.min(b.len()));
+        let start = Outer { count: middle, w: w0, left: left0, right, b: b0, first, rows: rows.clone() };
+        (start, Outer { count: count - middle, w: w1, left: left1, right, b: b1, first: first + middle, rows })
+    }
+
+    fn run(self) {
+        product(self.w, Start::Present, self.left, self.right, Epilogue::Store);
+        add_rows(self.b, self.first, self.rows);
+    }
 }

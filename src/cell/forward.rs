@@ -12,8 +12,8 @@ pub struct Cache<A> {
     pub(crate) dims: Dims,
     pub(crate) m: usize,
     pub(crate) xt: Vec<A>,
-    pub(crate) a_prev: Vec<A>,
-    pub(crate) a_next: Vec<A>,
+    /// `a_prev`, and behind it `a_next`.
+    pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
     pub(crate) y: Vec<A>,
 }
@@ -37,12 +37,12 @@ impl<A> Cache<A> {
     /// The hidden state before the step, (`n_a`, m).
     #[must_use]
     pub fn a_prev(&self) -> ArrayView2<'_, A> {
-        step_view(self.dims.n_a, self.m, &self.a_prev)
+        step_view(self.dims.n_a, self.m, &self.states[..self.dims.n_a * self.m])
     }
     /// The hidden state after the step, (`n_a`, m).
     #[must_use]
     pub fn a_next(&self) -> ArrayView2<'_, A> {
-        step_view(self.dims.n_a, self.m, &self.a_next)
+        step_view(self.dims.n_a, self.m, &self.states[self.dims.n_a * self.m..])
     }
     /// Wya·`a_next` + by, (`n_y`, m).
     #[must_use]
@@ -90,14 +90,16 @@ pub fn forward<A: Scalar>(
     let mut cache = Cache {
         dims,
         m,
-        xt: time_major(xt),
-        a_prev: time_major(a_prev),
-        a_next: vec![A::zero(); dims.n_a * m],
+        xt: vec![A::zero(); dims.n_x * m],
+        states: vec![A::zero(); 2 * dims.n_a * m],
         logits: vec![A::zero(); dims.n_y * m],
         y: vec![A::zero(); dims.n_y * m],
     };
-    let Cache { xt, a_prev, a_next, logits, y, .. } = &mut cache;
-    step(parameters, &weights, xt, a_prev, a_next, logits, y);
+    let Cache { xt: own_xt, states, logits, y, .. } = &mut cache;
+    let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
+    copy_time_major(own_xt, xt);
+    copy_time_major(own_a_prev, a_prev);
+    step(parameters, &weights, own_xt, own_a_prev, a_next, logits, y);
     Ok(cache)
 }
 
@@ -115,10 +117,4 @@ pub(super) fn step<A: Scalar>(
     product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
     product(logits, Start::Bias(p.by_slice()), a_next, &weights.wya, Epilogue::Store);
     softmax(y, logits, p.dims().n_y);
-}
-
-fn time_major<A: Scalar>(source: &ArrayRef2<A>) -> Vec<A> {
-    let mut target = vec![A::zero(); source.len()];
-    copy_time_major(&mut target, source);
-    target
 }

@@ -71,14 +71,17 @@ impl<A: Lanes> WithSimd for TanhGradient<'_, A> {
     }
 }
 
-/// sum ← sum + row, for one row after the other.
-pub(crate) fn add_rows<A: Kernel>(sum: &mut [A], rows: Rows<A>) {
-    A::add_rows(AddRows { sum, rows });
+/// sum ← sum + row, for one row after the other; of every row the elements from `first` on.
+pub(crate) fn add_rows<A: Kernel>(sum: &mut [A], first: usize, rows: Rows<A>) {
+    if !sum.is_empty() {
+        A::add_rows(AddRows { sum, first, rows });
+    }
 }
 
 /// What [`add_rows`] runs.
 pub struct AddRows<'a, A> {
     sum: &'a mut [A],
+    first: usize,
     rows: Rows<'a, A>,
 }
 
@@ -87,9 +90,10 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let length = self.sum.len();
         let (sums, sums_rest) = A::vectors_mut::<S>(self.sum);
         for row in self.rows {
-            let (row, row_rest) = A::vectors::<S>(row);
+            let (row, row_rest) = A::vectors::<S>(&row[self.first..][..length]);
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum = A::vadd(simd, *sum, *value);
             }

@@ -3,6 +3,7 @@
 //! Every operation acts on each lane alone and rounds once, so a lane holds the same bits whatever the width around it.
 
 use super::math::Constants;
+use super::transpose::{SIDE, turn_f32, turn_f64};
 use ndarray::NdFloat;
 use pulp::Simd;
 
@@ -47,6 +48,8 @@ pub trait Lanes: NdFloat + Constants {
     fn and<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// Bitwise or.
     fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// A square of elements, its columns as rows.
+    fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
     /// Each 32-bit word of the vector shifted left.
     fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
 }
@@ -54,7 +57,7 @@ pub trait Lanes: NdFloat + Constants {
 macro_rules! lanes {
     ($element:ty, $vector:ident, $mask:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident, $load:ident, $store:ident,
      $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $mul_add:ident, $neg_mul_add:ident,
-     $less_than:ident, $select:ident, $and:ident, $or:ident) => {
+     $less_than:ident, $select:ident, $and:ident, $or:ident, $turn:ident) => {
         impl Lanes for $element {
             type Vector<S: Simd> = S::$vector;
             type Mask<S: Simd> = S::$mask;
@@ -124,6 +127,10 @@ macro_rules! lanes {
                 simd.$or(a, b)
             }
             #[inline(always)]
+            fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+                $turn(square)
+            }
+            #[inline(always)]
             fn shift_words_left<S: Simd>(simd: S, a: S::$vector, bits: u32) -> S::$vector {
                 let words = simd.wrapping_dyn_shl_u32s(pulp::cast(a), simd.splat_u32s(bits));
                 pulp::cast(words)
@@ -151,7 +158,8 @@ lanes!(
     less_than_f32s,
     select_f32s,
     and_f32s,
-    or_f32s
+    or_f32s,
+    turn_f32
 );
 lanes!(
     f64,
@@ -172,5 +180,6 @@ lanes!(
     less_than_f64s,
     select_f64s,
     and_f64s,
-    or_f64s
+    or_f64s,
+    turn_f64
 );

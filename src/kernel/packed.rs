@@ -1,16 +1,23 @@
 //! A matrix laid out for the vectors that will read it.
 //!
 //! `B` of shape (k, n) is stored vector column by vector column: for every group of `LANES` columns, the group's `k`
-//! vectors one after the other, the last group filled with zeros. The product then reads memory forward only, however
+//! vectors one after the other, with columns of zeros behind the last one. The product then reads memory forward only, however
 //! many of the groups it works on at once.
+
+use std::array;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::load;
+use super::transpose::{SIDE, turn};
 use super::{Kernel, Lanes, Rows};
 
 /// A cache line, and the widest vector: no vector straddles two lines when the first one starts on a line.
 const ALIGNMENT: usize = 64;
+
+/// Columns are padded to whole strips, a multiple of every vector's lanes.
+const STRIP: usize = 16;
 
 /// A packed matrix.
 #[derive(Debug)]
@@ -51,22 +58,12 @@ fn slack<A>() -> usize {
 }
 
 impl<A: Lanes> Packed<A> {
-    /// Rows, the length of every chain.
-    pub(crate) fn k(&self) -> usize {
-        self.k
-    }
-
-    /// Columns, the outputs.
-    pub(crate) fn n(&self) -> usize {
-        self.n
-    }
-
     /// Packs `k` rows of `n` elements.
     pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>)
     where
         A: Kernel,
     {
-        A::pack_rows(PackRows { packed: self, k, n, rows });
+        A::pack_rows(PackRows { storage: self.reshape(k, n), k, n, rows });
     }
 
     /// Packs Wᵀ, where `w` holds the `n` rows of `k` elements of W.
@@ -74,19 +71,18 @@ impl<A: Lanes> Packed<A> {
     where
         A: Kernel,
     {
-        A::pack_transposed(PackTransposed { packed: self, k, n, w });
+        A::pack_transposed(PackTransposed { storage: self.reshape(k, n), k, w });
     }
 
-    /// Every group's `k` vectors, group after group.
-    #[inline(always)]
-    pub(super) fn vectors<S: Simd>(&self) -> &[A::Vector<S>] {
-        let length = self.n.next_multiple_of(A::lanes::<S>()) * self.k;
-        A::vectors::<S>(&self.buffer[self.start..][..length]).0
+    /// Some of the rows, as the terms of a product.
+    pub(crate) fn terms(&self, rows: Range<usize>) -> Terms<'_, A> {
+        debug_assert!(rows.start <= rows.end && rows.end <= self.k);
+        Terms { packed: self, first: rows.start, k: rows.len() }
     }
 
     /// Makes room for (k, n) and returns the storage, its contents unspecified.
-    fn reshape<S: Simd>(&mut self, k: usize, n: usize) -> &mut [A] {
-        let length = n.next_multiple_of(A::lanes::<S>()) * k;
+    fn reshape(&mut self, k: usize, n: usize) -> &mut [A] {
+        let length = n.next_multiple_of(STRIP) * k;
         if self.buffer.len() < length + slack::<A>() {
             self.buffer.resize(length + slack::<A>(), A::zero());
         }
@@ -96,9 +92,51 @@ impl<A: Lanes> Packed<A> {
     }
 }
 
+/// Consecutive rows of a packed matrix: as many terms of every chain.
+#[derive(Debug)]
+pub(crate) struct Terms<'a, A> {
+    packed: &'a Packed<A>,
+    first: usize,
+    k: usize,
+}
+
+impl<A> Clone for Terms<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Terms<'_, A> {}
+
+impl<'a, A: Lanes> From<&'a Packed<A>> for Terms<'a, A> {
+    fn from(packed: &'a Packed<A>) -> Self {
+        packed.terms(0..packed.k)
+    }
+}
+
+impl<'a, A: Lanes> Terms<'a, A> {
+    /// Rows, the length of every chain.
+    pub(crate) fn k(self) -> usize {
+        self.k
+    }
+
+    /// Columns, the outputs.
+    pub(crate) fn n(self) -> usize {
+        self.packed.n
+    }
+
+    /// The vectors of one group of columns, row after row.
+    #[inline(always)]
+    pub(super) fn group<S: Simd>(self, group: usize) -> &'a [A::Vector<S>] {
+        let lanes = A::lanes::<S>();
+        let first = self.packed.start + (group * self.packed.k + self.first) * lanes;
+        A::vectors::<S>(&self.packed.buffer[first..][..self.k * lanes]).0
+    }
+}
+
 /// What [`Packed::pack_rows`] runs.
 pub struct PackRows<'a, A> {
-    packed: &'a mut Packed<A>,
+    storage: &'a mut [A],
     k: usize,
     n: usize,
     rows: Rows<'a, A>,
@@ -107,15 +145,21 @@ pub struct PackRows<'a, A> {
 impl<A: Lanes> WithSimd for PackRows<'_, A> {
     type Output = ();
 
+    /// Strip after strip, so that a cache line is read once and written once.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PackRows { packed, k, n, rows } = self;
+        let PackRows { storage, k, n, rows } = self;
         let lanes = A::lanes::<S>();
-        let (groups, _) = A::vectors_mut::<S>(packed.reshape::<S>(k, n));
-        for (group, at) in groups.chunks_exact_mut(k.max(1)).zip((0..n).step_by(lanes)) {
-            let width = lanes.min(n - at);
-            for (vector, row) in group.iter_mut().zip(rows.clone()) {
-                *vector = load(simd, &row[at..at + width]);
+        let strips = storage.chunks_exact_mut((STRIP * k).max(1));
+        for (strip, first) in strips.zip((0..n).step_by(STRIP)) {
+            let width = STRIP.min(n - first);
+            let vectors = A::vectors_mut::<S>(strip).0;
+            for (i, row) in rows.clone().enumerate() {
+                let row = &row[first..][..width];
+                for group in 0..STRIP / lanes {
+                    let part = group * lanes..(group + 1) * lanes;
+                    vectors[group * k + i] = load(simd, &row[part.start.min(width)..part.end.min(width)]);
+                }
             }
         }
     }
@@ -123,9 +167,8 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
 
 /// What [`Packed::pack_transposed`] runs.
 pub struct PackTransposed<'a, A> {
-    packed: &'a mut Packed<A>,
+    storage: &'a mut [A],
     k: usize,
-    n: usize,
     w: &'a [A],
 }
 
@@ -134,20 +177,39 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let PackTransposed { packed, k, n, w } = self;
+        let PackTransposed { storage, k, w } = self;
         let lanes = A::lanes::<S>();
-        let storage = packed.reshape::<S>(k, n);
         if k == 0 {
             return;
         }
-        let groups = storage.chunks_exact_mut(k * lanes);
-        for (group, rows) in groups.zip(w.chunks(k * lanes)) {
-            if rows.len() < group.len() {
-                group.fill(A::zero());
+        // Squares of a group and squares of a strip: neither is cut.
+        let piece = lanes.min(SIDE);
+        for (strip, w) in storage.chunks_exact_mut(STRIP * k).zip(w.chunks(STRIP * k)) {
+            if w.len() < strip.len() {
+                strip.fill(A::zero());
             }
-            for (lane, row) in rows.chunks_exact(k).enumerate() {
-                for (slot, &value) in group[lane..].iter_mut().step_by(lanes).zip(row) {
-                    *slot = value;
+            let whole = k / SIDE * SIDE;
+            for (square, w) in w.chunks(SIDE * k).enumerate() {
+                let place = |row: usize, column: usize| {
+                    let output = square * SIDE + row;
+                    (output / lanes * k + column) * lanes + output % lanes
+                };
+                let mut done = 0;
+                if w.len() == SIDE * k {
+                    let rows = array::from_fn(|row| &w[row * k..][..k]);
+                    for column in (0..whole).step_by(SIDE) {
+                        for (i, turned) in turn(&rows, column).iter().enumerate() {
+                            for row in (0..SIDE).step_by(piece) {
+                                strip[place(row, column + i)..][..piece].copy_from_slice(&turned[row..][..piece]);
+                            }
+                        }
+                    }
+                    done = whole;
+                }
+                for (row, w) in w.chunks_exact(k).enumerate() {
+                    for column in done..k {
+                        strip[place(row, column)] = w[column];
+                    }
                 }
             }
         }
@@ -164,17 +226,19 @@ mod tests {
         type Output = Vec<f32>;
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-            let (k, n, lanes) = (self.0.k(), self.0.n(), f32::lanes::<S>());
+            let (k, n, lanes) = (self.0.k, self.0.n, f32::lanes::<S>());
             let mut out = vec![f32::NAN; k * n];
-            for (i, vector) in self.0.vectors::<S>().iter().enumerate() {
-                let mut all = vec![0.0; lanes];
-                f32::store(simd, &mut all, *vector);
-                for (lane, value) in all.into_iter().enumerate() {
-                    let column = i / k * lanes + lane;
-                    if column < n {
-                        out[i % k * n + column] = value;
-                    } else {
-                        assert_eq!(value.to_bits(), 0, "the last group is filled with zeros");
+            for group in 0..n.next_multiple_of(STRIP) / lanes {
+                for (row, vector) in Terms::from(self.0).group::<S>(group).iter().enumerate() {
+                    let mut all = vec![0.0; lanes];
+                    f32::store(simd, &mut all, *vector);
+                    for (lane, value) in all.into_iter().enumerate() {
+                        let column = group * lanes + lane;
+                        if column < n {
+                            out[row * n + column] = value;
+                        } else {
+                            assert_eq!(value.to_bits(), 0, "zeros behind the last column");
+                        }
                     }
                 }
             }
@@ -185,7 +249,7 @@ mod tests {
     #[test]
     fn packing_loses_nothing_and_a_reused_buffer_leaks_nothing() {
         let mut packed = Packed::default();
-        for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31)] {
+        for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31), (23, 65)] {
             let b: Vec<f32> = (1u16..).map(f32::from).take(k * n).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
             packed.pack_rows(k, n, Rows::ascending(&b, n));

@@ -9,11 +9,13 @@
 //! the blocking, not by the number of rows that share a call.
 
 use std::array;
+use std::hint::black_box;
 
-use pulp::{Simd, WithSimd};
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::elementwise::{load, store, tanh};
-use super::{Kernel, Lanes, Packed, threads};
+use super::packed::Terms;
+use super::{Kernel, Lanes};
 
 /// What a chain starts at: C₀.
 #[derive(Clone, Copy)]
@@ -35,40 +37,24 @@ pub(crate) enum Epilogue {
     Tanh,
 }
 
-/// Terms of a chain that one pass over a tile takes: two groups of vectors of this length fit in half of L1.
-const CHAIN_BLOCK: usize = 256;
-/// Rows of A that stay in L2 while all of B passes by.
-const ROW_BLOCK: usize = 192;
+/// Rows of A that pass by one panel after the other: they stay in L2 meanwhile.
+const ROW_BLOCK: usize = 96;
+/// Terms in a row without a test for the end.
+const UNROLL: usize = 4;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
-pub(crate) fn product<A: Kernel>(c: &mut [A], start: Start<A>, a: &[A], b: &Packed<A>, epilogue: Epilogue) {
+pub(crate) fn product<'a, A: Kernel>(
+    c: &mut [A],
+    start: Start<A>,
+    a: &[A],
+    b: impl Into<Terms<'a, A>>,
+    epilogue: Epilogue,
+) {
+    let b = b.into();
     debug_assert_eq!(c.len() * b.k(), a.len() * b.n());
     if !c.is_empty() {
         A::product(Product { c, start, a, b, epilogue });
     }
-}
-
-/// [`product`] with the rows of C split over up to `parts` threads.
-pub(crate) fn product_split<A: Kernel>(
-    parts: usize,
-    c: &mut [A],
-    start: Start<A>,
-    a: &[A],
-    b: &Packed<A>,
-    epilogue: Epilogue,
-) {
-    let rows = c.len() / b.n().max(1);
-    if parts <= 1 || rows <= 1 {
-        return product(c, start, a, b, epilogue);
-    }
-    let left = parts / 2;
-    let row = rows * left / parts;
-    let (c0, c1) = c.split_at_mut(row * b.n());
-    let (a0, a1) = a.split_at(row * b.k());
-    threads::join(
-        || product_split(left, c0, start, a0, b, epilogue),
-        || product_split(parts - left, c1, start, a1, b, epilogue),
-    );
 }
 
 /// What [`product`] runs.
@@ -76,7 +62,7 @@ pub struct Product<'a, A> {
     c: &'a mut [A],
     start: Start<'a, A>,
     a: &'a [A],
-    b: &'a Packed<A>,
+    b: Terms<'a, A>,
     epilogue: Epilogue,
 }
 
@@ -88,11 +74,12 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
         let Product { c, start, a, b, epilogue } = self;
         let (k, n) = (b.k(), b.n());
         let rows = c.len() / n;
-        for row in (0..rows).step_by(ROW_BLOCK) {
-            let rows = ROW_BLOCK.min(rows - row);
-            let c = &mut c[row * n..][..rows * n];
-            let a = &a[row * k..][..rows * k];
-            blocked(simd, c, n, start, a, b);
+        let blocks = rows.div_ceil(ROW_BLOCK);
+        for block in 0..blocks {
+            let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
+            let c = &mut c[first * n..last * n];
+            let a = &a[first * k..last * k];
+            Tiles { start, b, simd }.cover(c, a);
             match epilogue {
                 Epilogue::Store => {}
                 Epilogue::Tanh => tanh(simd, c),
@@ -101,27 +88,12 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     }
 }
 
-/// C ← C₀ + A·B, the chain in blocks that leave the packed groups in L1 from tile to tile.
-#[inline(always)]
-fn blocked<S: Simd, A: Lanes>(simd: S, c: &mut [A], n: usize, start: Start<A>, a: &[A], b: &Packed<A>) {
-    let k = b.k();
-    let vectors = b.vectors::<S>();
-    let blocks = k.div_ceil(CHAIN_BLOCK).max(1);
-    for block in 0..blocks {
-        let terms = block * k / blocks..(block + 1) * k / blocks;
-        let start = if block == 0 { start } else { Start::Present };
-        let tiles = Tiles { n, start, a, k, terms, vectors };
-        tiles.run(simd, c);
-    }
-}
-
-struct Tiles<'a, S: Simd, A: Lanes> {
-    n: usize,
+/// How C ← C₀ + A·B is cut into tiles.
+#[derive(Clone, Copy)]
+struct Tiles<'a, S, A> {
     start: Start<'a, A>,
-    a: &'a [A],
-    k: usize,
-    terms: std::ops::Range<usize>,
-    vectors: &'a [A::Vector<S>],
+    b: Terms<'a, A>,
+    simd: S,
 }
 
 impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
@@ -129,124 +101,169 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     ///
     /// Emulated vectors have no registers: few of them keep the code small.
     const ACCUMULATORS: usize = match (S::REGISTER_COUNT, size_of::<A::Vector<S>>()) {
-        (32.., _) => 24,
+        (32.., _) => 20,
         (_, 32..) => 12,
         _ => 4,
     };
 
-    /// Covers C with tiles: few rows take many groups at once, so that there are always chains enough to hide the
-    /// latency of one multiply-add behind the others.
+    /// Few rows take many groups at once, so that there are always chains enough to hide the latency of one
+    /// multiply-add behind the others. More than one group at once are whole vectors; a group on its own may be ragged.
     #[inline(always)]
-    fn run(&self, simd: S, c: &mut [A]) {
-        let groups = self.n.div_ceil(A::lanes::<S>());
-        let rows = c.len() / self.n;
+    fn cover(self, c: &mut [A], a: &[A]) {
+        let n = self.b.n();
+        let (groups, rows) = (n / A::lanes::<S>(), c.len() / n);
         let mut group = 0;
-        if rows == 1 && Self::ACCUMULATORS >= 8 {
-            while group + 8 <= groups {
-                self.tile::<1, 8>(simd, c, 0, group);
-                group += 8;
-            }
+        while rows == 1 && group + 8 <= groups && Self::ACCUMULATORS >= 8 {
+            self.column::<1, 8>(c, a, group);
+            group += 8;
         }
-        if rows <= Self::ACCUMULATORS / 4 {
-            while group + 4 <= groups {
-                self.column::<4>(simd, c, group);
-                group += 4;
-            }
+        while rows <= Self::ACCUMULATORS / 4 && group + 4 <= groups {
+            self.columns::<4>(c, a, group);
+            group += 4;
         }
         while group + 2 <= groups {
-            self.column::<2>(simd, c, group);
+            self.columns::<2>(c, a, group);
             group += 2;
         }
-        if group < groups {
-            self.column::<1>(simd, c, group);
+        while group * A::lanes::<S>() < n {
+            self.columns::<1>(c, a, group);
+            group += 1;
         }
     }
 
-    /// All rows of `V` neighbouring groups, in tiles of nearly equal height.
+    /// All rows of `V` neighbouring groups, in tiles of nearly equal height: the tall ones first.
     #[inline(always)]
-    fn column<const V: usize>(&self, simd: S, c: &mut [A], group: usize) {
-        let rows = c.len() / self.n;
-        let tiles = rows.div_ceil((Self::ACCUMULATORS / V).min(12));
-        for tile in 0..tiles {
-            let row = tile * rows / tiles;
-            match (tile + 1) * rows / tiles - row {
-                1 => self.tile::<1, V>(simd, c, row, group),
-                2 => self.tile::<2, V>(simd, c, row, group),
-                3 => self.tile::<3, V>(simd, c, row, group),
-                4 => self.tile::<4, V>(simd, c, row, group),
-                5 => self.tile::<5, V>(simd, c, row, group),
-                6 => self.tile::<6, V>(simd, c, row, group),
-                7 => self.tile::<7, V>(simd, c, row, group),
-                8 => self.tile::<8, V>(simd, c, row, group),
-                9 => self.tile::<9, V>(simd, c, row, group),
-                10 => self.tile::<10, V>(simd, c, row, group),
-                11 => self.tile::<11, V>(simd, c, row, group),
-                _ => self.tile::<12, V>(simd, c, row, group),
-            }
-        }
-    }
-
-    /// `R` rows of `V` groups: the accumulators live in registers through the whole chain.
-    #[inline(always)]
-    fn tile<const R: usize, const V: usize>(&self, simd: S, c: &mut [A], row: usize, group: usize) {
-        if R * V > Self::ACCUMULATORS {
-            return; // No tile is as high, so no code is made for it.
-        }
-        let (from, length) = (self.terms.start, self.terms.len());
-        let a: [&[A]; R] = array::from_fn(|r| &self.a[(row + r) * self.k + from..][..length]);
-        let b: [&[A::Vector<S>]; V] = array::from_fn(|v| &self.vectors[(group + v) * self.k + from..][..length]);
-
-        // Plain loops: a closure with vectors in it is not always inlined, and then runs without them.
-        let mut sums = [[A::splat(simd, A::zero()); V]; R];
-        match self.start {
-            Start::Zero => {}
-            Start::Bias(bias) => {
-                for v in 0..V {
-                    let bias = load(simd, self.columns(bias, group + v));
-                    for sums in &mut sums {
-                        sums[v] = bias;
-                    }
-                }
-            }
-            Start::Present => {
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let c = &c[(row + r) * self.n..][..self.n];
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = load(simd, self.columns(c, group + v));
-                    }
-                }
-            }
-        }
-        for k in 0..length {
-            let b: [A::Vector<S>; V] = array::from_fn(|v| b[v][k]);
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let a = A::splat(simd, a[r][k]);
-                for (sum, b) in sums.iter_mut().zip(b) {
-                    *sum = A::vfma(simd, a, b, *sum);
-                }
-            }
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            let c = &mut c[(row + r) * self.n..][..self.n];
-            for (v, sum) in sums.iter().enumerate() {
-                let first = (group + v) * A::lanes::<S>();
-                let last = (first + A::lanes::<S>()).min(self.n);
-                store(simd, &mut c[first..last], *sum);
+    fn columns<const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
+        let (k, n) = (self.b.k(), self.b.n());
+        let rows = c.len() / n;
+        let tiles = rows.div_ceil((Self::ACCUMULATORS / V).min(10));
+        let height = rows / tiles;
+        let tall = rows % tiles * (height + 1);
+        let (c0, c1) = c.split_at_mut(tall * n);
+        let (a0, a1) = a.split_at(tall * k);
+        for (height, c, a) in [(height + 1, c0, a0), (height, c1, a1)] {
+            match height {
+                1 => self.column::<1, V>(c, a, group),
+                2 => self.column::<2, V>(c, a, group),
+                3 => self.column::<3, V>(c, a, group),
+                4 => self.column::<4, V>(c, a, group),
+                5 => self.column::<5, V>(c, a, group),
+                6 => self.column::<6, V>(c, a, group),
+                7 => self.column::<7, V>(c, a, group),
+                8 => self.column::<8, V>(c, a, group),
+                9 => self.column::<9, V>(c, a, group),
+                _ => self.column::<10, V>(c, a, group),
             }
         }
     }
 
-    /// The elements of a row of C that lie in this group.
+    /// Tiles of `R` rows of `V` groups, one below the other. Never inlined: every tile has the registers to itself.
+    #[inline(never)]
+    fn column<const R: usize, const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
+        if R * V <= Self::ACCUMULATORS && !c.is_empty() {
+            self.simd.vectorize(Column::<R, V, S, A> { tiles: self, c, a, group });
+        }
+    }
+}
+
+/// What [`Tiles::column`] runs.
+struct Column<'a, const R: usize, const V: usize, S, A> {
+    tiles: Tiles<'a, S, A>,
+    c: &'a mut [A],
+    a: &'a [A],
+    group: usize,
+}
+
+impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column<'_, R, V, S, A> {
+    type Output = ();
+
+    // Plain loops over vectors: a closure with vectors in it is not always inlined, and then runs without them.
     #[inline(always)]
-    fn columns<'r>(&self, row: &'r [A], group: usize) -> &'r [A] {
+    fn call(self) {
+        let Column { tiles: Tiles { start, b, simd }, c, a, group } = self;
+        let (k, n) = (b.k(), b.n());
         let first = group * A::lanes::<S>();
-        &row[first..(first + A::lanes::<S>()).min(self.n)]
+        let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
+        let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
+        // Opaque, so that every row of A has a pointer of its own: they would be added up again for every term.
+        let rows: [usize; R] = black_box(array::from_fn(|r| r * k));
+        for tile in 0..c.len() / (R * n) {
+            let c = &mut c[tile * R * n..][..R * n];
+            let a = &a[tile * R * k..][..R * k];
+
+            let mut sums = [[A::splat(simd, A::zero()); V]; R];
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let c = match start {
+                    Start::Zero => continue,
+                    Start::Bias(bias) => &bias[first..][..V * lanes],
+                    Start::Present => &c[r * n + first..][..V * lanes],
+                };
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = load(simd, &c[v * lanes..][..lanes]);
+                }
+            }
+            add_terms(simd, &mut sums, array::from_fn(|r| &a[rows[r]..][..k]), b);
+            for (r, sums) in sums.iter().enumerate() {
+                let c = &mut c[r * n + first..][..V * lanes];
+                for (v, sum) in sums.iter().enumerate() {
+                    store(simd, &mut c[v * lanes..][..lanes], *sum);
+                }
+            }
+        }
+    }
+}
+
+/// sums ← sums + A·B, for `R` rows of A and `V` groups of B: the sums live in registers through the whole chain.
+#[inline(always)]
+fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
+    simd: S,
+    sums: &mut [[A::Vector<S>; V]; R],
+    a: [&[A]; R],
+    b: [&[A::Vector<S>]; V],
+) {
+    let a4: [&[[A; UNROLL]]; R] = array::from_fn(|r| a[r].as_chunks().0);
+    let b4: [&[[A::Vector<S>; UNROLL]]; V] = array::from_fn(|v| b[v].as_chunks().0);
+    for k in 0..b4[0].len() {
+        for u in 0..UNROLL {
+            add_term(simd, sums, array::from_fn(|r| a4[r][k][u]), array::from_fn(|v| b4[v][k][u]));
+        }
+    }
+    for k in b4[0].len() * UNROLL..b[0].len() {
+        add_term(simd, sums, array::from_fn(|r| a[r][k]), array::from_fn(|v| b[v][k]));
+    }
+}
+
+#[inline(always)]
+fn add_term<const R: usize, const V: usize, S: Simd, A: Lanes>(
+    simd: S,
+    sums: &mut [[A::Vector<S>; V]; R],
+    a: [A; R],
+    b: [A::Vector<S>; V],
+) {
+    if R < V {
+        // All of A's row in registers, and B's vectors one by one: the other way round there are not enough of them.
+        let mut splat = [A::splat(simd, A::zero()); R];
+        for r in 0..R {
+            splat[r] = A::splat(simd, a[r]);
+        }
+        for v in 0..V {
+            for r in 0..R {
+                sums[r][v] = A::vfma(simd, splat[r], b[v], sums[r][v]);
+            }
+        }
+    } else {
+        for r in 0..R {
+            let a = A::splat(simd, a[r]);
+            for v in 0..V {
+                sums[r][v] = A::vfma(simd, a, b[v], sums[r][v]);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Rows;
+    use super::super::{Packed, Rows};
     use super::*;
 
     fn noise(seed: u32, length: usize) -> Vec<f64> {
@@ -286,11 +303,9 @@ mod tests {
                     let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
                     for (start, before) in starts {
                         let expected = naive(&c, start, &a, &b, k, n);
-                        for parts in [1, 3] {
-                            let mut found = before.clone();
-                            product_split(parts, &mut found, start, &a, &packed, Epilogue::Store);
-                            assert_eq!(found, expected, "{rows} rows, k = {k}, n = {n}, {parts} parts");
-                        }
+                        let mut found = before.clone();
+                        product(&mut found, start, &a, &packed, Epilogue::Store);
+                        assert_eq!(found, expected, "{rows} rows, k = {k}, n = {n}");
                     }
                 }
             }

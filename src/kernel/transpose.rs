@@ -1,17 +1,20 @@
 //! Rows to columns.
 
+use std::array;
+
 use pulp::{Simd, WithSimd};
 
 use super::{Kernel, Lanes, Rows};
 
 /// Rows and columns that are turned at once, in registers.
-const SIDE: usize = 8;
+pub(super) const SIDE: usize = 4;
+/// Rows and columns that are read and written together: whole cache lines.
+const BLOCK: usize = 16;
 
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
-pub(crate) fn transpose<A: Kernel>(target: &mut [A], k: usize, n: usize, rows: Rows<A>) {
-    debug_assert_eq!(target.len(), k * n);
+pub(crate) fn transpose<A: Kernel>(target: &mut [A], k: usize, rows: Rows<A>) {
     if !target.is_empty() {
-        A::transpose(Transpose { target, k, n, rows });
+        A::transpose(Transpose { target, k, rows });
     }
 }
 
@@ -19,7 +22,6 @@ pub(crate) fn transpose<A: Kernel>(target: &mut [A], k: usize, n: usize, rows: R
 pub struct Transpose<'a, A> {
     target: &'a mut [A],
     k: usize,
-    n: usize,
     rows: Rows<'a, A>,
 }
 
@@ -28,42 +30,72 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Transpose { target, k, n, mut rows } = self;
-        for first in (0..k).step_by(SIDE) {
-            let mut block: [&[A]; SIDE] = [&[]; SIDE];
-            let height = SIDE.min(k - first);
-            for slot in &mut block[..height] {
-                *slot = rows.next().expect("there are k rows");
+        let Transpose { target, k, mut rows } = self;
+        for at in (0..k).step_by(BLOCK) {
+            let height = BLOCK.min(k - at);
+            let mut block: [&[A]; BLOCK] = [&[]; BLOCK];
+            for (slot, row) in block.iter_mut().zip(rows.by_ref().take(height)) {
+                *slot = row;
             }
-            let mut column = 0;
-            if height == SIDE {
-                while column + SIDE <= n {
-                    square(&mut target[column * k + first..], k, &block, column);
-                    column += SIDE;
-                }
-            }
-            for column in column..n {
-                for (slot, row) in target[column * k + first..][..height].iter_mut().zip(&block) {
-                    *slot = row[column];
+            for (target, column) in target.chunks_mut(BLOCK * k).zip((0..).step_by(BLOCK)) {
+                if height == BLOCK && target.len() == BLOCK * k {
+                    for (half, rows) in block.as_chunks::<SIDE>().0.iter().enumerate() {
+                        for side in (0..BLOCK).step_by(SIDE) {
+                            for (i, line) in turn(rows, column + side).iter().enumerate() {
+                                target[(side + i) * k + at + half * SIDE..][..SIDE].copy_from_slice(line);
+                            }
+                        }
+                    }
+                } else {
+                    for (target, column) in target.chunks_exact_mut(k).zip(column..) {
+                        for (slot, row) in target[at..][..height].iter_mut().zip(&block) {
+                            *slot = row[column];
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// The square of `rows` from `column` on, turned; the target's rows are `k` apart.
+/// The square of `rows` from `column` on, its columns as rows.
 #[inline(always)]
-fn square<A: Lanes>(target: &mut [A], k: usize, rows: &[&[A]; SIDE], column: usize) {
-    let mut turned = [[A::zero(); SIDE]; SIDE];
-    for (r, row) in rows.iter().enumerate() {
-        let row: &[A; SIDE] = row[column..column + SIDE].try_into().expect("a slice of that length");
-        for (c, value) in row.iter().enumerate() {
-            turned[c][r] = *value;
-        }
+pub(super) fn turn<A: Lanes>(rows: &[&[A]; SIDE], column: usize) -> [[A; SIDE]; SIDE] {
+    A::turn(rows.map(|row| *row[column..].first_chunk().expect("the square lies inside the rows")))
+}
+
+/// Columns to rows, element by element.
+#[inline(always)]
+fn plain<A: Copy>(square: [[A; SIDE]; SIDE]) -> [[A; SIDE]; SIDE] {
+    array::from_fn(|column| square.map(|row| row[column]))
+}
+
+/// Columns to rows: by shuffles where there are any.
+#[inline(always)]
+pub(super) fn turn_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
+        let [a, b, c, d] = square.map(pulp::cast::<_, std::arch::x86_64::__m128>);
+        let (ab, cd) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d));
+        let low = [sse._mm_movelh_ps(ab, cd), sse._mm_movehl_ps(cd, ab)];
+        let (ab, cd) = (sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d));
+        let high = [sse._mm_movelh_ps(ab, cd), sse._mm_movehl_ps(cd, ab)];
+        return [low[0], low[1], high[0], high[1]].map(pulp::cast);
     }
-    for (c, line) in turned.iter().enumerate() {
-        target[c * k..c * k + SIDE].copy_from_slice(line);
+    plain(square)
+}
+
+/// Columns to rows: by shuffles where there are any.
+#[inline(always)]
+pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse2::try_new() {
+        let [a, b, c, d] = square.map(pulp::cast::<_, [std::arch::x86_64::__m128d; 2]>);
+        let low = |i: usize| [sse._mm_unpacklo_pd(a[i], b[i]), sse._mm_unpacklo_pd(c[i], d[i])];
+        let high = |i: usize| [sse._mm_unpackhi_pd(a[i], b[i]), sse._mm_unpackhi_pd(c[i], d[i])];
+        return [low(0), high(0), low(1), high(1)].map(pulp::cast);
     }
+    plain(square)
 }
 
 #[cfg(test)]
@@ -72,11 +104,11 @@ mod tests {
 
     #[test]
     fn every_element_lands_in_its_place() {
-        for k in [0, 1, 7, 8, 9, 16, 23] {
-            for n in [0, 1, 7, 8, 9, 16, 23] {
+        for k in [0, 1, 7, 8, 15, 16, 33] {
+            for n in [0, 1, 7, 16, 17, 31, 49] {
                 let rows: Vec<f64> = (0u16..).map(f64::from).take(k * n).collect();
                 let mut target = vec![f64::NAN; k * n];
-                transpose(&mut target, k, n, Rows::ascending(&rows, n));
+                transpose(&mut target, k, Rows::ascending(&rows, n));
                 for (i, value) in target.iter().enumerate() {
                     assert_eq!(value.to_bits(), rows[i % k * n + i / k].to_bits(), "{k} rows of {n}");
                 }

@@ -4,7 +4,7 @@ use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut2, Array
 
 use super::forward::{CONTIGUOUS, slice, slice_mut};
 use super::{Cache, block_steps, threads_for};
-use crate::cell::{Chain, Scratch, accumulate, add_logits_gradient};
+use crate::cell::{Chain, Scratch, accumulate, logits_gradient};
 use crate::error::{check_network, check_shape};
 use crate::kernel::{Epilogue, Rows, Start, product, tanh_gradient, threads};
 use crate::layout::{copy_time_major, reshape_time_major, time_major, time_major_mut};
@@ -141,14 +141,14 @@ pub fn backward_into<A: Scalar>(
         let count = block.len();
         let of = |n: usize| block.start * m * n..block.end * m * n;
 
-        dlogits.resize(n_y * m * count, A::zero());
         let [logits, output] = [upstream.logits, upstream.output].map(|array| part(array, &block));
         let y = &cache.output[of(n_y)];
-        add_logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
+        let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
         dz.resize(n_a * m * count, A::zero());
+        let mut start = Start::Present;
         match part(upstream.hidden, &block) {
             Some(hidden) => copy_time_major(dz, &hidden),
-            None => dz.fill(A::zero()),
+            None => start = Start::Zero,
         }
 
         let states = &cache.states[block.start * m * n_a..][..(count + 1) * m * n_a];
@@ -157,18 +157,19 @@ pub fn backward_into<A: Scalar>(
             dlogits: time_major(n_y, m, count, dlogits),
             dz: time_major_mut(n_a, m, count, dz),
             dx: time_major_mut(n_x, m, count, &mut dx[of(n_x)]),
+            start,
             da: ArrayViewMut2::from_shape((m, n_a), da0).expect("da0 has m rows of n_a values"),
             whole: true,
         };
         columns.split(threads, weights);
 
         let chain = Chain {
+            m,
             length: m * count,
             dz: Rows::descending(dz, m, n_a),
             dlogits: Rows::descending(dlogits, m, n_y),
-            xt: Rows::descending(&cache.x[of(n_x)], m, n_x),
-            a_prev: Rows::descending(&states[..count * m * n_a], m, n_a),
-            a_next: Rows::descending(&states[m * n_a..], m, n_a),
+            x: Rows::descending(&cache.x[of(n_x)], m, n_x),
+            states: Rows::descending(states, m, n_a),
         };
         accumulate(gradients, chain, scratch, threads);
     }
@@ -184,6 +185,8 @@ fn part<'a, A>(array: Option<&'a ArrayRef3<A>>, steps: &Range<usize>) -> Option<
 struct Columns<'a, A> {
     a: ArrayView3<'a, A>,
     dlogits: ArrayView3<'a, A>,
+    /// What the head's gradient is added to.
+    start: Start<'a, A>,
     /// What arrives at the hidden states, and becomes the gradient before the nonlinearity.
     dz: ArrayViewMut3<'a, A>,
     dx: ArrayViewMut3<'a, A>,
@@ -201,13 +204,14 @@ impl<A: Scalar> Columns<'_, A> {
         }
         let few = threads / 2;
         let column = self.a.len_of(Axis(1)) * few / threads;
+        let start = self.start;
         let (a0, a1) = self.a.split_at(Axis(1), column);
         let (dlogits0, dlogits1) = self.dlogits.split_at(Axis(1), column);
         let (dz0, dz1) = self.dz.split_at(Axis(1), column);
         let (dx0, dx1) = self.dx.split_at(Axis(1), column);
         let (da0, da1) = self.da.split_at(Axis(0), column);
-        let first = Columns { a: a0, dlogits: dlogits0, dz: dz0, dx: dx0, da: da0, whole: false };
-        let last = Columns { a: a1, dlogits: dlogits1, dz: dz1, dx: dx1, da: da1, whole: false };
+        let first = Columns { a: a0, dlogits: dlogits0, start, dz: dz0, dx: dx0, da: da0, whole: false };
+        let last = Columns { a: a1, dlogits: dlogits1, start, dz: dz1, dx: dx1, da: da1, whole: false };
         threads::join(|| first.split(few, weights), || last.split(threads - few, weights));
     }
 
@@ -215,7 +219,7 @@ impl<A: Scalar> Columns<'_, A> {
         let run = if self.whole { self.a.len_of(Axis(0)).max(1) } else { 1 };
         let heads = self.dz.axis_chunks_iter_mut(Axis(0), run).zip(self.dlogits.axis_chunks_iter(Axis(0), run));
         for (mut dz, dlogits) in heads {
-            product(slice_mut(&mut dz), Start::Present, slice(&dlogits), &weights.wya, Epilogue::Store);
+            product(slice_mut(&mut dz), self.start, slice(&dlogits), &weights.wya, Epilogue::Store);
         }
 
         let da = self.da.as_slice_mut().expect(CONTIGUOUS);

@@ -116,13 +116,12 @@ impl<A: Scalar> Cache<A> {
             return None;
         }
         let at = |flat: &[A], n: usize| flat[t * n * self.m..][..n * self.m].to_vec();
-        let Dims { n_x, n_y, .. } = self.dims;
+        let Dims { n_x, n_a, n_y } = self.dims;
         Some(cell::Cache {
             dims: self.dims,
             m: self.m,
             xt: at(&self.x, n_x),
-            a_prev: self.state(t).to_vec(),
-            a_next: self.state(t + 1).to_vec(),
+            states: self.states[t * n_a * self.m..][..2 * n_a * self.m].to_vec(),
             logits: at(&self.logits, n_y),
             y: at(&self.output, n_y),
         })
