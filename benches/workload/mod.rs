@@ -34,7 +34,7 @@ pub(crate) const SIZES: [Size; 7] = [
     size("long", 2000, 1, [8, 64, 8]),
 ];
 
-const fn size(name: &'static str, t_x: usize, m: usize, [n_x, n_a, n_y]: [usize; 3]) -> Size {
+pub(crate) const fn size(name: &'static str, t_x: usize, m: usize, [n_x, n_a, n_y]: [usize; 3]) -> Size {
     Size { name, t_x, m, dims: Dims { n_x, n_a, n_y } }
 }
 

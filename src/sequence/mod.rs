@@ -31,8 +31,12 @@ use crate::kernel::threads;
 /// enough that the rows stay in cache from one product to the next.
 const BLOCK_ROWS: usize = 512;
 
-/// Multiply-adds that are worth a thread: tens of microseconds, well above what handing them over costs. An estimate.
+/// Multiply-adds that are worth a thread: tens of microseconds, as long as a sleeping one takes to wake up
+/// (`cargo bench --bench threads`).
 const MIN_WORK_PER_THREAD: usize = 1 << 20;
+
+/// Columns that are worth a thread: one column alone reads all the weights for a single row.
+const MIN_COLUMNS_PER_THREAD: usize = 2;
 
 /// Steps of m columns that are worked on together.
 fn block_steps(m: usize) -> usize {
@@ -41,6 +45,6 @@ fn block_steps(m: usize) -> usize {
 
 /// Threads for so many multiply-adds over m columns.
 fn threads_for(work: usize, m: usize) -> usize {
-    let useful = (work / MIN_WORK_PER_THREAD).min(m);
+    let useful = (work / MIN_WORK_PER_THREAD).min(m / MIN_COLUMNS_PER_THREAD);
     if useful <= 1 { 1 } else { useful.min(threads::available()) }
 }

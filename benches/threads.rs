@@ -1,0 +1,49 @@
+//! Where a second thread begins to pay: forward passes below and above the crossover, on one thread and on two.
+//!
+//! `cargo bench --bench threads`
+
+mod workload;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use elman::{Scalar, sequence};
+use rayon::ThreadPoolBuilder;
+use workload::{Rates, Size, size};
+
+const SIZES: [Size; 7] = [
+    size("quarter", 8, 16, [16, 64, 16]),
+    size("half", 16, 16, [16, 64, 16]),
+    size("small", 32, 16, [16, 64, 16]),
+    size("double", 64, 16, [16, 64, 16]),
+    size("columns", 64, 4, [64, 256, 64]),
+    size("column", 64, 2, [64, 256, 64]),
+    size("charlm", 64, 32, [64, 256, 64]),
+];
+
+fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "threads/forward");
+    for size in SIZES {
+        let (p, x, a0) = (size.parameters::<A>(), size.x(), size.a0());
+        let mut cache = sequence::Cache::default();
+        group.throughput(size.forward());
+        for threads in [1, 2] {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("two threads can be started");
+            group.bench_function(format!("{size} on {threads}"), |b| {
+                pool.install(|| {
+                    b.iter(|| {
+                        sequence::forward_into(&p, black_box(&x), &a0, &mut cache).expect("the shapes agree");
+                        black_box(cache.output());
+                    });
+                });
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = workload::criterion();
+    targets = forward::<f32>, forward::<f64>
+}
+criterion_main!(benches);
