@@ -3,8 +3,8 @@
 mod support;
 
 use allocation_counter::measure;
-use elman::loss::{Loss, Reduction, cross_entropy_into};
-use elman::{Scalar, cell, sequence};
+use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
+use elman::{Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
 use support::naive::Shape;
 use support::results::{Problem, Workspace};
@@ -105,4 +105,53 @@ fn an_error_allocates_nothing() {
         sequence::forward_into(&parameters, &inputs.x, &wrong, &mut cache).unwrap_err();
         cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();
     });
+}
+
+/// The table in the documentation of `sequence`, as bytes for `forward`, `cross_entropy` and `backward` together.
+fn documented_peak<A: Scalar>(shape: Shape) -> usize {
+    let Shape { n_x, n_a, n_y, m, t_x } = shape;
+    let padded = |n: usize| n.next_multiple_of(16);
+    let b = (m * t_x).min((512 / m).max(1) * m);
+    let cache = n_x * m * t_x + n_a * m * (t_x + 1) + 2 * n_y * m * t_x;
+    let loss = n_y * m * t_x;
+    let gradients = shape.dims().len() + n_x * m * t_x + n_a * m;
+    let packed = padded(n_x) * n_a + padded(n_a) * (n_a + n_y);
+    let block = 2 * n_a * b + n_y * b + padded(n_x) * b + padded(n_a) * (b + m);
+    (cache + loss + gradients + packed + block) * size_of::<A>()
+}
+
+fn the_peak_is_documented<A: Scalar>() {
+    // All of the work on the thread that counts.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for shape in [
+        Shape { n_x: 17, n_a: 67, n_y: 19, m: 31, t_x: 53 },
+        Shape { n_x: 3, n_a: 131, n_y: 5, m: 1, t_x: 7 },
+        Shape { n_x: 37, n_a: 11, n_y: 41, m: 523, t_x: 3 },
+    ] {
+        let Problem { parameters, inputs, targets, .. } = Problem::<A>::draw(1, shape);
+        let found = pool.install(|| {
+            measure(|| {
+                let cache = sequence::forward(&parameters, &inputs.x, &inputs.a0).unwrap();
+                let loss = cross_entropy(&cache, &targets, Reduction::Mean).unwrap();
+                let back = sequence::backward(&parameters, &cache, Upstream::logits(&loss.dlogits)).unwrap();
+                std::hint::black_box(back);
+            })
+        });
+        let (found, documented) = (usize::try_from(found.bytes_max).unwrap(), documented_peak::<A>(shape));
+        // Five packed matrices begin at a cache line.
+        assert!(
+            (documented..=documented + 5 * 64).contains(&found),
+            "{found} and not {documented} bytes for {shape:?}"
+        );
+    }
+}
+
+#[test]
+fn the_peak_of_f32_is_documented() {
+    the_peak_is_documented::<f32>();
+}
+
+#[test]
+fn the_peak_of_f64_is_documented() {
+    the_peak_is_documented::<f64>();
 }

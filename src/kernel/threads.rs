@@ -8,6 +8,17 @@ pub(crate) fn available() -> usize {
     return 1;
 }
 
+/// Runs work that will join more than once on a thread of the pool: from outside, every join would be handed over, and
+/// waited for, on its own.
+pub(crate) fn enter(threads: usize, work: impl FnOnce() + Send) {
+    #[cfg(feature = "rayon")]
+    if threads > 1 {
+        return rayon::scope(|_| work());
+    }
+    let _ = threads;
+    work();
+}
+
 /// Runs both, side by side if a thread is free.
 pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     #[cfg(feature = "rayon")]

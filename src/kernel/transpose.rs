@@ -39,10 +39,10 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
             }
             for (target, column) in target.chunks_mut(BLOCK * k).zip((0..).step_by(BLOCK)) {
                 if height == BLOCK && target.len() == BLOCK * k {
-                    for (half, rows) in block.as_chunks::<SIDE>().0.iter().enumerate() {
+                    for (quarter, rows) in block.as_chunks::<SIDE>().0.iter().enumerate() {
                         for side in (0..BLOCK).step_by(SIDE) {
                             for (i, line) in turn(rows, column + side).iter().enumerate() {
-                                target[(side + i) * k + at + half * SIDE..][..SIDE].copy_from_slice(line);
+                                target[(side + i) * k + at + quarter * SIDE..][..SIDE].copy_from_slice(line);
                             }
                         }
                     }

@@ -136,43 +136,46 @@ pub fn backward_into<A: Scalar>(
 
     let threads = threads_for(m * t_x * n_a * (n_x + n_a + n_y), m);
     let steps = block_steps(m);
-    for first in (0..t_x).step_by(steps).rev() {
-        let block = first..t_x.min(first + steps);
-        let count = block.len();
-        let of = |n: usize| block.start * m * n..block.end * m * n;
+    threads::enter(threads, || {
+        // Whole blocks first: memory does not grow after the first of them.
+        for last in (1..=t_x).rev().step_by(steps) {
+            let block = last.saturating_sub(steps)..last;
+            let count = block.len();
+            let of = |n: usize| block.start * m * n..block.end * m * n;
 
-        let [logits, output] = [upstream.logits, upstream.output].map(|array| part(array, &block));
-        let y = &cache.output[of(n_y)];
-        let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
-        dz.resize(n_a * m * count, A::zero());
-        let mut start = Start::Present;
-        match part(upstream.hidden, &block) {
-            Some(hidden) => copy_time_major(dz, &hidden),
-            None => start = Start::Zero,
+            let [logits, output] = [upstream.logits, upstream.output].map(|array| part(array, &block));
+            let y = &cache.output[of(n_y)];
+            let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
+            dz.resize(n_a * m * count, A::zero());
+            let mut start = Start::Present;
+            match part(upstream.hidden, &block) {
+                Some(hidden) => copy_time_major(dz, &hidden),
+                None => start = Start::Zero,
+            }
+
+            let states = &cache.states[block.start * m * n_a..][..(count + 1) * m * n_a];
+            let columns = Columns {
+                a: time_major(n_a, m, count, &states[m * n_a..]),
+                dlogits: time_major(n_y, m, count, dlogits),
+                dz: time_major_mut(n_a, m, count, dz),
+                dx: time_major_mut(n_x, m, count, &mut dx[of(n_x)]),
+                start,
+                da: ArrayViewMut2::from_shape((m, n_a), da0).expect("da0 has m rows of n_a values"),
+                whole: true,
+            };
+            columns.split(threads, weights);
+
+            let chain = Chain {
+                m,
+                length: m * count,
+                dz: Rows::descending(dz, m, n_a),
+                dlogits: Rows::descending(dlogits, m, n_y),
+                x: Rows::descending(&cache.x[of(n_x)], m, n_x),
+                states: Rows::descending(states, m, n_a),
+            };
+            accumulate(gradients, chain, scratch, threads);
         }
-
-        let states = &cache.states[block.start * m * n_a..][..(count + 1) * m * n_a];
-        let columns = Columns {
-            a: time_major(n_a, m, count, &states[m * n_a..]),
-            dlogits: time_major(n_y, m, count, dlogits),
-            dz: time_major_mut(n_a, m, count, dz),
-            dx: time_major_mut(n_x, m, count, &mut dx[of(n_x)]),
-            start,
-            da: ArrayViewMut2::from_shape((m, n_a), da0).expect("da0 has m rows of n_a values"),
-            whole: true,
-        };
-        columns.split(threads, weights);
-
-        let chain = Chain {
-            m,
-            length: m * count,
-            dz: Rows::descending(dz, m, n_a),
-            dlogits: Rows::descending(dlogits, m, n_y),
-            x: Rows::descending(&cache.x[of(n_x)], m, n_x),
-            states: Rows::descending(states, m, n_a),
-        };
-        accumulate(gradients, chain, scratch, threads);
-    }
+    });
     Ok(())
 }
 

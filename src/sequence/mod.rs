@@ -12,7 +12,25 @@
 //! ```
 //!
 //! A sequence may be cut in chunks, forward by handing on `last_hidden`, backward by handing `da0` back; the bits are
-//! those of the whole. Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
+//! those of the whole.
+//!
+//! # Memory
+//!
+//! In elements, with ⌈n⌉ for n rounded up to a multiple of 16; b rows are worked on together: all m·`T_x`, or whole steps
+//! up to 512 rows and at least one.
+//!
+//! | | |
+//! |---|---|
+//! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x` |
+//! | [`Backward`] | one for each parameter, `n_x`·m·`T_x` for `dx`, `n_a`·m for `da0` |
+//! | weights, packed | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
+//! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
+//!
+//! [`forward`] and [`backward`] let go of packed weights and block when they return, so there is one packed copy at a
+//! time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. Gradients that come in in another
+//! order than time-major, or at the probabilities, take up to 2·`n_y`·b more.
+//!
+//! Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
 //! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.
 
 mod backward;
