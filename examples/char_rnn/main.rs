@@ -36,7 +36,7 @@ const REPORTS: usize = 8;
 /// Trains an Elman network on the characters of a text, measures it on text that it has not seen, and samples from it.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// UTF-8 text to learn from [default: this crate's sources and README]
+    /// UTF-8 text to learn from [default: this crate's sources]
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// Hidden units [default: 256, or those of the loaded model]

@@ -8,9 +8,8 @@ use crate::Result;
 /// The most characters that are held out.
 const MOST_HELD_OUT: usize = 100_000;
 
-/// This crate's own text: the README, this example and the library, in the order in which one would read them.
+/// This crate's own text: this example and the library, in the order in which one would read them.
 const SOURCES: &[&str] = &[
-    include_str!("../../README.md"),
     include_str!("main.rs"),
     include_str!("text.rs"),
     include_str!("counts.rs"),
