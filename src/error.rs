@@ -42,6 +42,32 @@ pub enum Error {
         /// The label that was given.
         found: usize,
     },
+    /// A token is not an input of the network.
+    #[error("`{argument}` holds token {found} at column {column}, step {step}, expected one below {expected}")]
+    Token {
+        /// The argument's name.
+        argument: &'static str,
+        /// The batch column.
+        column: usize,
+        /// The time step.
+        step: usize,
+        /// The number of inputs, `n_x`.
+        expected: usize,
+        /// The token that was given.
+        found: usize,
+    },
+    /// A column is longer than the sequence.
+    #[error("`{argument}` says {found} for column {column}, expected at most {expected}")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// The batch column.
+        column: usize,
+        /// The number of steps, `T_x`.
+        expected: usize,
+        /// The length that was given.
+        found: usize,
+    },
     /// A number is outside the range in which it has a meaning.
     #[error("`{argument}` is {found}, expected {expected}")]
     Range {

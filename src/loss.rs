@@ -47,7 +47,7 @@ impl<A: Scalar> Default for Loss<A> {
 /// The cross-entropy of a sequence's output against the labels.
 ///
 /// - `cache`: what [`sequence::forward`] left, `n_y` classes
-/// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]
+/// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]; anything past the end of a column
 ///
 /// The value is summed in double precision, steps ascending, columns ascending within a step.
 ///
@@ -87,7 +87,13 @@ pub fn cross_entropy_into<A: Scalar>(
 ) -> Result<(), Error> {
     let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
     check_shape("targets", targets, [m, t_x])?;
-    let labels = || targets.columns().into_iter().flatten().copied();
+    // What lies behind a column's end is passed over, whatever it is.
+    let labels = || {
+        targets.columns().into_iter().enumerate().flat_map(|(step, labels)| {
+            let labels = labels.into_iter().zip(&cache.lengths);
+            labels.map(move |(&label, &length)| if step < length { label } else { IGNORE })
+        })
+    };
     if let Some((index, found)) = labels().enumerate().find(|&(_, label)| label >= n_y && label != IGNORE) {
         return Err(Error::Label { argument: "targets", column: index % m, step: index / m, expected: n_y, found });
     }

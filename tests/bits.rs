@@ -11,7 +11,7 @@ use elman::{Gradients, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate};
 use support::naive::{Inputs, Shape};
 use support::problem::Linear;
-use support::results::{Problem, Results, Workspace};
+use support::results::{Problem, Reading, Results, Workspace};
 
 /// `n_x`, `n_a`, `n_y`, m, `T_x`.
 type Sizes = (usize, usize, usize, usize, usize);
@@ -51,62 +51,88 @@ fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
 }
 
-/// Some steps of a problem, from another hidden state.
-fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> (Array3<A>, Linear<A>) {
+/// Each of these problems, and each with other sequences.
+fn with_readings<A: Scalar>(problems: Vec<Problem<A>>) -> impl Iterator<Item = Problem<A>> {
+    problems.into_iter().flat_map(|problem| [vec![problem.clone()], problem.readings()].concat())
+}
+
+/// Some steps of a problem.
+fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> {
     let cut = |array: &Array3<A>| array.slice_axis(Axis(2), Slice::from(from..to)).to_owned();
-    let Linear { hidden, logits, output, last_hidden } = &problem.upstream;
+    let cut_labels = |array: &Array2<usize>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
+    let Linear { hidden, logits, output, .. } = &problem.upstream;
     let cut_all = |array: &Option<Array3<A>>| array.as_ref().map(cut);
-    let last_hidden = last_hidden.clone().filter(|_| to == problem.shape.t_x);
-    let upstream = Linear { hidden: cut_all(hidden), logits: cut_all(logits), output: cut_all(output), last_hidden };
-    (cut(&problem.inputs.x), upstream)
+    let Reading { tokens, lengths, reversed } = &problem.reading;
+    let within = |length: &usize| (*length).clamp(from, to) - from;
+    Problem {
+        shape: Shape { t_x: to - from, ..problem.shape },
+        inputs: Inputs { x: cut(&problem.inputs.x), ..problem.inputs.clone() },
+        upstream: Linear {
+            hidden: cut_all(hidden),
+            logits: cut_all(logits),
+            output: cut_all(output),
+            last_hidden: None,
+        },
+        targets: cut_labels(&problem.targets),
+        reading: Reading {
+            tokens: tokens.as_ref().map(cut_labels),
+            lengths: lengths.as_ref().map(|lengths| lengths.iter().map(within).collect()),
+            reversed: *reversed,
+        },
+        parameters: problem.parameters.clone(),
+    }
 }
 
 fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
-    for problem in problems::<A>(shapes) {
+    for problem in with_readings(problems::<A>(shapes)) {
         let t_x = problem.shape.t_x;
-        let whole = problem.inputs.forward();
+        let whole = problem.forward();
         let expected = sequence::backward(&problem.parameters, &whole, problem.upstream.upstream()).unwrap();
         for mut cuts in [vec![1], vec![t_x / 2], vec![1, 2, t_x - 1], vec![t_x / 3, t_x / 3, t_x / 3 + 1]] {
             cuts.retain(|cut| *cut <= t_x);
             cuts.sort_unstable();
             let ends: Vec<usize> = cuts.iter().copied().chain([t_x]).collect();
             let starts = [0].into_iter().chain(cuts.iter().copied());
-            let chunks: Vec<_> = starts.zip(ends).map(|(from, to)| steps(&problem, from, to)).collect();
+            let mut chunks: Vec<_> = starts.zip(ends).map(|(from, to)| steps(&problem, from, to)).collect();
+            if problem.reading.reversed {
+                chunks.reverse();
+            }
 
             let mut a0 = problem.inputs.a0.clone();
             let mut caches = Vec::new();
-            for (x, _) in &chunks {
-                let cache = sequence::forward(&problem.parameters, x, &a0).unwrap();
+            for chunk in &chunks {
+                let cache = sequence::forward(&problem.parameters, chunk.input(), &a0).unwrap();
                 a0 = cache.last_hidden().to_owned();
                 caches.push(cache);
             }
+            let mut back = sequence::Backward::default();
+            let mut da = problem.upstream.last_hidden.clone().unwrap();
+            let mut dx = Vec::new();
+            for (cache, chunk) in caches.iter().zip(&chunks).rev() {
+                let upstream = chunk.upstream.upstream().with_last_hidden(&da);
+                sequence::backward_into(&problem.parameters, cache, upstream, &mut back).unwrap();
+                da.assign(&back.da0);
+                dx.push(back.dx.clone());
+            }
+            dx.reverse();
+            if problem.reading.reversed {
+                caches.reverse();
+                dx.reverse();
+            }
+
             let join = |arrays: Vec<ndarray::ArrayView3<'_, A>>| concatenate(Axis(2), &arrays).unwrap();
-            let mut found = Results::default();
+            let (mut found, mut whole) = (Results::default(), Results::forward(&whole));
             found.add("hidden", &join(caches.iter().map(|cache| cache.hidden()).collect()));
             found.add("logits", &join(caches.iter().map(|cache| cache.logits()).collect()));
             found.add("output", &join(caches.iter().map(|cache| cache.output()).collect()));
             found.add("last_hidden", &a0);
-            found.assert_same(&Results::forward(&whole), &(problem.shape, &cuts));
-
-            let mut back = sequence::Backward::default();
-            let mut dx = Vec::new();
-            for (cache, (_, upstream)) in caches.iter().zip(&chunks).rev() {
-                let da = back.da0.clone();
-                let mut upstream = upstream.upstream();
-                if !dx.is_empty() {
-                    upstream = upstream.with_last_hidden(&da);
-                }
-                sequence::backward_into(&problem.parameters, cache, upstream, &mut back).unwrap();
-                dx.insert(0, back.dx.clone());
-            }
-            let (mut found, mut whole) = (Results::default(), Results::default());
             found.add("gradients", back.gradients.as_slice());
             whole.add("gradients", expected.gradients.as_slice());
             found.add("dx", &join(dx.iter().map(|dx: &Array3<A>| dx.view()).collect()));
             whole.add("dx", &expected.dx);
             found.add("da0", &back.da0);
             whole.add("da0", &expected.da0);
-            found.assert_same(&whole, &(problem.shape, &cuts));
+            found.assert_same(&whole, &(problem.shape, &problem.reading, &cuts));
         }
     }
 }
@@ -189,6 +215,7 @@ fn a_cell_goes_back_with_the_bits_of_a_sequence_of_one_step() {
 fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> {
     let cut3 = |array: &Array3<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
     let cut2 = |array: &Array2<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
+    let labels = |array: &Array2<usize>| array.slice_axis(Axis(0), Slice::from(from..to)).to_owned();
     let Linear { hidden, logits, output, last_hidden } = &problem.upstream;
     let inputs = &problem.inputs;
     Problem {
@@ -201,7 +228,12 @@ fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A
             output: output.as_ref().map(cut3),
             last_hidden: last_hidden.as_ref().map(cut2),
         },
-        targets: problem.targets.slice_axis(Axis(0), Slice::from(from..to)).to_owned(),
+        targets: labels(&problem.targets),
+        reading: Reading {
+            tokens: problem.reading.tokens.as_ref().map(labels),
+            lengths: problem.reading.lengths.as_ref().map(|lengths| lengths[from..to].to_vec()),
+            reversed: problem.reading.reversed,
+        },
     }
 }
 
@@ -213,6 +245,7 @@ fn of_columns<A: Scalar>(workspace: &Workspace<A>, from: usize, to: usize) -> Re
         ("hidden", cache.hidden()),
         ("logits", cache.logits()),
         ("output", cache.output()),
+        ("last_hidden", cache.last_hidden().insert_axis(Axis(2))),
         ("dx", back.dx.view()),
         ("da0", back.da0.view().insert_axis(Axis(2))),
     ] {
@@ -222,7 +255,7 @@ fn of_columns<A: Scalar>(workspace: &Workspace<A>, from: usize, to: usize) -> Re
 }
 
 fn a_column_has_the_same_bits_in_any_batch<A: Scalar>(shapes: &[Sizes]) {
-    for problem in problems::<A>(shapes) {
+    for problem in with_readings(problems::<A>(shapes)) {
         let m = problem.shape.m;
         let [mut whole, mut part] = [(); 2].map(|()| Workspace::default());
         problem.run_in(&mut whole);
@@ -231,7 +264,7 @@ fn a_column_has_the_same_bits_in_any_batch<A: Scalar>(shapes: &[Sizes]) {
         for (from, to) in alone.chain(uneven).filter(|(from, to)| from < to && *to <= m) {
             columns(&problem, from, to).run_in(&mut part);
             let found = of_columns(&part, 0, to - from);
-            found.assert_same(&of_columns(&whole, from, to), &(problem.shape, "columns", from, to));
+            found.assert_same(&of_columns(&whole, from, to), &(problem.shape, &problem.reading, from, to));
         }
     }
 }
@@ -244,10 +277,10 @@ fn a_column_has_the_same_bits_alone_and_in_any_batch() {
 }
 
 fn threads_do_not_show<A: Scalar>() {
-    for problem in problems::<A>(&SHAPES).into_iter().chain(problems(&LARGE)) {
+    for problem in with_readings(problems::<A>(&[&SHAPES[..], &LARGE].concat())) {
         let expected = in_pool(1, || problem.run());
         for threads in [2, 3, 8] {
-            in_pool(threads, || problem.run()).assert_same(&expected, &(problem.shape, threads));
+            in_pool(threads, || problem.run()).assert_same(&expected, &(problem.shape, &problem.reading, threads));
         }
     }
 }
@@ -260,7 +293,7 @@ fn one_two_three_and_eight_threads_compute_the_same_bits() {
 
 fn report<A: Scalar>(element: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for problem in problems::<A>(&SHAPES).into_iter().chain(problems(&LARGE)) {
+    for problem in with_readings(problems::<A>(&[&SHAPES[..], &LARGE].concat())) {
         for (name, digest) in problem.run().digests() {
             lines.push(format!("digest {element} {:?} {name} {digest:016x}", problem.shape));
         }
@@ -276,7 +309,7 @@ fn whole_report() -> Vec<String> {
 #[test]
 fn a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem() {
     let report = whole_report();
-    assert_eq!(report.len(), 2 * 9 * (SHAPES.len() + LARGE.len()));
+    assert_eq!(report.len(), 2 * 9 * 7 * (SHAPES.len() + LARGE.len()));
     println!("\n{}", report.join("\n"));
 }
 
@@ -314,13 +347,12 @@ fn with_one_gradient_each<A: Scalar>(problem: &Problem<A>) -> [Problem<A>; 4] {
 
 fn memory_used_before_does_not_show<A: Scalar>() {
     let mut workspace = Workspace::default();
-    let problems: Vec<Problem<A>> = problems(&SHAPES)
-        .into_iter()
+    let problems: Vec<Problem<A>> = with_readings(problems(&SHAPES))
         .flat_map(|problem| [vec![problem.clone()], with_one_gradient_each(&problem).to_vec()].concat())
         .collect();
     // Every size after every other kind: larger, smaller, and once again.
     for problem in problems.iter().chain(problems.iter().rev()).chain(&problems) {
-        problem.run_in(&mut workspace).assert_same(&problem.run(), &problem.shape);
+        problem.run_in(&mut workspace).assert_same(&problem.run(), &(problem.shape, &problem.reading));
     }
 }
 
@@ -346,7 +378,7 @@ fn spoil<A: Scalar>(problem: &Problem<A>, workspace: &mut Workspace<A>) {
 }
 
 fn nan_left_behind_does_not_show<A: Scalar>() {
-    for problem in problems::<A>(&SHAPES) {
+    for problem in with_readings(problems::<A>(&SHAPES)) {
         let expected = problem.run();
         let larger = Shape { m: problem.shape.m + 3, t_x: problem.shape.t_x + 2, ..problem.shape };
         for spoiler in [problem.shape, larger] {

@@ -41,7 +41,7 @@ pub fn backward<A: Scalar>(
     check_network("cache", cache.dims.triple(), dims.triple())?;
     upstream.check([n_a, m], [n_y, m])?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters);
+    weights.pack_backward(parameters, false);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);
@@ -58,12 +58,11 @@ pub fn backward<A: Scalar>(
 
     let mut gradients = Gradients::zeros(dims);
     let chain = Chain {
-        m,
         length: m,
         dz: Rows::ascending(&dz, n_a),
         dlogits: Rows::ascending(dlogits, n_y),
-        x: Rows::ascending(&cache.xt, n_x),
-        states: Rows::descending(&cache.states, m, n_a),
+        x: X::Vectors(Rows::ascending(&cache.xt, n_x)),
+        states: States::Shared { rows: Rows::descending(&cache.states, m, n_a), m },
     };
     accumulate(&mut gradients, chain, &mut Scratch::default(), 1);
     let shaped = |n, flat| Array2::from_shape_vec((n, m).f(), flat).expect("m rows of n values");
@@ -111,15 +110,31 @@ pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
 
 /// The rows whose outer products add up to the parameters' gradient, in the order in which they are added.
 pub(crate) struct Chain<'a, A> {
-    /// Rows of one step.
-    pub(crate) m: usize,
     /// Rows of all steps.
     pub(crate) length: usize,
     pub(crate) dz: Rows<'a, A>,
     pub(crate) dlogits: Rows<'a, A>,
-    pub(crate) x: Rows<'a, A>,
-    /// One step more than the others: from the state after the last step to the one before the first.
-    pub(crate) states: Rows<'a, A>,
+    pub(crate) x: X<'a, A>,
+    pub(crate) states: States<'a, A>,
+}
+
+/// What was read: rows of x, or rows of one token.
+pub(crate) enum X<'a, A> {
+    Vectors(Rows<'a, A>),
+    Tokens(Rows<'a, usize>),
+}
+
+/// The states after the steps, and before them.
+pub(crate) enum States<'a, A> {
+    /// From the states after the last step to those before the first: a step's `a_prev` is the `a_next` of `m` rows on.
+    Shared {
+        rows: Rows<'a, A>,
+        m: usize,
+    },
+    Apart {
+        a_next: Rows<'a, A>,
+        a_prev: Rows<'a, A>,
+    },
 }
 
 /// Memory that [`accumulate`] works in.
@@ -128,12 +143,36 @@ pub(crate) struct Scratch<A> {
     dz: Vec<A>,
     dlogits: Vec<A>,
     x: Packed<A>,
-    states: Packed<A>,
+    a_next: Packed<A>,
+    a_prev: Packed<A>,
+    /// dWaxᵀ, where the input is tokens: each adds to one row.
+    dembedding: Vec<A>,
 }
 
 impl<A> Default for Scratch<A> {
     fn default() -> Self {
-        Scratch { dz: Vec::new(), dlogits: Vec::new(), x: Packed::default(), states: Packed::default() }
+        let [x, a_next, a_prev] = [(); 3].map(|()| Packed::default());
+        Scratch { dz: Vec::new(), dlogits: Vec::new(), x, a_next, a_prev, dembedding: Vec::new() }
+    }
+}
+
+impl<A: Scalar> Scratch<A> {
+    /// Before the first call of [`accumulate`].
+    pub(crate) fn begin(&mut self, gradients: &Gradients<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims();
+        if tokens {
+            self.dembedding.resize(n_x * n_a, A::zero());
+            transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax_slice(), n_x));
+        }
+    }
+
+    /// After the last call of [`accumulate`].
+    pub(crate) fn end(&self, gradients: &mut Gradients<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims();
+        if tokens {
+            let [wax, ..] = gradients.split_mut();
+            transpose(wax, n_x, Rows::ascending(&self.dembedding, n_a));
+        }
     }
 }
 
@@ -146,17 +185,34 @@ pub(crate) fn accumulate<A: Scalar>(
     parts: usize,
 ) {
     let Dims { n_x, n_a, n_y } = gradients.dims();
-    let Chain { m, length, dz, dlogits, x, states } = chain;
-    let Scratch { dz: dz_rows, dlogits: dlogits_rows, x: packed_x, states: packed_states } = scratch;
+    let Chain { length, dz, dlogits, x, states } = chain;
+    let Scratch { dz: dz_rows, dlogits: dlogits_rows, x: packed_x, a_next, a_prev, dembedding } = scratch;
     let mut turn = || {
         dz_rows.resize(n_a * length, A::zero());
         transpose(dz_rows, length, dz.clone());
         dlogits_rows.resize(n_y * length, A::zero());
         transpose(dlogits_rows, length, dlogits.clone());
     };
+    let vectors = matches!(x, X::Vectors(_));
+    let shared = if let States::Shared { m, .. } = states { Some(m) } else { None };
+    let rows = dz.clone();
     let pack = || {
-        packed_states.pack_rows(length + m, n_a, states);
-        packed_x.pack_rows(length, n_x, x);
+        match x {
+            X::Vectors(rows) => packed_x.pack_rows(length, n_x, rows),
+            X::Tokens(tokens) => {
+                packed_x.pack_rows(length, 0, Rows::ascending(&[], 0));
+                for (dz, token) in rows.zip(tokens) {
+                    add(&mut dembedding[token[0] * n_a..][..n_a], dz);
+                }
+            }
+        }
+        match states {
+            States::Shared { rows, m } => a_next.pack_rows(length + m, n_a, rows),
+            States::Apart { a_next: next, a_prev: prev } => {
+                a_next.pack_rows(length, n_a, next);
+                a_prev.pack_rows(length, n_a, prev);
+            }
+        }
     };
     if parts > 1 {
         threads::join(turn, pack);
@@ -166,16 +222,27 @@ pub(crate) fn accumulate<A: Scalar>(
     }
 
     let [wax, waa, wya, ba, by] = gradients.split_mut();
-    let (a_next, a_prev) = (packed_states.terms(0..length), packed_states.terms(m..m + length));
+    let (next, prev) = match shared {
+        Some(m) => (a_next.terms(0..length), a_next.terms(m..m + length)),
+        None => ((&*a_next).into(), (&*a_prev).into()),
+    };
+    let wax = if vectors { wax } else { &mut [] };
     let outer = |count, w, left, right, b, rows| Outer { count, w, left, right, b, first: 0, rows };
     split(
         parts,
         [
             outer(n_a, wax, dz_rows, (&*packed_x).into(), ba, dz.clone()),
-            outer(n_a, waa, dz_rows, a_prev, &mut [], dz),
-            outer(n_y, wya, dlogits_rows, a_next, by, dlogits),
+            outer(n_a, waa, dz_rows, prev, &mut [], dz),
+            outer(n_y, wya, dlogits_rows, next, by, dlogits),
         ],
     );
+}
+
+/// sum ← sum + row
+fn add<A: Scalar>(sum: &mut [A], row: &[A]) {
+    for (sum, &value) in sum.iter_mut().zip(row) {
+        *sum += value;
+    }
 }
 
 /// dW += left·right and db += Σ rows, for some of the outputs: each is a row of W and an element of b.

@@ -86,7 +86,7 @@ pub fn forward<A: Scalar>(
     check_shape("xt", xt, [dims.n_x, m])?;
     check_shape("a_prev", a_prev, [dims.n_a, m])?;
     let mut weights = Weights::default();
-    weights.pack_forward(parameters);
+    weights.pack_forward(parameters, false);
     let mut cache = Cache {
         dims,
         m,

@@ -18,6 +18,6 @@ mod forward;
 mod stepper;
 
 pub use backward::{Backward, backward};
-pub(crate) use backward::{Chain, Scratch, accumulate, logits_gradient};
+pub(crate) use backward::{Chain, Scratch, States, X, accumulate, logits_gradient};
 pub use forward::{Cache, forward};
 pub use stepper::Stepper;

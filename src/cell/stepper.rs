@@ -41,7 +41,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
         let dims = parameters.dims();
         let mut weights = Weights::default();
-        weights.pack_forward(parameters);
+        weights.pack_forward(parameters, false);
         let zeros = |n: usize| vec![A::zero(); n * m];
         Stepper {
             parameters,

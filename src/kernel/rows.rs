@@ -1,31 +1,49 @@
 //! The order in which rows are visited.
 
-use std::slice::ChunksExact;
+use std::slice::{ChunksExact, Iter};
 
-/// Rows of a sequence: the steps as they lie in memory, or the last step first. Within a step, columns ascend.
+/// Rows of a sequence: the steps as they lie in memory, the last step first (within a step, columns ascend), or one by one
+/// from a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<'a, A> {
-    /// Steps that have not begun.
-    steps: &'a [A],
-    /// Elements of one step.
-    size: usize,
     /// Elements of one row.
     n: usize,
-    /// What is left of the present step.
-    step: ChunksExact<'a, A>,
+    order: Order<'a, A>,
+}
+
+#[derive(Debug, Clone)]
+enum Order<'a, A> {
+    Steps {
+        /// Steps that have not begun.
+        steps: &'a [A],
+        /// Elements of one step.
+        size: usize,
+        /// What is left of the present step.
+        step: ChunksExact<'a, A>,
+    },
+    Picked {
+        flat: &'a [A],
+        picks: Iter<'a, usize>,
+    },
 }
 
 impl<'a, A> Rows<'a, A> {
     /// Rows of `n` elements, one after the other.
     pub(crate) fn ascending(flat: &'a [A], n: usize) -> Self {
         let n = n.max(1);
-        Rows { steps: &[], size: 0, n, step: flat.chunks_exact(n) }
+        Rows { n, order: Order::Steps { steps: &[], size: 0, step: flat.chunks_exact(n) } }
     }
 
     /// Steps of `m` rows of `n` elements, the last step first.
     pub(crate) fn descending(flat: &'a [A], m: usize, n: usize) -> Self {
+        let size = m * n;
         let n = n.max(1);
-        Rows { steps: flat, size: m * n, n, step: [].chunks_exact(n) }
+        Rows { n, order: Order::Steps { steps: flat, size, step: [].chunks_exact(n) } }
+    }
+
+    /// Of rows of `n` elements, those with these numbers.
+    pub(crate) fn picked(flat: &'a [A], n: usize, picks: &'a [usize]) -> Self {
+        Rows { n, order: Order::Picked { flat, picks: picks.iter() } }
     }
 }
 
@@ -34,15 +52,20 @@ impl<'a, A> Iterator for Rows<'a, A> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a [A]> {
-        if let Some(row) = self.step.next() {
-            return Some(row);
+        match &mut self.order {
+            Order::Steps { steps, size, step } => {
+                if let Some(row) = step.next() {
+                    return Some(row);
+                }
+                if steps.is_empty() {
+                    return None;
+                }
+                let (earlier, last) = steps.split_at(steps.len() - *size);
+                (*steps, *step) = (earlier, last.chunks_exact(self.n));
+                step.next()
+            }
+            Order::Picked { flat, picks } => picks.next().map(|row| &flat[row * self.n..][..self.n]),
         }
-        if self.steps.is_empty() {
-            return None;
-        }
-        let (earlier, step) = self.steps.split_at(self.steps.len() - self.size);
-        (self.steps, self.step) = (earlier, step.chunks_exact(self.n));
-        self.step.next()
     }
 }
 
@@ -56,6 +79,7 @@ mod tests {
         let rows: Vec<_> = Rows::descending(&flat, 2, 2).collect();
         assert_eq!(rows, [[8, 9], [10, 11], [4, 5], [6, 7], [0, 1], [2, 3]]);
         assert!(Rows::ascending(&flat, 4).eq([&flat[..4], &flat[4..8], &flat[8..]]));
+        assert!(Rows::picked(&flat, 3, &[2, 0]).eq([&flat[6..9], &flat[..3]]));
         assert_eq!(Rows::<u32>::descending(&[], 3, 0).count(), 0);
         assert_eq!(Rows::<u32>::ascending(&[], 0).count(), 0);
     }

@@ -1,12 +1,12 @@
 use std::ops::Range;
 
-use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix3};
+use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Ix3};
 
-use super::forward::{CONTIGUOUS, slice, slice_mut};
+use super::schedule::{Run, Schedule};
 use super::{Cache, block_steps, threads_for};
-use crate::cell::{Chain, Scratch, accumulate, logits_gradient};
+use crate::cell::{Chain, Scratch, States, X, accumulate, logits_gradient};
 use crate::error::{check_network, check_shape};
-use crate::kernel::{Epilogue, Rows, Start, product, tanh_gradient, threads};
+use crate::kernel::{Epilogue, Rows, Start, add_softmax_gradient, product, tanh_gradient, threads};
 use crate::layout::{copy_time_major, reshape_time_major, time_major, time_major_mut};
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
@@ -18,7 +18,8 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 pub struct Backward<A> {
     /// ∂L/∂(wax, waa, wya, ba, by). [`backward_into`] adds to it.
     pub gradients: Gradients<A>,
-    /// ∂L/∂x, (`n_x`, m, `T_x`). [`backward_into`] overwrites it.
+    /// ∂L/∂x, (`n_x`, m, `T_x`), zero past the end of a column; (0, m, `T_x`) where the input is tokens. [`backward_into`]
+    /// overwrites it.
     pub dx: Array3<A>,
     /// ∂L/∂a0, (`n_a`, m). [`backward_into`] overwrites it.
     pub da0: Array2<A>,
@@ -33,6 +34,13 @@ struct Workspace<A> {
     dlogits: Vec<A>,
     dy: Vec<A>,
     scratch: Scratch<A>,
+    /// Where blocks begin, and where the last one ends.
+    cuts: Vec<usize>,
+    /// Where a thread's columns begin, and where the last one's end.
+    bounds: Vec<usize>,
+    /// One for each thread.
+    packed: Vec<Packed<A>>,
+    order: Order,
 }
 
 impl<A> Default for Workspace<A> {
@@ -43,8 +51,24 @@ impl<A> Default for Workspace<A> {
             dlogits: Vec::new(),
             dy: Vec::new(),
             scratch: Scratch::default(),
+            cuts: Vec::new(),
+            bounds: Vec::new(),
+            packed: Vec::new(),
+            order: Order::default(),
         }
     }
+}
+
+/// Some columns of a block of steps, without the steps that are not theirs.
+#[derive(Debug, Clone, Default)]
+struct Packed<A> {
+    runs: Vec<Run>,
+    /// What the future sends to the columns of a run.
+    da: Vec<A>,
+    a: Vec<A>,
+    dy: Vec<A>,
+    y: Vec<A>,
+    dx: Vec<A>,
 }
 
 impl<A: Scalar> Default for Backward<A> {
@@ -125,58 +149,74 @@ pub fn backward_into<A: Scalar>(
     check_network("back.gradients", back.gradients.dims().triple(), dims.triple())?;
 
     let Backward { gradients, dx, da0, workspace } = back;
-    let Workspace { weights, dz, dlogits, dy, scratch } = workspace;
-    weights.pack_backward(parameters);
-    let dx = reshape_time_major(dx, (n_x, m, t_x));
+    let tokens = cache.tokens.is_some();
+    workspace.weights.pack_backward(parameters, tokens);
+    workspace.scratch.begin(gradients, tokens);
+    let dx = reshape_time_major(dx, (if tokens { 0 } else { n_x }, m, t_x));
     let da0 = reshape_time_major(da0, (n_a, m));
     match upstream.last_hidden {
         Some(last_hidden) => copy_time_major(da0, last_hidden),
         None => da0.fill(A::zero()),
     }
 
-    let threads = threads_for(m * t_x * n_a * (n_x + n_a + n_y), m);
-    let steps = block_steps(m);
-    threads::enter(threads, || {
-        // Whole blocks first: memory does not grow after the first of them.
-        for last in (1..=t_x).rev().step_by(steps) {
-            let block = last.saturating_sub(steps)..last;
-            let count = block.len();
-            let of = |n: usize| block.start * m * n..block.end * m * n;
-
-            let [logits, output] = [upstream.logits, upstream.output].map(|array| part(array, &block));
-            let y = &cache.output[of(n_y)];
-            let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
-            dz.resize(n_a * m * count, A::zero());
-            let mut start = Start::Present;
-            match part(upstream.hidden, &block) {
-                Some(hidden) => copy_time_major(dz, &hidden),
-                None => start = Start::Zero,
-            }
-
-            let states = &cache.states[block.start * m * n_a..][..(count + 1) * m * n_a];
-            let columns = Columns {
-                a: time_major(n_a, m, count, &states[m * n_a..]),
-                dlogits: time_major(n_y, m, count, dlogits),
-                dz: time_major_mut(n_a, m, count, dz),
-                dx: time_major_mut(n_x, m, count, &mut dx[of(n_x)]),
-                start,
-                da: ArrayViewMut2::from_shape((m, n_a), da0).expect("da0 has m rows of n_a values"),
-                whole: true,
-            };
-            columns.split(threads, weights);
-
-            let chain = Chain {
-                m,
-                length: m * count,
-                dz: Rows::descending(dz, m, n_a),
-                dlogits: Rows::descending(dlogits, m, n_y),
-                x: Rows::descending(&cache.x[of(n_x)], m, n_x),
-                states: Rows::descending(states, m, n_a),
-            };
-            accumulate(gradients, chain, scratch, threads);
-        }
-    });
+    let schedule = cache.schedule();
+    let threads = threads_for(schedule.steps() * n_a * (n_x + n_a + n_y), m);
+    if threads == 1 && schedule.is_plain() {
+        in_place(cache, upstream, gradients, dx, da0, workspace);
+    } else {
+        let mut dx = time_major_mut(if tokens { 0 } else { n_x }, m, t_x, dx);
+        threads::enter(threads, || in_parts(threads, cache, upstream, gradients, &mut dx, da0, workspace));
+    }
+    workspace.scratch.end(gradients, tokens);
     Ok(())
+}
+
+/// The whole batch, where it lies.
+fn in_place<A: Scalar>(
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A, Ix3>,
+    gradients: &mut Gradients<A>,
+    dx: &mut [A],
+    da0: &mut [A],
+    workspace: &mut Workspace<A>,
+) {
+    let Workspace { weights, dz, dlogits, dy, scratch, .. } = workspace;
+    let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
+    let steps = block_steps(m);
+    // Whole blocks first: memory does not grow after the first of them.
+    for last in (1..=t_x).rev().step_by(steps) {
+        let block = last.saturating_sub(steps)..last;
+        let count = block.len();
+        let of = |n: usize| block.start * m * n..block.end * m * n;
+
+        let [hidden, logits, output] =
+            [upstream.hidden, upstream.logits, upstream.output].map(|array| part(array, &block));
+        let y = &cache.output[of(n_y)];
+        let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
+        dz.resize(n_a * m * count, A::zero());
+        let mut start = Start::Present;
+        match hidden {
+            Some(hidden) => copy_time_major(dz, &hidden),
+            None => start = Start::Zero,
+        }
+        product(dz, start, dlogits, &weights.wya, Epilogue::Store);
+        let states = &cache.states[block.start * m * n_a..][..(count + 1) * m * n_a];
+        recur(dz, da0, &states[m * n_a..], weights);
+        let x = if let Some(tokens) = &cache.tokens {
+            X::Tokens(Rows::descending(&tokens[of(1)], m, 1))
+        } else {
+            product(&mut dx[of(n_x)], Start::Zero, dz, &weights.wax, Epilogue::Store);
+            X::Vectors(Rows::descending(&cache.x[of(n_x)], m, n_x))
+        };
+        let chain = Chain {
+            length: m * count,
+            dz: Rows::descending(dz, m, n_a),
+            dlogits: Rows::descending(dlogits, m, n_y),
+            x,
+            states: States::Shared { rows: Rows::descending(states, m, n_a), m },
+        };
+        accumulate(gradients, chain, scratch, 1);
+    }
 }
 
 /// Some steps of an upstream gradient.
@@ -184,56 +224,230 @@ fn part<'a, A>(array: Option<&'a ArrayRef3<A>>, steps: &Range<usize>) -> Option<
     array.map(|array| array.slice_axis(Axis(2), steps.clone().into()))
 }
 
-/// Some of the batch's columns, through a block of steps: (steps, columns, n) each.
-struct Columns<'a, A> {
-    a: ArrayView3<'a, A>,
-    dlogits: ArrayView3<'a, A>,
-    /// What the head's gradient is added to.
-    start: Start<'a, A>,
-    /// What arrives at the hidden states, and becomes the gradient before the nonlinearity.
-    dz: ArrayViewMut3<'a, A>,
-    dx: ArrayViewMut3<'a, A>,
-    /// What the future sends back, (columns, `n_a`).
-    da: ArrayViewMut2<'a, A>,
-    /// Whether these are all columns, so that one step follows another without a gap.
-    whole: bool,
+/// dz ← (da + dz) · (1 − a²), da ← Waaᵀ·dz, the last step first; what comes in holds the gradients that arrive at `a`.
+fn recur<A: Scalar>(dz: &mut [A], da: &mut [A], a: &[A], weights: &Weights<A>) {
+    let step = da.len().max(1);
+    for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
+        tanh_gradient(dz, da, a);
+        product(da, Start::Zero, dz, &weights.waa, Epilogue::Store);
+    }
 }
 
-impl<A: Scalar> Columns<'_, A> {
+/// Block by block, every thread with some columns of it.
+fn in_parts<A: Scalar>(
+    threads: usize,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A, Ix3>,
+    gradients: &mut Gradients<A>,
+    dx: &mut ArrayViewMut3<A>,
+    da0: &mut [A],
+    workspace: &mut Workspace<A>,
+) {
+    let Workspace { weights, dz, dlogits, scratch, cuts, bounds, packed, order, .. } = workspace;
+    let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
+    let schedule = cache.schedule();
+    schedule.cut(cuts);
+    schedule.share(threads, bounds);
+    packed.resize_with(threads.max(packed.len()), Packed::default);
+    schedule.fill_padding(dx, A::zero());
+    for block in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
+        let rows = schedule.rows(&block);
+        dz.resize(rows * n_a, A::zero());
+        dlogits.resize(rows * n_y, A::zero());
+        let [hidden, logits, output] = [upstream.hidden, upstream.logits, upstream.output]
+            .map(|array| array.map(|array| array.view().reversed_axes()));
+        let columns = Columns {
+            schedule,
+            hidden,
+            logits,
+            output,
+            a: time_major(n_a, m, t_x, &cache.states[m * n_a..]),
+            y: time_major(n_y, m, t_x, &cache.output),
+            dz,
+            dlogits,
+            dx: dx.view_mut(),
+            da: da0,
+        };
+        columns.split(block.clone(), bounds, packed, weights);
+
+        order.list(cache, block, bounds);
+        let x = match &cache.tokens {
+            Some(tokens) => X::Tokens(Rows::picked(tokens, 1, &order.steps)),
+            None => X::Vectors(Rows::picked(&cache.x, n_x, &order.steps)),
+        };
+        let chain = Chain {
+            length: rows,
+            dz: Rows::picked(dz, n_a, &order.packed),
+            dlogits: Rows::picked(dlogits, n_y, &order.packed),
+            x,
+            states: States::Apart {
+                a_next: Rows::picked(&cache.states[m * n_a..], n_a, &order.steps),
+                a_prev: Rows::picked(&cache.states, n_a, &order.before),
+            },
+        };
+        accumulate(gradients, chain, scratch, threads);
+    }
+}
+
+/// The rows of a block in the order in which they are added up: the last position first, columns ascending.
+#[derive(Debug, Clone, Default)]
+struct Order {
+    /// Rows of the packed block.
+    packed: Vec<usize>,
+    /// Rows of a sequence, (`T_x`, m).
+    steps: Vec<usize>,
+    /// Rows of `states`, the states that the steps start from.
+    before: Vec<usize>,
+    /// Of every thread's packed rows, where those end that are not listed yet.
+    ends: Vec<usize>,
+}
+
+impl Order {
+    /// Every thread's columns are packed apart, one thread's behind the other's.
+    fn list<A>(&mut self, cache: &Cache<A>, block: Range<usize>, bounds: &[usize]) {
+        let schedule = cache.schedule();
+        for list in [&mut self.packed, &mut self.steps, &mut self.before] {
+            list.clear();
+        }
+        for position in block.clone().rev() {
+            let step = schedule.step(position);
+            for column in schedule.active_at(position) {
+                self.steps.push(step * cache.m + column);
+                self.before.push(cache.row_before(step, column));
+            }
+        }
+        let parts = || bounds.windows(2).map(|part| schedule.part(part[0]..part[1]));
+        self.ends.clear();
+        let mut end = 0;
+        self.ends.extend(parts().map(|columns| {
+            end += columns.rows(&block);
+            end
+        }));
+        for position in block.rev() {
+            for (columns, end) in parts().zip(&mut self.ends) {
+                let start = *end - columns.active_at(position).count();
+                self.packed.extend(start..*end);
+                *end = start;
+            }
+        }
+    }
+}
+
+/// Some of the batch's columns: (`T_x`, columns, n) each, of any strides what comes in.
+struct Columns<'a, A> {
+    schedule: Schedule<'a>,
+    hidden: Option<ArrayView3<'a, A>>,
+    logits: Option<ArrayView3<'a, A>>,
+    output: Option<ArrayView3<'a, A>>,
+    a: ArrayView3<'a, A>,
+    y: ArrayView3<'a, A>,
+    dx: ArrayViewMut3<'a, A>,
+    /// The gradients before the nonlinearity and at the logits, packed: the block's only.
+    dz: &'a mut [A],
+    dlogits: &'a mut [A],
+    /// What the future sends back, (columns, `n_a`).
+    da: &'a mut [A],
+}
+
+impl<'a, A: Scalar> Columns<'a, A> {
     /// Columns do not know of each other, so every thread takes some through the block.
-    fn split(self, threads: usize, weights: &Weights<A>) {
-        if threads <= 1 {
-            return self.run(weights);
+    fn split(self, block: Range<usize>, bounds: &[usize], packed: &mut [Packed<A>], weights: &Weights<A>) {
+        let threads = bounds.len() - 1;
+        if threads == 1 {
+            return self.run(block, &mut packed[0], weights);
         }
         let few = threads / 2;
-        let column = self.a.len_of(Axis(1)) * few / threads;
-        let start = self.start;
-        let (a0, a1) = self.a.split_at(Axis(1), column);
-        let (dlogits0, dlogits1) = self.dlogits.split_at(Axis(1), column);
-        let (dz0, dz1) = self.dz.split_at(Axis(1), column);
-        let (dx0, dx1) = self.dx.split_at(Axis(1), column);
-        let (da0, da1) = self.da.split_at(Axis(0), column);
-        let first = Columns { a: a0, dlogits: dlogits0, start, dz: dz0, dx: dx0, da: da0, whole: false };
-        let last = Columns { a: a1, dlogits: dlogits1, start, dz: dz1, dx: dx1, da: da1, whole: false };
-        threads::join(|| first.split(few, weights), || last.split(threads - few, weights));
+        let (packed0, packed1) = packed.split_at_mut(few);
+        let (first, rest) = self.split_at(bounds[few] - bounds[0], &block);
+        threads::join(
+            || first.split(block.clone(), &bounds[..=few], packed0, weights),
+            || rest.split(block.clone(), &bounds[few..], packed1, weights),
+        );
     }
 
-    fn run(mut self, weights: &Weights<A>) {
-        let run = if self.whole { self.a.len_of(Axis(0)).max(1) } else { 1 };
-        let heads = self.dz.axis_chunks_iter_mut(Axis(0), run).zip(self.dlogits.axis_chunks_iter(Axis(0), run));
-        for (mut dz, dlogits) in heads {
-            product(slice_mut(&mut dz), self.start, slice(&dlogits), &weights.wya, Epilogue::Store);
+    fn split_at(self, column: usize, block: &Range<usize>) -> (Self, Self) {
+        let (n_a, n_y) = (self.a.len_of(Axis(2)), self.y.len_of(Axis(2)));
+        let (schedule0, schedule1) = (self.schedule.part(..column), self.schedule.part(column..));
+        let rows = schedule0.rows(block);
+        let upstream = |array: Option<ArrayView3<'a, A>>| array.map(|array| array.split_at(Axis(1), column)).unzip();
+        let (hidden0, hidden1) = upstream(self.hidden);
+        let (logits0, logits1) = upstream(self.logits);
+        let (output0, output1) = upstream(self.output);
+        let (a0, a1) = self.a.split_at(Axis(1), column);
+        let (y0, y1) = self.y.split_at(Axis(1), column);
+        let (dx0, dx1) = self.dx.split_at(Axis(1), column);
+        let (dz0, dz1) = self.dz.split_at_mut(rows * n_a);
+        let (dlogits0, dlogits1) = self.dlogits.split_at_mut(rows * n_y);
+        let (da0, da1) = self.da.split_at_mut(column * n_a);
+        let first = Columns {
+            schedule: schedule0,
+            hidden: hidden0,
+            logits: logits0,
+            output: output0,
+            a: a0,
+            y: y0,
+            dx: dx0,
+            dz: dz0,
+            dlogits: dlogits0,
+            da: da0,
+        };
+        let rest = Columns {
+            schedule: schedule1,
+            hidden: hidden1,
+            logits: logits1,
+            output: output1,
+            a: a1,
+            y: y1,
+            dx: dx1,
+            dz: dz1,
+            dlogits: dlogits1,
+            da: da1,
+        };
+        (first, rest)
+    }
+
+    fn run(self, block: Range<usize>, packed: &mut Packed<A>, weights: &Weights<A>) {
+        let Columns { schedule, hidden, logits, output, a, y, mut dx, dz, dlogits, da } = self;
+        let (n_x, n_a, n_y) = (dx.len_of(Axis(2)), a.len_of(Axis(2)), y.len_of(Axis(2)));
+        let Packed { runs, da: run_da, a: packed_a, dy: packed_dy, y: packed_y, dx: packed_dx } = packed;
+        runs.clear();
+        runs.extend(schedule.runs(block));
+        let rows = runs.iter().map(Run::rows).sum::<usize>();
+
+        match logits {
+            Some(logits) => schedule.gather(runs, &logits, dlogits),
+            None => dlogits.fill(A::zero()),
+        }
+        if let Some(output) = output {
+            packed_dy.resize(rows * n_y, A::zero());
+            packed_y.resize(rows * n_y, A::zero());
+            schedule.gather(runs, &output, packed_dy);
+            schedule.gather(runs, &y, packed_y);
+            add_softmax_gradient(dlogits, packed_dy, packed_y, n_y);
+        }
+        let mut start = Start::Present;
+        match hidden {
+            Some(hidden) => schedule.gather(runs, &hidden, dz),
+            None => start = Start::Zero,
+        }
+        product(dz, start, dlogits, &weights.wya, Epilogue::Store);
+
+        packed_a.resize(rows * n_a, A::zero());
+        schedule.gather(runs, &a, packed_a);
+        let mut end = rows * n_a;
+        for run in runs.iter().rev() {
+            let part = end - run.rows() * n_a..end;
+            end = part.start;
+            run_da.resize(run.width * n_a, A::zero());
+            schedule.gather_step(run, da, run_da);
+            recur(&mut dz[part.clone()], run_da, &packed_a[part], weights);
+            schedule.scatter_step(run, run_da, da);
         }
 
-        let da = self.da.as_slice_mut().expect(CONTIGUOUS);
-        for (dz, a) in self.dz.outer_iter_mut().zip(self.a.outer_iter()).rev() {
-            let dz = dz.into_slice().expect(CONTIGUOUS);
-            tanh_gradient(dz, da, a.to_slice().expect(CONTIGUOUS));
-            product(da, Start::Zero, dz, &weights.waa, Epilogue::Store);
-        }
-
-        for (mut dx, dz) in self.dx.axis_chunks_iter_mut(Axis(0), run).zip(self.dz.axis_chunks_iter(Axis(0), run)) {
-            product(slice_mut(&mut dx), Start::Zero, slice(&dz), &weights.wax, Epilogue::Store);
+        if n_x > 0 {
+            packed_dx.resize(rows * n_x, A::zero());
+            product(packed_dx, Start::Zero, dz, &weights.wax, Epilogue::Store);
+            schedule.scatter(runs, packed_dx, &mut dx);
         }
     }
 }

@@ -1,7 +1,9 @@
 use ndarray::{ArrayView2, ArrayView3};
 
-use crate::layout::{sequence_view, step_view};
-use crate::weights::Weights;
+use super::forward::Workspace;
+use super::input::{Input, Values};
+use super::schedule::Schedule;
+use crate::layout::{copy_time_major, sequence_view, step_view, time_major_mut};
 use crate::{Dims, Scalar, cell};
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
@@ -14,12 +16,20 @@ pub struct Cache<A> {
     pub(crate) dims: Dims,
     pub(crate) m: usize,
     pub(crate) t_x: usize,
+    /// Empty where the input is tokens.
     pub(crate) x: Vec<A>,
+    /// (`T_x`, m)
+    pub(crate) tokens: Option<Vec<usize>>,
+    /// m of them, also where all are `T_x`.
+    pub(crate) lengths: Vec<usize>,
+    pub(crate) reversed: bool,
     /// `a0`, then the hidden state after every step.
     pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
     pub(crate) output: Vec<A>,
-    pub(super) weights: Weights<A>,
+    /// The hidden state after every column's own last step, where it is not the last of `states`.
+    pub(super) last: Vec<A>,
+    pub(super) workspace: Workspace<A>,
 }
 
 impl<A> Default for Cache<A> {
@@ -29,10 +39,14 @@ impl<A> Default for Cache<A> {
             m: 0,
             t_x: 0,
             x: Vec::new(),
+            tokens: None,
+            lengths: Vec::new(),
+            reversed: false,
             states: Vec::new(),
             logits: Vec::new(),
             output: Vec::new(),
-            weights: Weights::default(),
+            last: Vec::new(),
+            workspace: Workspace::default(),
         }
     }
 }
@@ -40,6 +54,7 @@ impl<A> Default for Cache<A> {
 impl<A: PartialEq> PartialEq for Cache<A> {
     fn eq(&self, other: &Self) -> bool {
         (self.dims, self.m, self.t_x) == (other.dims, other.m, other.t_x)
+            && (self.reversed, &self.lengths, &self.tokens) == (other.reversed, &other.lengths, &other.tokens)
             && self.x == other.x
             && self.states == other.states
             && self.logits == other.logits
@@ -69,10 +84,27 @@ impl<A> Cache<A> {
         self.t_x == 0
     }
 
-    /// The input, (`n_x`, m, `T_x`).
+    /// The number of steps of every column, m of them.
+    #[must_use]
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+    /// Whether time ran backward.
+    #[must_use]
+    pub fn is_reversed(&self) -> bool {
+        self.reversed
+    }
+
+    /// The input, (`n_x`, m, `T_x`), zero past the end of a column; (0, m, `T_x`) where it is tokens.
     #[must_use]
     pub fn x(&self) -> ArrayView3<'_, A> {
-        sequence_view(self.dims.n_x, self.m, self.t_x, &self.x)
+        let n_x = if self.tokens.is_some() { 0 } else { self.dims.n_x };
+        sequence_view(n_x, self.m, self.t_x, &self.x)
+    }
+    /// The tokens, (m, `T_x`), 0 past the end of a column, where the input is tokens.
+    #[must_use]
+    pub fn tokens(&self) -> Option<ArrayView2<'_, usize>> {
+        self.tokens.as_ref().map(|tokens| step_view(self.m, self.t_x, tokens))
     }
     /// The hidden state before the first step, (`n_a`, m).
     #[must_use]
@@ -85,10 +117,11 @@ impl<A> Cache<A> {
         let first = self.state(0).len();
         sequence_view(self.dims.n_a, self.m, self.t_x, &self.states[first..])
     }
-    /// The hidden state after the last step, (`n_a`, m); `a0` where there is none.
+    /// The hidden state after the last step of every column, (`n_a`, m); `a0` where there is none.
     #[must_use]
     pub fn last_hidden(&self) -> ArrayView2<'_, A> {
-        step_view(self.dims.n_a, self.m, self.state(self.t_x))
+        let last = if self.schedule().is_plain() { self.state(self.t_x) } else { &self.last };
+        step_view(self.dims.n_a, self.m, last)
     }
     /// Wya·a + by of every step, (`n_y`, m, `T_x`).
     #[must_use]
@@ -101,36 +134,76 @@ impl<A> Cache<A> {
         sequence_view(self.dims.n_y, self.m, self.t_x, &self.output)
     }
 
-    /// The m rows of the hidden state before step `t`, that is after step `t − 1`.
-    pub(crate) fn state(&self, t: usize) -> &[A] {
+    /// Where time runs forward, the m rows of the hidden state before step `t`, that is after step `t − 1`.
+    fn state(&self, t: usize) -> &[A] {
         let size = self.m * self.dims.n_a;
         &self.states[t * size..][..size]
+    }
+
+    pub(super) fn schedule(&self) -> Schedule<'_> {
+        Schedule { t_x: self.t_x, lengths: &self.lengths, reversed: self.reversed }
+    }
+
+    /// The row of `states` that a column's step starts from.
+    pub(super) fn row_before(&self, step: usize, column: usize) -> usize {
+        let block = match self.reversed {
+            false => step,
+            true if step + 1 < self.lengths[column] => step + 2,
+            true => 0,
+        };
+        block * self.m + column
     }
 }
 
 impl<A: Scalar> Cache<A> {
-    /// A copy of step `t` as the cell would have left it; `None` where `t >= len()`.
+    /// A copy of step `t` as the cell would have left it; `None` where it is not a step of every column.
     #[must_use]
     pub fn step(&self, t: usize) -> Option<cell::Cache<A>> {
-        if t >= self.t_x {
+        if t >= self.t_x || self.lengths.iter().any(|&length| length <= t) {
             return None;
         }
-        let at = |flat: &[A], n: usize| flat[t * n * self.m..][..n * self.m].to_vec();
+        let m = self.m;
+        let at = |flat: &[A], n: usize| flat[t * n * m..][..n * m].to_vec();
         let Dims { n_x, n_a, n_y } = self.dims;
-        Some(cell::Cache {
-            dims: self.dims,
-            m: self.m,
-            xt: at(&self.x, n_x),
-            states: self.states[t * n_a * self.m..][..2 * n_a * self.m].to_vec(),
-            logits: at(&self.logits, n_y),
-            y: at(&self.output, n_y),
-        })
+        let xt = match &self.tokens {
+            None => at(&self.x, n_x),
+            Some(tokens) => {
+                let mut one_hot = vec![A::zero(); n_x * m];
+                for (column, token) in tokens[t * m..][..m].iter().enumerate() {
+                    one_hot[column * n_x + token] = A::one();
+                }
+                one_hot
+            }
+        };
+        let before = (0..m).map(|column| self.row_before(t, column)).chain((t + 1) * m..(t + 2) * m);
+        let states = before.flat_map(|row| &self.states[row * n_a..][..n_a]).copied().collect();
+        Some(cell::Cache { dims: self.dims, m, xt, states, logits: at(&self.logits, n_y), y: at(&self.output, n_y) })
     }
 
-    /// Makes room; the contents are unspecified.
-    pub(super) fn reshape(&mut self, dims: Dims, m: usize, t_x: usize) {
-        (self.dims, self.m, self.t_x) = (dims, m, t_x);
-        self.x.resize(dims.n_x * m * t_x, A::zero());
+    /// Takes over the input; what is to be computed is unspecified.
+    pub(super) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
+        (self.dims, self.m, self.t_x, self.reversed) = (dims, m, t_x, input.reversed);
+        self.lengths.clear();
+        match input.lengths {
+            Some(lengths) => self.lengths.extend_from_slice(lengths),
+            None => self.lengths.resize(m, t_x),
+        }
+        let schedule = Schedule { t_x, lengths: &self.lengths, reversed: input.reversed };
+        match input.values {
+            Values::Vectors(x) => {
+                self.tokens = None;
+                self.x.resize(dims.n_x * m * t_x, A::zero());
+                copy_time_major(&mut self.x, x);
+                schedule.fill_padding(&mut time_major_mut(dims.n_x, m, t_x, &mut self.x), A::zero());
+            }
+            Values::Tokens(ids) => {
+                self.x.clear();
+                let tokens = self.tokens.get_or_insert_default();
+                tokens.clear();
+                tokens.extend(ids.columns().into_iter().flatten());
+                schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
+            }
+        }
         self.states.resize(dims.n_a * m * (t_x + 1), A::zero());
         self.logits.resize(dims.n_y * m * t_x, A::zero());
         self.output.resize(dims.n_y * m * t_x, A::zero());

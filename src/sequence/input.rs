@@ -1,12 +1,49 @@
-use ndarray::{ArrayBase, ArrayRef3, Data, Ix3};
+use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, Data, Ix3};
 
-/// What a sequence reads: x, (`n_x`, m, `T_x`), of any layout.
+use crate::error::{check_len, check_shape};
+use crate::{Dims, Error};
+
+/// What a sequence reads: vectors or tokens, columns of one length or of many, forward or backward in time.
 ///
-/// Made from a reference to an array or a view, so a call just hands in `&x`.
+/// - vectors: x, (`n_x`, m, `T_x`), of any layout; a call just hands in `&x`
+/// - [tokens](Input::tokens): (m, `T_x`), each below `n_x`: the vector that is one at the token's place and zero elsewhere
+/// - [lengths](Input::lengths): m of them, where the columns do not all have `T_x` steps
+/// - [reversed](Input::reversed): from every column's last step to its first
+///
+/// ```
+/// use elman::sequence::{self, Input};
+/// use elman::{Dims, Parameters};
+/// use ndarray::{Array2, array};
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let ids = array![[2, 0, 1, 1], [1, 2, 0, 0]];
+/// let cache = sequence::forward(&p, Input::tokens(&ids).lengths(&[4, 2]).reversed(), &Array2::zeros((5, 2)))?;
+/// assert_eq!(cache.output()[[0, 1, 1]], 0.5);
+/// assert_eq!(cache.output()[[0, 1, 2]], 0.0, "past the end of column 1");
+/// # Ok::<(), elman::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Input<'a, A> {
-    pub(crate) x: &'a ArrayRef3<A>,
+    pub(super) values: Values<'a, A>,
+    pub(super) lengths: Option<&'a [usize]>,
+    pub(super) reversed: bool,
 }
+
+#[derive(Debug)]
+pub(super) enum Values<'a, A> {
+    /// (`n_x`, m, `T_x`)
+    Vectors(&'a ArrayRef3<A>),
+    /// (m, `T_x`)
+    Tokens(&'a ArrayRef2<usize>),
+}
+
+impl<A> Clone for Values<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Values<'_, A> {}
 
 impl<A> Clone for Input<'_, A> {
     fn clone(&self) -> Self {
@@ -18,12 +55,72 @@ impl<A> Copy for Input<'_, A> {}
 
 impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
     fn from(x: &'a ArrayBase<S, Ix3>) -> Self {
-        Input { x }
+        Input::from(&**x)
     }
 }
 
 impl<'a, A> From<&'a ArrayRef3<A>> for Input<'a, A> {
     fn from(x: &'a ArrayRef3<A>) -> Self {
-        Input { x }
+        Input { values: Values::Vectors(x), lengths: None, reversed: false }
+    }
+}
+
+impl<'a, A> Input<'a, A> {
+    /// Tokens, each the number of the one input that is one: a column of `wax` is looked up instead of multiplied out.
+    ///
+    /// The bits are those of the one-hot vectors wherever the weights are finite, but that a zero may have the other sign
+    /// where a bias and the weight that it meets are both −0.
+    ///
+    /// - `ids`: (m, `T_x`), of any layout, each below `n_x`
+    #[must_use]
+    pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
+        Input { values: Values::Tokens(ids), lengths: None, reversed: false }
+    }
+
+    /// Columns of different lengths: column j has steps 0 … `lengths[j]` − 1, and what lies behind them is not read.
+    ///
+    /// There, hidden states, logits and probabilities are zero, a loss counts nothing, and gradients are neither read nor,
+    /// in `dx`, anything but zero. `last_hidden` is the state after a column's own last step, and `a0` where it has none.
+    /// A column has the bits that it has alone.
+    ///
+    /// - `lengths`: m of them, each at most `T_x`
+    #[must_use]
+    pub fn lengths(self, lengths: &'a [usize]) -> Self {
+        Input { lengths: Some(lengths), ..self }
+    }
+
+    /// Time runs backward: every column from its own last step to step 0, each result in the place of its step.
+    ///
+    /// `last_hidden` is then the state after step 0. Of a sequence in chunks the last one goes in first.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Input { reversed: true, ..self }
+    }
+
+    /// m and `T_x`, where everything fits a network of these dimensions.
+    pub(super) fn check(&self, Dims { n_x, .. }: Dims) -> Result<(usize, usize), Error> {
+        let (m, t_x) = match self.values {
+            Values::Vectors(x) => {
+                let (_, m, t_x) = x.dim();
+                check_shape("x", x, [n_x, m, t_x])?;
+                (m, t_x)
+            }
+            Values::Tokens(ids) => ids.dim(),
+        };
+        if let Some(lengths) = self.lengths {
+            check_len("lengths", lengths, m)?;
+            if let Some(column) = lengths.iter().position(|&length| length > t_x) {
+                return Err(Error::Length { argument: "lengths", column, expected: t_x, found: lengths[column] });
+            }
+        }
+        if let Values::Tokens(ids) = self.values {
+            for (column, ids) in ids.rows().into_iter().enumerate() {
+                let length = self.lengths.map_or(t_x, |lengths| lengths[column]);
+                if let Some((step, &found)) = ids.iter().take(length).enumerate().find(|&(_, &id)| id >= n_x) {
+                    return Err(Error::Token { argument: "tokens", column, step, expected: n_x, found });
+                }
+            }
+        }
+        Ok((m, t_x))
     }
 }

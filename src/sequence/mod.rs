@@ -37,6 +37,7 @@ mod backward;
 mod cache;
 mod forward;
 mod input;
+mod schedule;
 
 pub use backward::{Backward, backward, backward_into};
 pub use cache::Cache;

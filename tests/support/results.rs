@@ -1,6 +1,7 @@
 //! All that a forward pass, a loss and a backward pass compute, as bit patterns.
 
 use elman::loss::{IGNORE, Loss, Reduction, cross_entropy_into};
+use elman::sequence::Input;
 use elman::{Gradients, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2};
 
@@ -16,6 +17,16 @@ pub struct Problem<A> {
     pub inputs: Inputs<A>,
     pub upstream: Linear<A>,
     pub targets: Array2<usize>,
+    pub reading: Reading,
+}
+
+/// How the sequence is read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Instead of `x`.
+    pub tokens: Option<Array2<usize>>,
+    pub lengths: Option<Vec<usize>>,
+    pub reversed: bool,
 }
 
 impl<A: Scalar> Problem<A> {
@@ -26,7 +37,44 @@ impl<A: Scalar> Problem<A> {
         let targets = Array2::from_shape_fn((shape.m, shape.t_x), |(j, t)| {
             if (j + 2 * t) % 7 == 6 { IGNORE } else { (5 * j + 3 * t + j * t) % shape.n_y }
         });
-        Problem { shape, parameters: inputs.parameters(), inputs, upstream, targets }
+        Problem { shape, parameters: inputs.parameters(), inputs, upstream, targets, reading: Reading::default() }
+    }
+
+    /// The sequence as it is read.
+    pub fn input(&self) -> Input<'_, A> {
+        let Reading { tokens, lengths, reversed } = &self.reading;
+        let mut input = tokens.as_ref().map_or(Input::from(&self.inputs.x), |tokens| Input::tokens(tokens));
+        if let Some(lengths) = lengths {
+            input = input.lengths(lengths);
+        }
+        if *reversed { input.reversed() } else { input }
+    }
+
+    /// The steps of every column.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.reading.lengths.clone().unwrap_or(vec![self.shape.t_x; self.shape.m])
+    }
+
+    pub fn forward(&self) -> sequence::Cache<A> {
+        sequence::forward(&self.parameters, self.input(), &self.inputs.a0).unwrap()
+    }
+
+    /// The same network reading other sequences: of tokens, of different lengths, and backward in time.
+    pub fn readings(&self) -> Vec<Self> {
+        let Shape { n_x, m, t_x, .. } = self.shape;
+        let tokens = Some(Array2::from_shape_fn((m, t_x), |(j, t)| (3 * j + 5 * t + j * t) % n_x));
+        // From nothing to everything, in no order.
+        let lengths = Some((0..m).map(|j| if j == m / 2 { t_x } else { (7 * j + 3) * (j + 2) % (t_x + 1) }).collect());
+        [
+            Reading { tokens: tokens.clone(), ..Reading::default() },
+            Reading { lengths: lengths.clone(), ..Reading::default() },
+            Reading { reversed: true, ..Reading::default() },
+            Reading { lengths: lengths.clone(), reversed: true, tokens: None },
+            Reading { tokens: tokens.clone(), lengths: lengths.clone(), reversed: false },
+            Reading { tokens, lengths, reversed: true },
+        ]
+        .map(|reading| Problem { reading, ..self.clone() })
+        .to_vec()
     }
 
     pub fn run(&self) -> Results {
@@ -36,7 +84,7 @@ impl<A: Scalar> Problem<A> {
     /// The same in memory that may have been used before.
     pub fn run_in(&self, workspace: &mut Workspace<A>) -> Results {
         let Workspace { cache, loss, back } = workspace;
-        sequence::forward_into(&self.parameters, &self.inputs.x, &self.inputs.a0, cache).unwrap();
+        sequence::forward_into(&self.parameters, self.input(), &self.inputs.a0, cache).unwrap();
         cross_entropy_into(cache, &self.targets, Reduction::Mean, loss).unwrap();
         back.gradients = Gradients::zeros(self.shape.dims());
         sequence::backward_into(&self.parameters, cache, self.upstream.upstream(), back).unwrap();

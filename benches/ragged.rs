@@ -1,0 +1,53 @@
+//! What padding costs, and one-hot vectors: forward + cross-entropy + backward of the same batch with all steps filled;
+//! with columns that end early, their lengths spread evenly from none to all, so that half of the steps are padding; with
+//! half of the columns; reversed; and as tokens.
+//!
+//! To be compared with `full` of the same run, on one thread: `RAYON_NUM_THREADS=1 cargo bench --bench ragged`.
+
+mod workload;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use elman::loss::{Loss, Reduction, cross_entropy_into};
+use elman::sequence::{self, Backward, Cache, Input};
+use elman::{Scalar, Upstream};
+use ndarray::{Array2, Axis, ShapeBuilder};
+use workload::{Rates, SIZES, criterion, group};
+
+fn ragged<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = group::<A>(c, "ragged");
+    for size in &SIZES[1..4] {
+        let (p, x, a0, targets) = (size.parameters::<A>(), size.x::<A>(), size.a0::<A>(), size.targets());
+        let (m, t_x) = targets.dim();
+        let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (7 * j + 5 * t + j * t) % p.dims().n_x);
+        let even: Vec<usize> = (0..m).map(|j| (2 * j + 1) * t_x / (2 * m)).collect();
+        let half_x = x.slice_axis(Axis(1), (..m / 2).into());
+        let cases = [
+            ("full", Input::from(&x), m),
+            ("half the steps", Input::from(&x).lengths(&even), m),
+            ("half the columns", Input::from(&half_x), m / 2),
+            ("reversed", Input::from(&x).reversed(), m),
+            ("tokens", Input::tokens(&tokens), m),
+            ("half the tokens", Input::tokens(&tokens).lengths(&even), m),
+        ];
+        for (case, input, m) in cases {
+            let a0 = a0.slice_axis(Axis(1), (..m).into());
+            let targets = targets.slice_axis(Axis(0), (..m).into());
+            let (mut cache, mut loss, mut back) = (Cache::default(), Loss::default(), Backward::default());
+            group.bench_function(BenchmarkId::new(case, size), |b| {
+                b.iter(|| {
+                    sequence::forward_into(&p, input, &a0, &mut cache).unwrap();
+                    cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss).unwrap();
+                    sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back).unwrap();
+                });
+            });
+        }
+    }
+}
+
+fn benchmarks(c: &mut Criterion<Rates>) {
+    ragged::<f32>(c);
+    ragged::<f64>(c);
+}
+
+criterion_group! { name = benches; config = criterion(); targets = benchmarks }
+criterion_main!(benches);

@@ -1,0 +1,209 @@
+//! Which columns run at which step.
+//!
+//! A position u counts the steps in the order in which they are computed: it is step u, or, where time is reversed, step
+//! `T_x` − 1 − u. Every column is active at one range of positions: from the first on where time runs forward, up to the last
+//! where it runs backward. Between two positions at which a column begins or ends, the batch is rectangular: a [`Run`].
+
+use std::ops::Range;
+use std::slice::SliceIndex;
+
+use ndarray::{ArrayView3, ArrayViewMut3, Axis};
+
+use super::BLOCK_ROWS;
+
+/// The columns of a batch, or some of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule<'a> {
+    pub(super) t_x: usize,
+    pub(super) lengths: &'a [usize],
+    pub(super) reversed: bool,
+}
+
+/// Positions at which the same columns are active. In packed memory, its rows are its steps one after the other, without
+/// the columns that are not active.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) positions: Range<usize>,
+    /// Active columns, the rows of every step.
+    pub(super) width: usize,
+}
+
+impl Run {
+    pub(super) fn rows(&self) -> usize {
+        self.positions.len() * self.width
+    }
+}
+
+impl<'a> Schedule<'a> {
+    /// Whether every step is a step of every column, in the order of memory.
+    pub(super) fn is_plain(self) -> bool {
+        !self.reversed && self.lengths.iter().all(|&length| length == self.t_x)
+    }
+
+    /// Steps of all columns together.
+    pub(super) fn steps(self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    /// The step at a position.
+    pub(super) fn step(self, position: usize) -> usize {
+        if self.reversed { self.t_x - 1 - position } else { position }
+    }
+
+    /// The positions at which a column of this length is active.
+    fn active(self, length: usize) -> Range<usize> {
+        if self.reversed { self.t_x - length..self.t_x } else { 0..length }
+    }
+
+    /// The columns that are active at a position, ascending.
+    pub(super) fn active_at(self, position: usize) -> impl Iterator<Item = usize> + 'a {
+        let step = self.step(position);
+        self.lengths.iter().enumerate().filter_map(move |(column, &length)| (length > step).then_some(column))
+    }
+
+    /// The columns of a run, ascending.
+    pub(super) fn columns(self, run: &Run) -> impl Iterator<Item = usize> + 'a {
+        self.active_at(run.positions.start)
+    }
+
+    /// Rows at all of these positions.
+    pub(super) fn rows(self, positions: &Range<usize>) -> usize {
+        let shared = |&length: &usize| {
+            let active = self.active(length);
+            active.end.min(positions.end).saturating_sub(active.start.max(positions.start))
+        };
+        self.lengths.iter().map(shared).sum()
+    }
+
+    /// The runs that these positions are made of; those without a column are left out.
+    pub(super) fn runs(self, positions: Range<usize>) -> impl Iterator<Item = Run> + 'a {
+        let mut start = positions.start;
+        std::iter::from_fn(move || {
+            while start < positions.end {
+                let changes = self.lengths.iter().flat_map(|&length| {
+                    let active = self.active(length);
+                    [active.start, active.end]
+                });
+                let end = changes.filter(|&change| change > start).fold(positions.end, usize::min);
+                let run = Run { positions: start..end, width: self.active_at(start).count() };
+                start = end;
+                if run.width > 0 {
+                    return Some(run);
+                }
+            }
+            None
+        })
+    }
+
+    /// Where blocks begin and end: positions with up to [`BLOCK_ROWS`] rows between them, or a single one.
+    pub(super) fn cut(self, cuts: &mut Vec<usize>) {
+        cuts.clear();
+        cuts.push(0);
+        let mut room = BLOCK_ROWS;
+        for Run { positions, width } in self.runs(0..self.t_x) {
+            let mut start = positions.start;
+            while start < positions.end {
+                let last = cuts.last().copied().unwrap_or(0);
+                let fitting = (room / width).max(usize::from(last == start));
+                if fitting == 0 {
+                    cuts.push(start);
+                    room = BLOCK_ROWS;
+                    continue;
+                }
+                let taken = fitting.min(positions.end - start);
+                start += taken;
+                room = room.saturating_sub(taken * width);
+            }
+        }
+        cuts.push(self.t_x);
+    }
+
+    /// Where the columns are cut in parts of about as many steps each: `parts` + 1 ascending columns, from the first to the
+    /// one behind the last.
+    pub(super) fn share(self, parts: usize, bounds: &mut Vec<usize>) {
+        bounds.clear();
+        bounds.push(0);
+        let (steps, mut before) = (self.steps(), 0);
+        for (column, length) in self.lengths.iter().enumerate() {
+            // The middle of a column decides.
+            while bounds.len() < parts && (2 * before + length) * parts >= 2 * steps * bounds.len() {
+                bounds.push(column);
+            }
+            before += length;
+        }
+        bounds.resize(parts, self.lengths.len());
+        bounds.push(self.lengths.len());
+    }
+
+    /// Some of the columns.
+    pub(super) fn part(self, columns: impl SliceIndex<[usize], Output = [usize]>) -> Self {
+        Schedule { lengths: &self.lengths[columns], ..self }
+    }
+}
+
+/// Packed rows, and their places in a sequence, (`T_x`, columns, n).
+impl Schedule<'_> {
+    /// packed ← the rows of these runs, one run after the other
+    pub(super) fn gather<A: Copy>(self, runs: &[Run], sequence: &ArrayView3<A>, mut packed: &mut [A]) {
+        let n = sequence.len_of(Axis(2));
+        for (run, position) in each_position(runs) {
+            let (rows, rest) = packed.split_at_mut(run.width * n);
+            packed = rest;
+            let step = sequence.index_axis(Axis(0), self.step(position));
+            match step.to_slice() {
+                Some(step) => self.gather_step(run, step, rows),
+                None => {
+                    for (row, column) in rows.chunks_exact_mut(n.max(1)).zip(self.columns(run)) {
+                        row.iter_mut().zip(step.row(column)).for_each(|(to, from)| *to = *from);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rows of these runs ← packed
+    pub(super) fn scatter<A: Copy>(self, runs: &[Run], mut packed: &[A], sequence: &mut ArrayViewMut3<A>) {
+        let n = sequence.len_of(Axis(2));
+        for (run, position) in each_position(runs) {
+            let (rows, rest) = packed.split_at(run.width * n);
+            packed = rest;
+            let mut step = sequence.index_axis_mut(Axis(0), self.step(position));
+            self.scatter_step(run, rows, step.as_slice_mut().expect("the columns of a step are neighbours"));
+        }
+    }
+
+    /// packed ← the rows of a run's columns, of all columns' rows
+    pub(super) fn gather_step<A: Copy>(self, run: &Run, step: &[A], packed: &mut [A]) {
+        if packed.len() == step.len() {
+            return packed.copy_from_slice(step);
+        }
+        let n = packed.len() / run.width;
+        for (row, column) in packed.chunks_exact_mut(n).zip(self.columns(run)) {
+            row.copy_from_slice(&step[column * n..][..n]);
+        }
+    }
+
+    /// Of all columns' rows, those of a run's columns ← packed
+    pub(super) fn scatter_step<A: Copy>(self, run: &Run, packed: &[A], step: &mut [A]) {
+        if packed.len() == step.len() {
+            return step.copy_from_slice(packed);
+        }
+        let n = packed.len() / run.width;
+        for (row, column) in packed.chunks_exact(n).zip(self.columns(run)) {
+            step[column * n..][..n].copy_from_slice(row);
+        }
+    }
+
+    /// Fills what lies behind the ends of the columns.
+    pub(super) fn fill_padding<A: Copy>(self, sequence: &mut ArrayViewMut3<A>, value: A) {
+        for (mut column, &length) in sequence.axis_iter_mut(Axis(1)).zip(self.lengths) {
+            if length < self.t_x {
+                column.slice_axis_mut(Axis(0), (length..).into()).fill(value);
+            }
+        }
+    }
+}
+
+fn each_position(runs: &[Run]) -> impl Iterator<Item = (&Run, usize)> {
+    runs.iter().flat_map(|run| run.positions.clone().map(move |position| (run, position)))
+}
