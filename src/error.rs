@@ -68,6 +68,16 @@ pub enum Error {
         /// The length that was given.
         found: usize,
     },
+    /// A call cannot keep within the memory that it was given.
+    #[error("`{argument}` is {found} bytes, expected at least {expected}")]
+    Memory {
+        /// The argument's name.
+        argument: &'static str,
+        /// The least that is enough.
+        expected: usize,
+        /// The bytes that were given.
+        found: usize,
+    },
     /// A number is outside the range in which it has a meaning.
     #[error("`{argument}` is {found}, expected {expected}")]
     Range {

@@ -10,7 +10,7 @@ use std::array;
 
 use ndarray::{Array3, ArrayRef2};
 
-use crate::error::check_shape;
+use crate::error::{check_range, check_shape};
 use crate::kernel::Rows;
 use crate::layout::reshape_time_major;
 use crate::{Error, Scalar, sequence};
@@ -19,12 +19,14 @@ use crate::{Error, Scalar, sequence};
 pub const IGNORE: usize = usize::MAX;
 
 /// How the losses of all columns and steps become one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reduction {
     /// Their sum.
     Sum,
     /// Their sum divided by the number of labels that count; zero where none does.
     Mean,
+    /// Their sum times this: of a sequence in chunks, 1/N gives the mean over its N labels.
+    Scaled(f64),
 }
 
 /// The value of a loss and its gradient.
@@ -53,7 +55,7 @@ impl<A: Scalar> Default for Loss<A> {
 ///
 /// # Errors
 /// [`Error::Shape`] where `targets.dim() != (m, T_x)`; [`Error::Label`] where a label is neither below `n_y` nor
-/// [`IGNORE`].
+/// [`IGNORE`]; [`Error::Range`] where a scale is not finite.
 ///
 /// ```
 /// use elman::{loss, sequence, Dims, Parameters};
@@ -87,6 +89,9 @@ pub fn cross_entropy_into<A: Scalar>(
 ) -> Result<(), Error> {
     let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
     check_shape("targets", targets, [m, t_x])?;
+    if let Reduction::Scaled(share) = reduction {
+        check_range("reduction", share, "finite", share.is_finite())?;
+    }
     // What lies behind a column's end is passed over, whatever it is.
     let labels = || {
         targets.columns().into_iter().enumerate().flat_map(|(step, labels)| {
@@ -101,6 +106,7 @@ pub fn cross_entropy_into<A: Scalar>(
     loss.count = labels().filter(|&label| label != IGNORE).count();
     let share = match reduction {
         Reduction::Sum => 1.0,
+        Reduction::Scaled(share) => share,
         #[expect(clippy::cast_precision_loss, reason = "a count of labels is far below 2⁵³")]
         Reduction::Mean => 1.0 / loss.count.max(1) as f64,
     };

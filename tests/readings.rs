@@ -104,8 +104,8 @@ fn a_column_runs_as_if_cut_and_turned_by_hand<A: Scalar>() {
             found.add("hidden", &cut(&cache.hidden()));
             found.add("logits", &cut(&cache.logits()));
             found.add("output", &cut(&cache.output()));
-            found.add("last_hidden", &cache.last_hidden().column(j));
-            found.add("da0", &back.da0.column(j));
+            found.add("last_hidden", cache.last_hidden().column(j));
+            found.add("da0", back.da0.column(j));
             expected.add("da0", &back_alone.da0);
             if !tokens {
                 found.add("dx", &cut(&back.dx));
@@ -265,6 +265,6 @@ fn columns_without_a_step_hand_their_state_and_its_gradient_on() {
         assert!(cache.hidden().iter().chain(&cache.output()).all(|v| *v == 0.0));
         let back = sequence::backward(&problem.parameters, &cache, problem.upstream.upstream()).unwrap();
         assert_eq!(Some(&back.da0), problem.upstream.last_hidden.as_ref());
-        assert_eq!(back.gradients.norm(), 0.0);
+        assert!(back.gradients.as_slice().iter().all(|g| *g == 0.0));
     }
 }

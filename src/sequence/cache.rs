@@ -140,6 +140,18 @@ impl<A> Cache<A> {
         &self.states[t * size..][..size]
     }
 
+    /// A column's state before a position of its [`Schedule`].
+    pub(super) fn row_at(&self, position: usize, column: usize) -> &[A] {
+        let (m, n_a, length) = (self.m, self.dims.n_a, self.lengths[column]);
+        let block = match self.reversed {
+            false if position > length => return &self.last[column * n_a..][..n_a],
+            false => position,
+            true if position + length <= self.t_x => 0,
+            true => self.t_x - position + 1,
+        };
+        &self.states[(block * m + column) * n_a..][..n_a]
+    }
+
     pub(super) fn schedule(&self) -> Schedule<'_> {
         Schedule { t_x: self.t_x, lengths: &self.lengths, reversed: self.reversed }
     }

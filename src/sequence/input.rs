@@ -1,4 +1,6 @@
-use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, Data, Ix3};
+use std::ops::Range;
+
+use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix3};
 
 use crate::error::{check_len, check_shape};
 use crate::{Dims, Error};
@@ -97,16 +99,36 @@ impl<'a, A> Input<'a, A> {
         Input { reversed: true, ..self }
     }
 
+    /// m and `T_x`.
+    pub(super) fn size(&self) -> (usize, usize) {
+        match self.values {
+            Values::Vectors(x) => (x.len_of(Axis(1)), x.len_of(Axis(2))),
+            Values::Tokens(ids) => ids.dim(),
+        }
+    }
+
+    /// The steps at consecutive positions of a sequence, in the order in which they are read.
+    pub(super) fn steps(&self, t_x: usize, positions: Range<usize>) -> Range<usize> {
+        if self.reversed { t_x - positions.end..t_x - positions.start } else { positions }
+    }
+
+    /// Some steps. A column that begins or ends elsewhere has none of them.
+    pub(super) fn part(self, steps: Range<usize>) -> Part<'a, A> {
+        let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
+        let lengths = self.lengths.map(|lengths| lengths.iter().map(within).collect());
+        let values = match self.values {
+            Values::Vectors(x) => PartValues::Vectors(x.slice_axis(Axis(2), steps.into())),
+            Values::Tokens(ids) => PartValues::Tokens(ids.slice_axis(Axis(1), steps.into())),
+        };
+        Part { values, lengths, reversed: self.reversed }
+    }
+
     /// m and `T_x`, where everything fits a network of these dimensions.
     pub(super) fn check(&self, Dims { n_x, .. }: Dims) -> Result<(usize, usize), Error> {
-        let (m, t_x) = match self.values {
-            Values::Vectors(x) => {
-                let (_, m, t_x) = x.dim();
-                check_shape("x", x, [n_x, m, t_x])?;
-                (m, t_x)
-            }
-            Values::Tokens(ids) => ids.dim(),
-        };
+        let (m, t_x) = self.size();
+        if let Values::Vectors(x) = self.values {
+            check_shape("x", x, [n_x, m, t_x])?;
+        }
         if let Some(lengths) = self.lengths {
             check_len("lengths", lengths, m)?;
             if let Some(column) = lengths.iter().position(|&length| length > t_x) {
@@ -122,5 +144,27 @@ impl<'a, A> Input<'a, A> {
             }
         }
         Ok((m, t_x))
+    }
+}
+
+/// Some steps of an input.
+pub(super) struct Part<'a, A> {
+    values: PartValues<'a, A>,
+    lengths: Option<Vec<usize>>,
+    reversed: bool,
+}
+
+enum PartValues<'a, A> {
+    Vectors(ArrayView3<'a, A>),
+    Tokens(ArrayView2<'a, usize>),
+}
+
+impl<A> Part<'_, A> {
+    pub(super) fn input(&self) -> Input<'_, A> {
+        let values = match &self.values {
+            PartValues::Vectors(x) => Values::Vectors(x),
+            PartValues::Tokens(ids) => Values::Tokens(ids),
+        };
+        Input { values, lengths: self.lengths.as_deref(), reversed: self.reversed }
     }
 }

@@ -35,14 +35,18 @@
 
 mod backward;
 mod cache;
+mod checkpointed;
 mod forward;
 mod input;
 mod schedule;
+mod truncated;
 
 pub use backward::{Backward, backward, backward_into};
 pub use cache::Cache;
+pub use checkpointed::{Checkpointed, Segment};
 pub use forward::{forward, forward_into};
 pub use input::Input;
+pub use truncated::{Truncated, Window};
 
 use crate::kernel::threads;
 

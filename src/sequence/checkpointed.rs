@@ -1,0 +1,272 @@
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayRef2, ArrayView3, Ix3};
+
+use super::input::Values;
+use super::{BLOCK_ROWS, Backward, Cache, Input, backward_into, forward_into};
+use crate::error::check_shape;
+use crate::layout::{copy_time_major, step_view};
+use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
+
+/// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
+///
+/// The forward pass keeps the hidden state at the start of every segment only. Going back, a segment is run again from its
+/// state, and gone back through; what is computed twice has the same bits twice, so the gradients have the bits of
+/// [`backward`](crate::sequence::backward) on the whole.
+///
+/// With L steps in a segment it holds, in elements, beside one forward and one backward workspace (see the
+/// [module](crate::sequence)),
+///
+/// ```text
+/// ⌈T_x/L⌉·n_a·m + L·m·(2·n_x + n_a + 3·n_y)
+/// ```
+///
+/// the caller's gradient at the logits included; for tokens one `usize` stands for 2·`n_x`. L is where this is least, or the
+/// largest for which it keeps within the bytes that it is given. The last segment is not run again.
+///
+/// Source: T. Chen, B. Xu, C. Zhang, C. Guestrin, *Training Deep Nets with Sublinear Memory Cost*, arXiv:1604.06174
+/// (2016), section 4.
+///
+/// ```
+/// use elman::sequence::Checkpointed;
+/// use elman::{Dims, Parameters, Upstream, loss};
+/// use ndarray::{Array2, Array3, s};
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::zeros((1, 10_000)));
+/// let mut run = Checkpointed::forward(&p, &x, &Array2::zeros((5, 1)))?;
+/// let mut nats = 0.0;
+/// while let Some(segment) = run.last_segment()? {
+///     let targets = targets.slice(s![.., segment.steps()]);
+///     let loss = loss::cross_entropy(segment.cache(), &targets, loss::Reduction::Scaled(1e-4))?;
+///     nats += loss.value;
+///     segment.backward(Upstream::logits(&loss.dlogits))?;
+/// }
+/// let (gradients, da0) = run.into_gradients();
+/// assert!((nats - 2f64.ln()).abs() < 1e-12);
+/// assert_eq!((gradients.dims(), da0.dim()), (p.dims(), (5, 1)));
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Checkpointed<'a, A> {
+    parameters: &'a Parameters<A>,
+    input: Input<'a, A>,
+    m: usize,
+    t_x: usize,
+    /// Steps of a segment.
+    length: usize,
+    /// The states before the segments, m rows of `n_a` each.
+    states: Vec<A>,
+    segments: usize,
+    /// Segments that have not been gone back through.
+    left: usize,
+    /// The segment that `cache` holds.
+    cached: usize,
+    cache: Cache<A>,
+    back: Backward<A>,
+    /// What the segments behind send to the last state of one.
+    da: Array2<A>,
+}
+
+/// Some steps of a [`Checkpointed`] sequence.
+#[derive(Debug)]
+pub struct Segment<'r, 'a, A> {
+    run: &'r mut Checkpointed<'a, A>,
+}
+
+impl<'a, A: Scalar> Checkpointed<'a, A> {
+    /// Runs a sequence from the hidden state `a0`, in as little memory as segments of one length allow.
+    ///
+    /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
+    /// - `a0`: (`n_a`, m)
+    ///
+    /// # Errors
+    /// As [`forward`](crate::sequence::forward).
+    pub fn forward(
+        parameters: &'a Parameters<A>,
+        x: impl Into<Input<'a, A>>,
+        a0: &ArrayRef2<A>,
+    ) -> Result<Self, Error> {
+        Self::run(parameters, x.into(), a0, |size| Ok(size.least()))
+    }
+
+    /// [`forward`](Self::forward) with the longest segments that keep within so many bytes: fewer steps are run twice, and
+    /// none where everything fits.
+    ///
+    /// - `memory`: bytes for all that is described above; the input is the caller's, and not among it
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Memory`] where `memory` is too little for any length of segments.
+    pub fn forward_within(
+        memory: usize,
+        parameters: &'a Parameters<A>,
+        x: impl Into<Input<'a, A>>,
+        a0: &ArrayRef2<A>,
+    ) -> Result<Self, Error> {
+        Self::run(parameters, x.into(), a0, |size| {
+            let least = size.bytes(size.least());
+            if memory < least {
+                return Err(Error::Memory { argument: "memory", expected: least, found: memory });
+            }
+            Ok(size.longest(memory))
+        })
+    }
+
+    fn run(
+        parameters: &'a Parameters<A>,
+        input: Input<'a, A>,
+        a0: &ArrayRef2<A>,
+        length: impl FnOnce(Size) -> Result<usize, Error>,
+    ) -> Result<Self, Error> {
+        let dims = parameters.dims();
+        let (m, t_x) = input.check(dims)?;
+        check_shape("a0", a0, [dims.n_a, m])?;
+        let tokens = matches!(input.values, Values::Tokens(_));
+        let length = length(Size { dims, m, t_x, tokens, element: size_of::<A>() })?;
+        // One segment without a step stands for a sequence without one.
+        let segments = t_x.div_ceil(length).max(1);
+        let mut states = vec![A::zero(); segments * dims.n_a * m];
+        copy_time_major(&mut states[..dims.n_a * m], a0);
+        let (cache, back) = (Cache::default(), Backward::default());
+        let (da, left, cached) = (Array2::default([0; 2]), segments, 0);
+        let mut run =
+            Checkpointed { parameters, input, m, t_x, length, states, segments, left, cached, cache, back, da };
+        run.back.gradients = Gradients::zeros(dims);
+        for segment in 0..segments {
+            run.read(segment)?;
+            if segment + 1 < segments {
+                let state = &mut run.states[(segment + 1) * dims.n_a * m..][..dims.n_a * m];
+                copy_time_major(state, &run.cache.last_hidden());
+            }
+        }
+        Ok(run)
+    }
+
+    /// The last of the segments that have not been gone back through; `None` where all have.
+    ///
+    /// # Errors
+    /// As [`forward`](crate::sequence::forward), though it has run before.
+    pub fn last_segment(&mut self) -> Result<Option<Segment<'_, 'a, A>>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        if self.cached != self.left - 1 {
+            self.read(self.left - 1)?;
+        }
+        Ok(Some(Segment { run: self }))
+    }
+
+    /// ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m): of the segments that have been gone back through, so of the whole
+    /// sequence after the first of them.
+    #[must_use]
+    pub fn into_gradients(self) -> (Gradients<A>, Array2<A>) {
+        let Backward { gradients, da0, .. } = self.back;
+        (gradients, da0)
+    }
+
+    fn read(&mut self, segment: usize) -> Result<(), Error> {
+        let size = self.parameters.dims().n_a * self.m;
+        let a0 = step_view(self.parameters.dims().n_a, self.m, &self.states[segment * size..][..size]);
+        let part = self.input.part(self.steps(segment));
+        forward_into(self.parameters, part.input(), &a0, &mut self.cache)?;
+        self.cached = segment;
+        Ok(())
+    }
+
+    fn steps(&self, segment: usize) -> Range<usize> {
+        let start = segment * self.length;
+        self.input.steps(self.t_x, start..self.t_x.min(start + self.length))
+    }
+}
+
+impl<'r, A: Scalar> Segment<'r, '_, A> {
+    /// Its steps in the sequence.
+    #[must_use]
+    pub fn steps(&self) -> Range<usize> {
+        self.run.steps(self.run.cached)
+    }
+
+    /// Its forward pass.
+    #[must_use]
+    pub fn cache(&self) -> &Cache<A> {
+        &self.run.cache
+    }
+
+    /// Goes back through it. Returns ∂L/∂x of its steps, (`n_x`, m, steps).
+    ///
+    /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is what arrives at its last state from the loss
+    ///   itself: what the segments behind it send is added to it
+    ///
+    /// # Errors
+    /// As [`backward`](crate::sequence::backward); the segment has then to be gone back through again.
+    pub fn backward(self, upstream: Upstream<'_, A, Ix3>) -> Result<ArrayView3<'r, A>, Error> {
+        let Checkpointed { parameters, left, segments, cache, back, da, .. } = self.run;
+        if *left == *segments {
+            backward_into(parameters, cache, upstream, back)?;
+        } else {
+            da.clone_from(&back.da0);
+            if let Some(last_hidden) = upstream.last_hidden {
+                check_shape("upstream.last_hidden", last_hidden, [da.nrows(), da.ncols()])?;
+                da.zip_mut_with(last_hidden, |da, &last| *da += last);
+            }
+            backward_into(parameters, cache, upstream.with_last_hidden(da), back)?;
+        }
+        *left -= 1;
+        Ok(self.run.back.dx.view())
+    }
+}
+
+/// What the memory of a [`Checkpointed`] sequence depends on.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    dims: Dims,
+    m: usize,
+    t_x: usize,
+    tokens: bool,
+    /// Bytes of an element.
+    element: usize,
+}
+
+impl Size {
+    /// The length of segments that takes the least memory: the state of one more and the steps of one less are in balance.
+    fn least(self) -> usize {
+        let (state, step) = (self.m * self.dims.n_a * self.element, self.step());
+        (self.t_x * state / step.max(1)).isqrt().clamp(1, self.t_x.max(1))
+    }
+
+    /// The greatest length that keeps within so many bytes, which are enough for the least memory.
+    fn longest(self, memory: usize) -> usize {
+        let (mut fits, mut above) = (self.least(), self.t_x.max(1) + 1);
+        while above - fits > 1 {
+            let middle = fits.midpoint(above);
+            if self.bytes(middle) <= memory {
+                fits = middle;
+            } else {
+                above = middle;
+            }
+        }
+        fits
+    }
+
+    /// Bytes that one step of a segment takes.
+    fn step(self) -> usize {
+        let Dims { n_x, n_a, n_y } = self.dims;
+        let (elements, words) = if self.tokens { (n_a + 3 * n_y, 1) } else { (2 * n_x + n_a + 3 * n_y, 0) };
+        self.m * (elements * self.element + words * size_of::<usize>())
+    }
+
+    /// Bytes with segments of this length, at most.
+    fn bytes(self, length: usize) -> usize {
+        let Dims { n_x, n_a, n_y } = self.dims;
+        let m = self.m;
+        let padded = |n: usize| n.next_multiple_of(16);
+        let b = (m * length).min(BLOCK_ROWS.max(m));
+        let segments = self.t_x.div_ceil(length);
+        let packed = (padded(n_a) + padded(n_x)) * (n_x + n_a) + (padded(n_y) + padded(n_a)) * (n_a + n_y);
+        // Both workspaces with every buffer that some reading of the input needs.
+        let block = (4 * n_a + 6 * n_y + 2 * n_x + padded(n_x) + 2 * padded(n_a)) * b + (padded(n_a) + 5 * n_a) * m;
+        let words = 6 * b + 4 * m + 2 * self.t_x.div_ceil(BLOCK_ROWS) + 512;
+        let elements = self.dims.len() + packed + block + segments * n_a * m + 2 * n_a * m;
+        elements * self.element + length * self.step() + words * size_of::<usize>()
+    }
+}

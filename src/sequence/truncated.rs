@@ -1,0 +1,142 @@
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayRef2, Axis, ShapeBuilder};
+
+use super::{Cache, Input, forward_into};
+use crate::error::{check_range, check_shape};
+use crate::loss::IGNORE;
+use crate::{Error, Parameters, Scalar};
+
+/// Truncated back-propagation through time, TBPTT(k₁, k₂): one update for every k₁ steps, its gradient from the last k₂.
+///
+/// The hidden state goes on from window to window, gradients do not. With k₁ = k₂ the windows are the chunks of the
+/// sequence; with k₁ < k₂ they overlap, and a gradient reaches k₂ − k₁ steps beyond the steps whose loss is new; with
+/// k₁ > k₂ the first k₁ − k₂ steps only carry the state on. Parameters may change between windows.
+///
+/// Source: R. J. Williams, J. Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
+/// trajectories*, Neural Computation 2 (1990) 490–501, there BPTT(h; h′) with h = k₂ and h′ = k₁.
+///
+/// ```
+/// use elman::sequence::{self, Truncated};
+/// use elman::{Dims, Gradients, Parameters, Upstream, loss};
+/// use ndarray::{Array2, Array3};
+///
+/// let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+/// let mut p = Parameters::<f64>::zeros(dims);
+/// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::zeros((10, 100)));
+/// let mut chunks = Truncated::new(&x, &Array2::zeros((5, 10)), 20, 30)?;
+/// let mut back = sequence::Backward::default();
+/// while let Some(window) = chunks.forward(&p)? {
+///     let loss = loss::cross_entropy(chunks.cache(), &window.targets(&targets), loss::Reduction::Mean)?;
+///     back.gradients = Gradients::zeros(dims);
+///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
+///     p.scaled_add(-0.1, &back.gradients)?;
+/// }
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Truncated<'a, A> {
+    input: Input<'a, A>,
+    t_x: usize,
+    k1: usize,
+    k2: usize,
+    /// The positions of the last window, and the state before it.
+    window: Range<usize>,
+    a0: Array2<A>,
+    cache: Cache<A>,
+}
+
+/// What one update is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The steps of the sequence that gradients run through: those of the cache.
+    pub steps: Range<usize>,
+    /// Those among them that no window before has had.
+    pub fresh: Range<usize>,
+}
+
+impl Window {
+    /// The targets of the window's steps, [`IGNORE`] where a window before has counted them.
+    ///
+    /// - `targets`: (m, `T_x`), of the whole sequence
+    /// - result: (m, steps of the window)
+    ///
+    /// A window that reaches past the end of `targets` has as many columns as there are: the loss then refuses them.
+    #[must_use]
+    pub fn targets(&self, targets: &ArrayRef2<usize>) -> Array2<usize> {
+        let end = self.steps.end.min(targets.ncols());
+        let mut part = targets.slice_axis(Axis(1), (self.steps.start.min(end)..end).into()).to_owned();
+        for (step, mut targets) in self.steps.clone().zip(part.columns_mut()) {
+            if !self.fresh.contains(&step) {
+                targets.fill(IGNORE);
+            }
+        }
+        part
+    }
+}
+
+impl<'a, A: Scalar> Truncated<'a, A> {
+    /// Windows over a sequence, from the hidden state `a0`.
+    ///
+    /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
+    /// - `a0`: (`n_a`, m)
+    /// - `k1`: steps from one update to the next, at least 1
+    /// - `k2`: steps that a gradient goes back, at least 1
+    ///
+    /// # Errors
+    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m`. What else may be wrong with the
+    /// input shows when it is read.
+    pub fn new(x: impl Into<Input<'a, A>>, a0: &ArrayRef2<A>, k1: usize, k2: usize) -> Result<Self, Error> {
+        let input = x.into();
+        let (m, t_x) = input.size();
+        check_range("k1", 0.0, "at least 1", k1 > 0)?;
+        check_range("k2", 0.0, "at least 1", k2 > 0)?;
+        check_shape("a0", a0, [a0.nrows(), m])?;
+        Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
+    }
+
+    /// Runs the next window; `None` where the sequence is at its end.
+    ///
+    /// # Errors
+    /// As [`forward`](crate::sequence::forward); the windows go on where they were.
+    pub fn forward(&mut self, parameters: &Parameters<A>) -> Result<Option<Window>, Error> {
+        let before = self.window.end;
+        if before == self.t_x {
+            return Ok(None);
+        }
+        let end = self.t_x.min(before.saturating_add(self.k1));
+        let start = end.saturating_sub(self.k2);
+        let mut a0 = self.a0.clone();
+        if before > 0 {
+            let position = start.min(before) - self.window.start;
+            let n_a = self.a0.nrows();
+            a0 = Array2::zeros((n_a, self.a0.ncols()).f());
+            for (column, mut state) in a0.columns_mut().into_iter().enumerate() {
+                state.iter_mut().zip(self.cache.row_at(position, column)).for_each(|(to, from)| *to = *from);
+            }
+        }
+        if start > before {
+            self.read(parameters, before..start, &a0)?;
+            a0.assign(&self.cache.last_hidden());
+        }
+        self.read(parameters, start..end, &a0)?;
+        self.window = start..end;
+        self.a0 = a0;
+        Ok(Some(Window { steps: self.steps(start..end), fresh: self.steps(start.max(before)..end) }))
+    }
+
+    /// The forward pass of the last window.
+    #[must_use]
+    pub fn cache(&self) -> &Cache<A> {
+        &self.cache
+    }
+
+    fn read(&mut self, parameters: &Parameters<A>, positions: Range<usize>, a0: &ArrayRef2<A>) -> Result<(), Error> {
+        let part = self.input.part(self.steps(positions));
+        forward_into(parameters, part.input(), a0, &mut self.cache)
+    }
+
+    fn steps(&self, positions: Range<usize>) -> Range<usize> {
+        self.input.steps(self.t_x, positions)
+    }
+}
