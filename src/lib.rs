@@ -14,6 +14,7 @@ pub mod gradcheck;
 pub mod init;
 pub mod loss;
 pub mod optim;
+pub mod sampling;
 pub mod sequence;
 
 pub use error::{Error, Shape};
