@@ -9,6 +9,7 @@ mod scalar;
 mod upstream;
 mod weights;
 
+pub mod batches;
 pub mod cell;
 pub mod gradcheck;
 pub mod init;
