@@ -159,6 +159,17 @@ pub(crate) fn check_range(
     if holds { Ok(()) } else { Err(Error::Range { argument, expected, found }) }
 }
 
+/// `holds`, for a count that `expected` describes.
+#[expect(clippy::cast_precision_loss, reason = "a count that is refused is small")]
+pub(crate) fn check_count(
+    argument: &'static str,
+    found: usize,
+    expected: &'static str,
+    holds: bool,
+) -> Result<(), Error> {
+    check_range(argument, found as f64, expected, holds)
+}
+
 #[cold]
 fn wrong_shape(argument: &'static str, expected: &[usize], found: &[usize]) -> Error {
     Error::Shape { argument, expected: Shape::of(expected), found: Shape::of(found) }

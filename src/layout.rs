@@ -46,10 +46,14 @@ pub(crate) fn time_major_mut<A>(n: usize, m: usize, t_x: usize, flat: &mut [A]) 
 }
 
 /// Gives the array this logical shape with time-major memory, which is returned; the contents are unspecified.
-pub(crate) fn reshape_time_major<A: Scalar, Sh: IntoDimension>(array: &mut Array<A, Sh::Dim>, shape: Sh) -> &mut [A] {
+pub(crate) fn reshape_time_major<A, Sh>(array: &mut Array<A, Sh::Dim>, shape: Sh) -> &mut [A]
+where
+    A: Clone + Default,
+    Sh: IntoDimension,
+{
     let shape = shape.into_dimension();
     let mut flat = std::mem::replace(array, Array::default(Sh::Dim::zeros(shape.ndim()))).into_raw_vec_and_offset().0;
-    flat.resize(shape.size(), A::zero());
+    flat.resize(shape.size(), A::default());
     *array = Array::from_shape_vec(shape.f(), flat).expect("the memory is as long as the shape says");
     array.as_slice_memory_order_mut().expect("a new array has no gaps")
 }

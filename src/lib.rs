@@ -9,11 +9,13 @@ mod scalar;
 mod upstream;
 mod weights;
 
+pub mod batches;
 pub mod cell;
 pub mod gradcheck;
 pub mod init;
 pub mod loss;
 pub mod optim;
+pub mod sampling;
 pub mod sequence;
 
 pub use error::{Error, Shape};

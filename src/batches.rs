@@ -1,0 +1,282 @@
+//! Tokens, as a recurrent network reads them: a long stream side by side, or whole sequences of unequal length.
+//!
+//! A token is a `usize`, and a batch of them is (m, T), time-major like all sequences of this crate, with a length per
+//! column. What lies beyond a column's length is padding: token 0 where the network reads, [`IGNORE`] where it is told
+//! what to say. An input of tokens with these lengths leaves the padding unread, and the loss passes it over.
+//!
+//! - [`Stream`]: one long text. The hidden state is carried from batch to batch.
+//! - [`buckets`], then [`Batch::from_sequences`]: sequences that each predict their next token.
+//! - [`buckets`], then [`pad`]: sequences with labels of their own.
+
+use std::iter::FusedIterator;
+
+use ndarray::Array2;
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+
+use crate::Error;
+use crate::error::check_count;
+use crate::layout::reshape_time_major;
+use crate::loss::IGNORE;
+
+/// What is read in place of a token past the end of a column.
+const PADDING: usize = 0;
+
+/// Tokens to read, and those to predict.
+///
+/// In column j at step t < `lengths[j]` the network reads `inputs[[j, t]]` and should then say `targets[[j, t]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// (m, T); 0 past a column's length.
+    pub inputs: Array2<usize>,
+    /// (m, T); [`IGNORE`] past a column's length.
+    pub targets: Array2<usize>,
+    /// The steps of each column, at most T.
+    pub lengths: Vec<usize>,
+    /// Whether the hidden state starts anew. Otherwise each column continues the one of the batch before.
+    pub first: bool,
+}
+
+impl Batch {
+    /// Whole sequences, each predicting its every next token.
+    ///
+    /// - `sequences`: m slices; column j reads all but the last token of slice j, and predicts all but the first
+    /// - result: T is one less than the longest; a slice of one token or none has length 0
+    ///
+    /// ```
+    /// use elman::batches::Batch;
+    /// use elman::loss::IGNORE;
+    /// use ndarray::array;
+    ///
+    /// let batch = Batch::from_sequences(&[vec![1, 2, 3, 4], vec![5, 6]]);
+    /// assert_eq!(batch.inputs, array![[1, 2, 3], [5, 0, 0]]);
+    /// assert_eq!(batch.targets, array![[2, 3, 4], [6, IGNORE, IGNORE]]);
+    /// assert_eq!(batch.lengths, [3, 1]);
+    /// ```
+    #[must_use]
+    pub fn from_sequences(sequences: &[impl AsRef<[usize]>]) -> Self {
+        let mut batch = Batch { first: true, ..Batch::default() };
+        batch.write(sequences.iter().map(AsRef::as_ref));
+        batch
+    }
+
+    /// A column for each slice: all but the last token to read, all but the first to predict.
+    fn write<'t>(&mut self, columns: impl Iterator<Item = &'t [usize]> + Clone) {
+        self.lengths.clear();
+        self.lengths.extend(columns.clone().map(|tokens| tokens.len().saturating_sub(1)));
+        write_columns(&mut self.inputs, &self.lengths, columns.clone(), PADDING);
+        write_columns(&mut self.targets, &self.lengths, columns.map(|tokens| tokens.get(1..).unwrap_or(&[])), IGNORE);
+    }
+}
+
+/// One long sequence of tokens, read at m places side by side.
+///
+/// The n tokens make n − 1 predictions: token i is read, and token i + 1 follows. They are cut into m parts that lie
+/// one after the other and differ in length by one at most. Column j reads part j, in batches of `t_x` steps, each from
+/// where the batch before stopped: so the last hidden state of a batch is the first of the next, and back-propagation
+/// is truncated at `t_x`.
+///
+/// An epoch holds every prediction exactly once. Its last batch is shorter where `t_x` does not divide the parts, and
+/// ragged where m does not divide n − 1.
+///
+/// Source: truncated back-propagation, R. J. Williams, J. Peng, *An Efficient Gradient-Based Algorithm for On-Line
+/// Training of Recurrent Network Trajectories*, Neural Computation 2 (1990) 490–501.
+///
+/// ```
+/// use elman::batches::Stream;
+/// use elman::loss::IGNORE;
+/// use ndarray::array;
+///
+/// let tokens = [10, 11, 12, 13, 14, 15, 16, 17];
+/// let batches: Vec<_> = Stream::new(&tokens, 2, 3)?.epoch().collect();
+/// assert_eq!(batches[0].inputs, array![[10, 11, 12], [14, 15, 16]]);
+/// assert_eq!(batches[0].targets, array![[11, 12, 13], [15, 16, 17]]);
+/// assert_eq!(batches[1].inputs, array![[13], [0]]);
+/// assert_eq!(batches[1].targets, array![[14], [IGNORE]]);
+/// assert_eq!((&batches[1].lengths[..], batches[1].first), (&[1, 0][..], false));
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream<'t> {
+    tokens: &'t [usize],
+    m: usize,
+    t_x: usize,
+}
+
+impl<'t> Stream<'t> {
+    /// A stream over these tokens.
+    ///
+    /// - `tokens`: n of them
+    /// - `m`: the columns; those beyond n − 1 have nothing to read, and lengths of 0
+    /// - `t_x`: the steps of a batch
+    ///
+    /// # Errors
+    /// [`Error::Range`] where `tokens.len() < 2`, `m == 0` or `t_x == 0`.
+    pub fn new(tokens: &'t [usize], m: usize, t_x: usize) -> Result<Self, Error> {
+        check_count("tokens.len()", tokens.len(), "at least 2", tokens.len() >= 2)?;
+        check_count("m", m, "at least 1", m >= 1)?;
+        check_count("t_x", t_x, "at least 1", t_x >= 1)?;
+        Ok(Stream { tokens, m, t_x })
+    }
+
+    /// An epoch, the same each time: every batch has `t_x` steps, but for the last.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch<'t> {
+        Epoch { stream: *self, done: 0, steps: self.t_x }
+    }
+
+    /// An epoch whose batches are cut elsewhere: the first has 1 to `t_x` steps, drawn evenly.
+    ///
+    /// Back-propagation does not reach across a cut. Over the epochs, every place inside a part is a cut equally often:
+    /// once in `t_x`.
+    pub fn shuffled_epoch(&self, rng: &mut (impl Rng + ?Sized)) -> Epoch<'t> {
+        Epoch { stream: *self, done: 0, steps: rng.random_range(1..=self.t_x) }
+    }
+
+    /// The predictions of the longest part.
+    fn longest(&self) -> usize {
+        (self.tokens.len() - 1).div_ceil(self.m)
+    }
+
+    /// The tokens behind the predictions of column j from `done` on, at most `steps` of them: one token more than
+    /// there are predictions. The first parts are those that are one longer.
+    fn column(&self, j: usize, done: usize, steps: usize) -> &'t [usize] {
+        let predictions = self.tokens.len() - 1;
+        let (short, longer) = (predictions / self.m, predictions % self.m);
+        let start = j * short + j.min(longer);
+        let end = start + short + usize::from(j < longer);
+        let from = end.min(start + done);
+        &self.tokens[from..=end.min(from + steps)]
+    }
+}
+
+/// The batches of a [`Stream`], from its start to its end.
+///
+/// ```
+/// use elman::batches::{Batch, Stream};
+///
+/// let tokens: Vec<usize> = (0..100).collect();
+/// let (stream, mut batch, mut predictions) = (Stream::new(&tokens, 4, 10)?, Batch::default(), 0);
+/// let mut epoch = stream.epoch();
+/// assert_eq!(epoch.len(), 3);
+/// while epoch.next_into(&mut batch) {
+///     predictions += batch.lengths.iter().sum::<usize>();
+/// }
+/// assert_eq!(predictions, 99);
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Epoch<'t> {
+    stream: Stream<'t>,
+    /// The predictions of the longest part that lie behind.
+    done: usize,
+    /// The steps of the next batch, where as many are left.
+    steps: usize,
+}
+
+impl Epoch<'_> {
+    /// The next batch, into memory that is reused and whose contents are overwritten: allocates nothing once warm.
+    /// Returns whether there was one; otherwise `batch` stays as it was.
+    pub fn next_into(&mut self, batch: &mut Batch) -> bool {
+        let Epoch { stream, done, steps } = *self;
+        let steps = steps.min(stream.longest() - done);
+        if steps == 0 {
+            return false;
+        }
+        batch.first = done == 0;
+        batch.write((0..stream.m).map(|j| stream.column(j, done, steps)));
+        (self.done, self.steps) = (done + steps, stream.t_x);
+        true
+    }
+}
+
+impl Iterator for Epoch<'_> {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        self.next_into(&mut batch).then_some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.stream.longest() - self.done;
+        let batches = usize::from(left > 0) + left.saturating_sub(self.steps).div_ceil(self.stream.t_x);
+        (batches, Some(batches))
+    }
+}
+
+impl ExactSizeIterator for Epoch<'_> {}
+impl FusedIterator for Epoch<'_> {}
+
+/// Batches of sequences of similar length, so that little is padded: their indices, in random order.
+///
+/// - `lengths`: one per sequence
+/// - `m`: the most sequences in a batch
+/// - result: every index below `lengths.len()` once; all batches have m but the one with the longest sequences, which
+///   may have fewer
+///
+/// Sequences are sorted by length, equal ones in random order, and cut every m; then the batches are shuffled.
+///
+/// # Errors
+/// [`Error::Range`] where `m == 0`.
+///
+/// ```
+/// use elman::batches::{buckets, pad};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let sequences = [vec![1, 2, 3], vec![4], vec![5, 6, 7], vec![8]];
+/// let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
+/// for batch in buckets(&lengths, 2, &mut StdRng::seed_from_u64(1))? {
+///     let sequences: Vec<&Vec<usize>> = batch.iter().map(|&i| &sequences[i]).collect();
+///     let (ids, lengths) = pad(&sequences);
+///     assert!(ids.dim() == (2, 1) || ids.dim() == (2, 3), "only equal lengths are together");
+/// }
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn buckets(lengths: &[usize], m: usize, rng: &mut (impl Rng + ?Sized)) -> Result<Vec<Vec<usize>>, Error> {
+    check_count("m", m, "at least 1", m >= 1)?;
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.shuffle(rng);
+    order.sort_by_key(|&i| lengths[i]);
+    let mut batches: Vec<_> = order.chunks(m).map(<[usize]>::to_vec).collect();
+    batches.shuffle(rng);
+    Ok(batches)
+}
+
+/// Sequences side by side, and the length of each: what an input of tokens takes.
+///
+/// - `sequences`: m slices
+/// - result: (m, T), T the length of the longest, 0 past the end of a shorter one; and the m lengths
+///
+/// ```
+/// use elman::batches::pad;
+/// use ndarray::array;
+///
+/// let (ids, lengths) = pad(&[vec![7, 8, 9], vec![5]]);
+/// assert_eq!(ids, array![[7, 8, 9], [5, 0, 0]]);
+/// assert_eq!(lengths, [3, 1]);
+/// ```
+#[must_use]
+pub fn pad(sequences: &[impl AsRef<[usize]>]) -> (Array2<usize>, Vec<usize>) {
+    let columns = sequences.iter().map(AsRef::as_ref);
+    let lengths: Vec<usize> = columns.clone().map(<[usize]>::len).collect();
+    let mut ids = Array2::default((0, 0));
+    write_columns(&mut ids, &lengths, columns, PADDING);
+    (ids, lengths)
+}
+
+/// ids ← the columns, each `lengths[j]` tokens and then `padding`: (m, T), T the largest length.
+fn write_columns<'t>(
+    ids: &mut Array2<usize>,
+    lengths: &[usize],
+    columns: impl Iterator<Item = &'t [usize]>,
+    padding: usize,
+) {
+    let t_x = lengths.iter().max().map_or(0, |&longest| longest);
+    reshape_time_major(ids, (lengths.len(), t_x)).fill(padding);
+    for ((mut ids, tokens), &length) in ids.rows_mut().into_iter().zip(columns).zip(lengths) {
+        for (id, &token) in ids.iter_mut().zip(&tokens[..length]) {
+            *id = token;
+        }
+    }
+}

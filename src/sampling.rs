@@ -1,0 +1,208 @@
+//! Drawing the next symbol from logits.
+//!
+//! ```text
+//! y_c = exp(z_c/τ) / Σ exp(z_k/τ)        the sum over the classes that are kept; 0 for those that are cut
+//! ```
+//!
+//! with z the logits and τ the temperature. What is kept is decided after the temperature, by top-k first, and by top-p
+//! among what that leaves.
+
+use std::cmp::Ordering;
+
+use ndarray::{Array1, ArrayRef1};
+use rand::Rng;
+use rand_distr::Distribution;
+use rand_distr::weighted::WeightedIndex;
+
+use crate::error::{check_count, check_range};
+use crate::{Error, Scalar};
+
+/// How a class is drawn from logits.
+///
+/// | | | default | range |
+/// |---|---|---|---|
+/// | τ | temperature: below 1 sharpens, above 1 flattens | 1 | finite, above 0 |
+/// | k | top-k: keeps the k most probable classes | all | at least 1 |
+/// | p | top-p, the nucleus: keeps the fewest classes whose mass reaches p | 1, all | above 0, at most 1 |
+///
+/// Of equal logits the lower class ranks first. A logit of −∞ is a class that is never drawn. Settings are checked
+/// where they are used.
+///
+/// Everything is computed in double precision, `f32` logits included, without a function of the platform: the same
+/// logits and the same generator give the same class on every machine.
+///
+/// Sources: top-k, A. Fan, M. Lewis, Y. Dauphin, *Hierarchical Neural Story Generation*, ACL 2018, arXiv:1805.04833;
+/// top-p, A. Holtzman et al., *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751.
+///
+/// ```
+/// use elman::sampling::Sampler;
+/// use elman::{Dims, cell, init};
+/// use ndarray::Array2;
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let mut rng = StdRng::seed_from_u64(1);
+/// let p = init::torch::<f32>(Dims { n_x: 5, n_a: 16, n_y: 5 }, &mut rng);
+/// let sampler = Sampler::new().with_temperature(0.8).with_top_p(0.95);
+///
+/// let mut stepper = cell::Stepper::new(&p, 1);
+/// let (mut symbol, mut text) = (0, Vec::new());
+/// while text.len() < 20 {
+///     let mut xt = Array2::zeros((5, 1));
+///     xt[[symbol, 0]] = 1.0;
+///     stepper.step(&xt)?;
+///     symbol = sampler.sample(&stepper.logits().column(0), &mut rng)?;
+///     text.push(symbol);
+/// }
+/// assert!(text.iter().all(|&symbol| symbol < 5));
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampler {
+    temperature: f64,
+    top_k: usize,
+    top_p: f64,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Sampler::new()
+    }
+}
+
+impl Sampler {
+    /// Draws from softmax(z): temperature 1, nothing cut.
+    #[must_use]
+    pub fn new() -> Self {
+        Sampler { temperature: 1.0, top_k: usize::MAX, top_p: 1.0 }
+    }
+    /// Takes the largest logit, the first of equal ones: k = 1, which draws nothing from the generator.
+    #[must_use]
+    pub fn greedy() -> Self {
+        Sampler::new().with_top_k(1)
+    }
+    /// Sets the temperature τ.
+    #[must_use]
+    pub fn with_temperature(self, temperature: f64) -> Self {
+        Sampler { temperature, ..self }
+    }
+    /// Sets k. More than there are classes cuts nothing.
+    #[must_use]
+    pub fn with_top_k(self, top_k: usize) -> Self {
+        Sampler { top_k, ..self }
+    }
+    /// Sets p.
+    #[must_use]
+    pub fn with_top_p(self, top_p: f64) -> Self {
+        Sampler { top_p, ..self }
+    }
+
+    /// Draws a class.
+    ///
+    /// - `logits`: (`n_y`,)
+    /// - `rng`: one number is drawn from it; none where k = 1
+    /// - result: a class below `n_y`, class c with probability y\[c\] of [`Self::probabilities`]
+    ///
+    /// # Errors
+    /// As [`Self::probabilities`]; nothing is drawn from `rng`.
+    ///
+    /// ```
+    /// use elman::sampling::Sampler;
+    /// use ndarray::array;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let (logits, mut rng) = (array![1.0, 3.0, 3.0, 2.0], StdRng::seed_from_u64(1));
+    /// assert_eq!(Sampler::greedy().sample(&logits, &mut rng)?, 1);
+    /// assert_ne!(Sampler::new().with_top_k(3).sample(&logits, &mut rng)?, 0);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn sample<A: Scalar>(&self, logits: &ArrayRef1<A>, rng: &mut (impl Rng + ?Sized)) -> Result<usize, Error> {
+        let most_probable = self.check(logits)?;
+        if self.top_k == 1 {
+            return Ok(most_probable);
+        }
+        let weights = self.weights(logits, most_probable);
+        Ok(WeightedIndex::new(weights).expect("the largest logit has weight one").sample(rng))
+    }
+
+    /// What [`Self::sample`] draws from: the probability of each class.
+    ///
+    /// - `logits`: (`n_y`,)
+    /// - result: y, (`n_y`,), zero for what is cut; its sum is 1 to rounding
+    ///
+    /// # Errors
+    /// [`Error::Range`] where τ, k or p is outside the range that [`Sampler`] states; where `logits.len() == 0`; where
+    /// the largest logit is not finite: one is NaN or +∞, or all are −∞.
+    ///
+    /// ```
+    /// use elman::sampling::Sampler;
+    /// use ndarray::array;
+    ///
+    /// let logits = array![0.0, 4f64.ln(), 3f64.ln()]; // 1 : 4 : 3
+    /// let y = Sampler::new().with_top_p(0.75).probabilities(&logits)?;
+    /// assert_eq!(y[0], 0.0);
+    /// assert!((y[1] - 4.0 / 7.0).abs() < 1e-15);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn probabilities<A: Scalar>(&self, logits: &ArrayRef1<A>) -> Result<Array1<f64>, Error> {
+        let most_probable = self.check(logits)?;
+        let mut weights = self.weights(logits, most_probable);
+        let sum: f64 = weights.iter().sum();
+        for weight in &mut weights {
+            *weight /= sum;
+        }
+        Ok(weights.into())
+    }
+
+    /// exp((z − max z)/τ) of what is kept, zero for what is cut. The most probable class has weight one.
+    fn weights<A: Scalar>(&self, logits: &ArrayRef1<A>, most_probable: usize) -> Vec<f64> {
+        let largest = logits[most_probable].widen();
+        let weight = |z: &A| libm::exp((z.widen() - largest) / self.temperature);
+        let mut weights: Vec<f64> = logits.iter().map(weight).collect();
+        if self.top_k >= weights.len() && self.top_p >= 1.0 {
+            return weights;
+        }
+
+        // By logits: distinct ones may round to one weight.
+        let by_rank = |&i: &usize, &j: &usize| -> Ordering {
+            logits[j].partial_cmp(&logits[i]).expect("no logit is NaN").then(i.cmp(&j))
+        };
+        let mut ranked: Vec<usize> = (0..weights.len()).collect();
+        if self.top_k < ranked.len() {
+            ranked.select_nth_unstable_by(self.top_k, by_rank);
+            for class in ranked.drain(self.top_k..) {
+                weights[class] = 0.0;
+            }
+        }
+        if self.top_p < 1.0 {
+            ranked.sort_unstable_by(by_rank);
+            let enough = self.top_p * ranked.iter().map(|&class| weights[class]).sum::<f64>();
+            let mut mass = 0.0;
+            for class in ranked {
+                let weight = weights[class];
+                if mass >= enough {
+                    weights[class] = 0.0;
+                }
+                mass += weight;
+            }
+        }
+        weights
+    }
+
+    /// The class of the largest logit, the first of equal ones, once settings and logits have a meaning.
+    fn check<A: Scalar>(&self, logits: &ArrayRef1<A>) -> Result<usize, Error> {
+        let Sampler { temperature, top_k, top_p } = *self;
+        check_range("temperature", temperature, "finite and above 0", temperature.is_finite() && temperature > 0.0)?;
+        check_count("top_k", top_k, "at least 1", top_k >= 1)?;
+        check_range("top_p", top_p, "above 0 and at most 1", top_p > 0.0 && top_p <= 1.0)?;
+        check_count("logits.len()", logits.len(), "at least 1", !logits.is_empty())?;
+        let mut most_probable = 0;
+        for (class, &z) in logits.iter().enumerate() {
+            if z > logits[most_probable] || z.is_nan() {
+                most_probable = class;
+            }
+        }
+        let largest = logits[most_probable].widen();
+        check_range("max(logits)", largest, "finite", largest.is_finite())?;
+        Ok(most_probable)
+    }
+}

@@ -1,0 +1,289 @@
+//! Every prediction of a stream once an epoch, every sequence once in the buckets, and what is padded.
+
+use std::collections::BTreeMap;
+
+use allocation_counter::measure;
+use elman::Error;
+use elman::batches::{Batch, Epoch, Stream, buckets, pad};
+use elman::loss::IGNORE;
+use ndarray::{Array2, array};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// Token i of the streams here is OFFSET + i, so that it tells its place, and none is the padding.
+const OFFSET: usize = 1000;
+
+const TOKENS: [usize; 9] = [2, 3, 4, 7, 8, 31, 97, 128, 211];
+const COLUMNS: [usize; 7] = [1, 2, 3, 7, 13, 64, 300];
+const STEPS: [usize; 6] = [1, 2, 5, 11, 64, usize::MAX];
+
+fn seeded(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+fn stream_of(n: usize) -> Vec<usize> {
+    (OFFSET..OFFSET + n).collect()
+}
+
+/// Calls with (tokens, m, `t_x`, epoch) for many sizes, each as it stands and shuffled.
+fn for_every_epoch(mut check: impl FnMut(&[usize], usize, usize, Epoch<'_>)) {
+    for n in TOKENS {
+        let tokens = stream_of(n);
+        for m in COLUMNS {
+            for t_x in STEPS {
+                let stream = Stream::new(&tokens, m, t_x).unwrap();
+                check(&tokens, m, t_x, stream.epoch());
+                for seed in 0..3 {
+                    check(&tokens, m, t_x, stream.shuffled_epoch(&mut seeded(seed)));
+                }
+            }
+        }
+    }
+}
+
+/// What column j reads in all batches together, padding left out.
+fn column(batches: &[Batch], j: usize) -> Vec<usize> {
+    let of = |batch: &Batch| batch.inputs.row(j).iter().take(batch.lengths[j]).copied().collect::<Vec<_>>();
+    batches.iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_prediction_occurs_once_an_epoch() {
+    for_every_epoch(|tokens, m, t_x, epoch| {
+        let mut seen = BTreeMap::new();
+        for batch in epoch {
+            for (j, &length) in batch.lengths.iter().enumerate() {
+                for t in 0..length {
+                    *seen.entry((batch.inputs[[j, t]], batch.targets[[j, t]])).or_insert(0) += 1;
+                }
+            }
+        }
+        let expected = tokens.windows(2).map(|pair| ((pair[0], pair[1]), 1)).collect();
+        assert_eq!(seen, expected, "{} tokens, m = {m}, t_x = {t_x}", tokens.len());
+    });
+}
+
+#[test]
+fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
+    for_every_epoch(|tokens, m, _, epoch| {
+        let batches: Vec<Batch> = epoch.collect();
+        let parts: Vec<Vec<usize>> = (0..m).map(|j| column(&batches, j)).collect();
+        assert_eq!(parts.concat(), tokens[..tokens.len() - 1], "part after part is the stream");
+        let lengths = || parts.iter().map(Vec::len);
+        assert!(lengths().max().unwrap() - lengths().min().unwrap() <= 1, "{:?}", lengths().collect::<Vec<_>>());
+        assert!(lengths().is_sorted_by(|a, b| a >= b), "the longer parts come first");
+    });
+}
+
+#[test]
+fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
+    for_every_epoch(|_, m, t_x, epoch| {
+        let left = epoch.len();
+        let batches: Vec<Batch> = epoch.collect();
+        assert_eq!(batches.len(), left);
+        for (i, batch) in batches.iter().enumerate() {
+            let (columns, steps) = batch.inputs.dim();
+            assert_eq!((columns, batch.targets.dim()), (m, (m, steps)));
+            assert_eq!((batch.lengths.len(), batch.lengths.iter().max()), (m, Some(&steps)));
+            assert!(steps >= 1 && steps <= t_x, "no batch is empty");
+            assert!(steps == t_x || i == 0 || i == left - 1, "batch {i} of {left} has {steps} of {t_x}");
+            assert!(i == left - 1 || batch.lengths.iter().all(|&length| length == steps), "ragged before the end");
+            assert_eq!(batch.first, i == 0);
+        }
+    });
+    let tokens = stream_of(100);
+    let steps = |batch: Batch| batch.inputs.ncols();
+    let plain: Vec<usize> = Stream::new(&tokens, 4, 10).unwrap().epoch().map(steps).collect();
+    assert_eq!(plain, [10, 10, 5], "the first batch of an epoch that is not shuffled is a whole one");
+}
+
+#[test]
+fn past_a_length_inputs_are_zero_and_targets_ignored() {
+    let mut padded = 0;
+    for_every_epoch(|_, _, _, epoch| {
+        for batch in epoch {
+            for ((j, t), &input) in batch.inputs.indexed_iter() {
+                let (is_read, target) = (t < batch.lengths[j], batch.targets[[j, t]]);
+                assert_eq!((input >= OFFSET, target == IGNORE), (is_read, !is_read));
+                if !is_read {
+                    assert_eq!(input, 0);
+                    padded += 1;
+                }
+            }
+        }
+    });
+    assert!(padded > 0);
+}
+
+#[test]
+fn the_number_of_batches_left_is_known_at_every_moment() {
+    for_every_epoch(|_, _, _, mut epoch| {
+        for left in (0..epoch.len()).rev() {
+            assert!(epoch.next().is_some());
+            assert_eq!(epoch.len(), left);
+        }
+        assert!(epoch.next().is_none() && epoch.next().is_none());
+    });
+}
+
+#[test]
+fn a_seed_gives_the_same_epochs_and_the_next_epoch_is_cut_elsewhere() {
+    let tokens = stream_of(500);
+    let stream = Stream::new(&tokens, 3, 20).unwrap();
+    let epochs = |seed| -> Vec<Vec<Batch>> {
+        let mut rng = seeded(seed);
+        (0..20).map(|_| stream.shuffled_epoch(&mut rng).collect()).collect()
+    };
+    assert_eq!(epochs(1), epochs(1));
+    assert_ne!(epochs(1), epochs(2));
+    assert!(epochs(1).windows(2).filter(|pair| pair[0] != pair[1]).count() > 15);
+    assert!(stream.epoch().eq(stream.epoch()));
+}
+
+#[test]
+fn every_place_in_a_part_is_a_cut_once_in_t_x() {
+    const EPOCHS: u32 = 7000;
+    let (tokens, t_x, mut rng) = (stream_of(41), 7, seeded(3));
+    let stream = Stream::new(&tokens, 2, t_x).unwrap();
+    let mut cuts = [0u32; 20];
+    for _ in 0..EPOCHS {
+        let mut done = 0;
+        for batch in stream.shuffled_epoch(&mut rng) {
+            cuts[done] += 1;
+            done += batch.inputs.ncols();
+        }
+        assert_eq!(done, 20);
+    }
+    assert_eq!(cuts[0], EPOCHS, "the start is always one");
+    // Five standard deviations of a binomial count of mean 1000.
+    assert!(cuts[1..].iter().all(|count| count.abs_diff(1000) < 147), "{cuts:?}");
+}
+
+#[test]
+fn a_reused_batch_is_overwritten_and_allocates_nothing_once_warm() {
+    let mut dirty = Batch {
+        inputs: Array2::from_elem((5, 9), 77),
+        targets: Array2::from_elem((2, 3), 78),
+        lengths: vec![79; 11],
+        first: true,
+    };
+    for_every_epoch(|_, _, _, mut epoch| {
+        for batch in epoch.clone() {
+            assert!(epoch.next_into(&mut dirty));
+            assert_eq!(dirty, batch);
+        }
+        let before = dirty.clone();
+        assert!(!epoch.next_into(&mut dirty));
+        assert_eq!(dirty, before, "at the end the batch stays as it was");
+    });
+
+    let (tokens, mut rng, mut batch) = (stream_of(1000), seeded(4), Batch::default());
+    let stream = Stream::new(&tokens, 7, 16).unwrap();
+    let mut run = |mut epoch: Epoch<'_>| while epoch.next_into(&mut batch) {};
+    run(stream.epoch());
+    assert_eq!(measure(|| run(stream.shuffled_epoch(&mut rng))).count_total, 0);
+}
+
+#[test]
+fn a_step_of_a_batch_is_contiguous() {
+    let tokens = stream_of(100);
+    let batch = Stream::new(&tokens, 5, 6).unwrap().epoch().next().unwrap();
+    for ids in [&batch.inputs, &batch.targets, &pad(&[&tokens, &tokens[..50]]).0] {
+        assert_eq!(ids.strides(), [1, ids.nrows().cast_signed()]);
+    }
+}
+
+#[track_caller]
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Range { .. }), "{error:?}");
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn streams_and_buckets_without_a_meaning_are_refused() {
+    assert_refused(Stream::new(&[], 1, 1), "`tokens.len()` is 0, expected at least 2");
+    assert_refused(Stream::new(&[5], 1, 1), "`tokens.len()` is 1, expected at least 2");
+    assert_refused(Stream::new(&[5, 6], 0, 1), "`m` is 0, expected at least 1");
+    assert_refused(Stream::new(&[5, 6], 1, 0), "`t_x` is 0, expected at least 1");
+    let (mut rng, mut untouched) = (seeded(5), seeded(5));
+    assert_refused(buckets(&[1, 2], 0, &mut rng), "`m` is 0, expected at least 1");
+    assert_eq!(rng.next_u64(), untouched.next_u64(), "nothing is drawn");
+}
+
+/// Lengths with many equal ones, in no order.
+fn mixed_lengths(n: usize) -> Vec<usize> {
+    (0..n).map(|i| i * 37 % 11).collect()
+}
+
+#[test]
+fn buckets_hold_every_index_once_and_at_most_m_of_similar_length() {
+    for n in [0, 1, 2, 5, 30, 97] {
+        let lengths = mixed_lengths(n);
+        for m in [1, 2, 7, 30, 96, 97, 98, usize::MAX] {
+            let mut batches = buckets(&lengths, m, &mut seeded(6)).unwrap();
+            let mut indices = batches.concat();
+            indices.sort_unstable();
+            assert_eq!(indices, (0..n).collect::<Vec<_>>());
+            assert_eq!(batches.len(), n.div_ceil(m));
+
+            // Side by side by length, no two batches overlap, and only the last is smaller.
+            let extremes = |batch: &Vec<usize>| {
+                let lengths = || batch.iter().map(|&i| lengths[i]);
+                (lengths().min().unwrap(), lengths().max().unwrap(), usize::MAX - batch.len())
+            };
+            batches.sort_by_key(extremes);
+            assert!(batches.windows(2).all(|pair| extremes(&pair[0]).1 <= extremes(&pair[1]).0), "{batches:?}");
+            assert!(batches.iter().rev().skip(1).all(|batch| batch.len() == m), "{batches:?}");
+        }
+    }
+}
+
+#[test]
+fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
+    const EPOCHS: u32 = 8000;
+    // Two batches for each of four lengths.
+    let (lengths, mut rng) = ([1, 2, 3, 4].repeat(4), seeded(7));
+    let (mut opens, mut together) = ([0u32; 4], [0u32; 16]);
+    for _ in 0..EPOCHS {
+        let batches = buckets(&lengths, 2, &mut rng).unwrap();
+        assert_eq!(batches.len(), 8);
+        opens[lengths[batches[0][0]] - 1] += 1;
+        let of_zero = batches.iter().find(|batch| batch.contains(&0)).unwrap();
+        together[of_zero.iter().sum::<usize>()] += 1;
+    }
+    // Five standard deviations of binomial counts of means 2000 and 2667.
+    assert!(opens.iter().all(|count| count.abs_diff(2000) < 194), "{opens:?}");
+    assert!([4, 8, 12].iter().all(|&i| together[i].abs_diff(2667) < 211), "{together:?}");
+
+    let epoch = |seed| buckets(&lengths, 2, &mut seeded(seed)).unwrap();
+    assert_eq!(epoch(8), epoch(8));
+    assert_ne!(epoch(8), epoch(9));
+}
+
+#[test]
+fn padding_keeps_every_token_and_fills_with_zeros() {
+    let sequences = [stream_of(3), vec![], stream_of(5), stream_of(1)];
+    let (ids, lengths) = pad(&sequences);
+    assert_eq!(ids.dim(), (4, 5));
+    assert_eq!(lengths, [3, 0, 5, 1]);
+    for ((j, t), &id) in ids.indexed_iter() {
+        assert_eq!(id, sequences[j].get(t).copied().unwrap_or(0));
+    }
+    let slices: Vec<&[usize]> = sequences.iter().map(Vec::as_slice).collect();
+    assert_eq!(pad(&slices), (ids, lengths));
+    assert_eq!(pad(&[] as &[Vec<usize>]), (Array2::zeros((0, 0)), vec![]));
+    assert_eq!(pad(&[vec![], vec![]]), (Array2::zeros((2, 0)), vec![0, 0]));
+}
+
+#[test]
+fn a_batch_of_whole_sequences_predicts_every_next_token() {
+    let batch = Batch::from_sequences(&[&[1, 2, 3, 4][..], &[], &[5], &[6, 7]]);
+    assert_eq!(batch.inputs, array![[1, 2, 3], [0, 0, 0], [0, 0, 0], [6, 0, 0]]);
+    let i = IGNORE;
+    assert_eq!(batch.targets, array![[2, 3, 4], [i, i, i], [i, i, i], [7, i, i]]);
+    assert_eq!(batch.lengths, [3, 0, 0, 1]);
+    assert!(batch.first);
+    // One column of a stream that fits in one batch is the same.
+    let tokens = stream_of(9);
+    assert!(Stream::new(&tokens, 1, 8).unwrap().epoch().eq([Batch::from_sequences(&[&tokens])]));
+}
