@@ -6,6 +6,7 @@ use std::path::Path;
 
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 const WIDTH: u32 = 760;
 const PANEL_HEIGHT: u32 = 280;
@@ -27,6 +28,8 @@ pub(crate) struct Panel<'a> {
     /// Whether y is drawn to a logarithmic scale; values that are not positive are then left out.
     pub(crate) logarithmic: bool,
     pub(crate) curves: Vec<Curve<'a>>,
+    /// What is written above a point.
+    pub(crate) notes: Vec<((f64, f64), String)>,
 }
 
 /// Points that belong together.
@@ -82,9 +85,13 @@ fn draw_panel<Y>(
 where
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
+    let curves = || panel.curves.iter().zip(COLOURS.iter().cycle());
+    let labelled = || curves().filter(|(curve, _)| !curve.label.is_empty());
+    let legend = labelled().map(|(curve, _)| 30 + 7 * curve.label.chars().count()).max().unwrap_or(0);
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 17))
         .margin(12)
+        .margin_right(i32::try_from(12 + legend)?)
         .x_label_area_size(38)
         .y_label_area_size(62)
         .build_cartesian_2d(x, y)?;
@@ -100,24 +107,23 @@ where
         .label_style(("sans-serif", 12))
         .axis_desc_style(("sans-serif", 14))
         .draw()?;
-    for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
+    for (curve, colour) in curves() {
         let points = || curve.points.iter().filter(&shown).copied();
-        let drawn = chart.draw_series(LineSeries::new(points(), colour.stroke_width(2)))?;
-        if !curve.label.is_empty() {
-            let sample = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2));
-            drawn.label(curve.label).legend(sample);
-        }
+        chart.draw_series(LineSeries::new(points(), colour.stroke_width(2)))?;
         if curve.dots {
             chart.draw_series(points().map(|point| Circle::new(point, 3, colour.filled())))?;
         }
     }
-    if panel.curves.iter().any(|curve| !curve.label.is_empty()) {
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.85))
-            .border_style(RGBColor(190, 190, 190))
-            .label_font(("sans-serif", 12))
-            .draw()?;
+    let text = |horizontal, vertical| ("sans-serif", 12).into_font().color(&BLACK).pos(Pos::new(horizontal, vertical));
+    let above = text(HPos::Center, VPos::Bottom);
+    let notes = panel.notes.iter().filter(|(point, _)| shown(&point));
+    chart.draw_series(
+        notes.map(|(point, note)| EmptyElement::at(*point) + Text::new(note.clone(), (0, -5), above.clone())),
+    )?;
+    let x = i32::try_from(WIDTH)? - i32::try_from(legend)?;
+    for (y, (curve, colour)) in (60..).step_by(20).zip(labelled()) {
+        area.draw(&PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)))?;
+        area.draw(&Text::new(curve.label, (x + 22, y), text(HPos::Left, VPos::Center)))?;
     }
     Ok(())
 }

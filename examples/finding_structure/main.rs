@@ -1,0 +1,95 @@
+//! Two experiments of J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211, done again:
+//! temporal XOR, and words found in a stream of letters without spaces.
+//!
+//! ```text
+//! cargo run --release --example finding_structure
+//! cargo run --release --example finding_structure -- --plot finding_structure.svg
+//! ```
+//!
+//! In both, a network reads a stream one symbol at a time and predicts the next; where its error is low, there is
+//! structure. Streams, passes and hidden units are the paper's, as far as it states them. What is not:
+//!
+//! - the code: one unit for each symbol, where the paper has one unit for a bit, and five random bits for a letter;
+//! - the output and its error: a softmax and its cross-entropy, in bits, where the paper has squared errors. For XOR,
+//!   what the right bit's probability is short of one, squared, compares with those; for letters, nothing does;
+//! - the gradient: back-propagated through chunks of ten or twelve symbols, where the paper's stops at the copy of the
+//!   last hidden state;
+//! - Adam, and a learning rate that falls to zero.
+//!
+//! The program fails where the figures do not show what the paper found.
+
+#[path = "../support/chart.rs"]
+mod chart;
+mod observer;
+mod predictor;
+mod report;
+mod words;
+mod xor;
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use report::Report;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Replicates two experiments of Elman's "Finding Structure in Time": temporal XOR, and words without spaces.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Networks that are trained for each experiment, each on a stream of its own [default: 8, or 1 with --quick]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: Option<u16>,
+    /// Seed of the first network and its streams; the next have the next
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to draw the errors, as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// One network for each experiment, to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let runs = arguments.runs.unwrap_or(if arguments.quick { 1 } else { 8 });
+    let bar = ProgressBar::new(u64::from(runs) * 2 * xor::WORK as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {percent}% trained, {eta} left")?);
+    let read = |symbols| bar.inc(symbols as u64);
+    let seeds = (0..runs).map(|run| arguments.seed.wrapping_add(run.into()));
+    let report = Report {
+        few: seeds.clone().map(|seed| xor::run(xor::PAPER_UNITS, seed, read)).collect::<Result<_>>()?,
+        more: seeds.clone().map(|seed| xor::run(xor::MORE_UNITS, seed, read)).collect::<Result<_>>()?,
+        words: seeds.map(|seed| words::run(seed, |_| ())).collect::<Result<_>>()?,
+    };
+    bar.finish_and_clear();
+
+    report.write(&mut io::stdout().lock())?;
+    if let Some(path) = &arguments.plot {
+        report.draw(path).map_err(|error| format!("cannot draw {}: {error}", path.display()))?;
+    }
+    report.check()
+}
+
+fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) = values.into_iter().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    sum / real(count)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count is far below 2⁵³")]
+fn real(count: usize) -> f64 {
+    count as f64
+}

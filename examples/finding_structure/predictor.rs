@@ -1,0 +1,80 @@
+//! A network that reads symbols, one at a time, and says how likely each of them is to come next.
+
+use elman::loss::{self, Loss, Reduction};
+use elman::optim::{Adam, Optimizer, clip_norm};
+use elman::{Dims, Parameters, Upstream, init, sequence};
+use ndarray::{Array2, Array3, ShapeBuilder, s};
+use rand::Rng;
+
+use crate::Result;
+
+/// The largest norm of a gradient: a longer one is shortened to it.
+const LONGEST_GRADIENT: f64 = 1.0;
+
+/// How to train.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Training {
+    pub(crate) passes: usize,
+    /// Symbols in a chunk. Gradients flow no further; the hidden state does.
+    pub(crate) length: usize,
+    /// Of the first step; it falls to zero in proportion to what is left to read.
+    pub(crate) learning_rate: f64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Predictor {
+    parameters: Parameters<f64>,
+}
+
+impl Predictor {
+    pub(crate) fn new(symbols: usize, hidden: usize, rng: &mut impl Rng) -> Self {
+        Predictor { parameters: init::torch(Dims { n_x: symbols, n_a: hidden, n_y: symbols }, rng) }
+    }
+
+    /// Reads the stream pass after pass, each from the zero state, with a step of the optimiser after every chunk.
+    /// `read` is told how many symbols that was.
+    #[expect(clippy::cast_precision_loss, reason = "a count of symbols is far below 2⁵³")]
+    pub(crate) fn train(&mut self, stream: &[usize], training: Training, read: impl Fn(usize)) -> Result<()> {
+        let Training { passes, length, learning_rate } = training;
+        let (x, targets) = self.task(stream);
+        let t_x = targets.len();
+        let mut a0 = Array2::zeros((self.parameters.dims().n_a, 1));
+        let mut adam = Adam::new(learning_rate);
+        let mut cache = sequence::Cache::default();
+        let mut loss = Loss::default();
+        let mut back = sequence::Backward::default();
+        for pass in 0..passes {
+            a0.fill(0.0);
+            for from in (0..t_x).step_by(length) {
+                let chunk = from..t_x.min(from + length);
+                sequence::forward_into(&self.parameters, &x.slice(s![.., .., chunk.clone()]), &a0, &mut cache)?;
+                loss::cross_entropy_into(&cache, &targets.slice(s![.., chunk.clone()]), Reduction::Mean, &mut loss)?;
+                sequence::backward_into(&self.parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
+                clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
+                let done = (pass * t_x + from) as f64 / (passes * t_x) as f64;
+                adam.set_learning_rate(learning_rate * (1.0 - done));
+                adam.step(self.parameters.as_mut_slice(), back.gradients.as_slice())?;
+                a0.assign(&cache.last_hidden());
+                read(chunk.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// The probability that was given to every symbol but the first, after those before it; from the zero state.
+    pub(crate) fn probabilities(&self, stream: &[usize]) -> Result<Vec<f64>> {
+        let (x, targets) = self.task(stream);
+        let cache = sequence::forward(&self.parameters, &x, &Array2::zeros((self.parameters.dims().n_a, 1)))?;
+        Ok(targets.iter().enumerate().map(|(t, &symbol)| cache.output()[[symbol, 0, t]]).collect())
+    }
+
+    /// All symbols but the last, one-hot, and the symbol after each.
+    fn task(&self, stream: &[usize]) -> (Array3<f64>, Array2<usize>) {
+        let t_x = stream.len().saturating_sub(1);
+        let mut x = Array3::zeros((self.parameters.dims().n_x, 1, t_x).f());
+        for (t, &symbol) in stream[..t_x].iter().enumerate() {
+            x[[symbol, 0, t]] = 1.0;
+        }
+        (x, Array2::from_shape_fn((1, t_x), |(_, t)| stream[t + 1]))
+    }
+}
