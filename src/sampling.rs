@@ -37,7 +37,6 @@ use crate::{Error, Scalar};
 /// ```
 /// use elman::sampling::Sampler;
 /// use elman::{Dims, cell, init};
-/// use ndarray::Array2;
 /// use rand::{SeedableRng, rngs::StdRng};
 ///
 /// let mut rng = StdRng::seed_from_u64(1);
@@ -47,9 +46,7 @@ use crate::{Error, Scalar};
 /// let mut stepper = cell::Stepper::new(&p, 1);
 /// let (mut symbol, mut text) = (0, Vec::new());
 /// while text.len() < 20 {
-///     let mut xt = Array2::zeros((5, 1));
-///     xt[[symbol, 0]] = 1.0;
-///     stepper.step(&xt)?;
+///     stepper.step_tokens(&[symbol])?;
 ///     symbol = sampler.sample(&stepper.logits().column(0), &mut rng)?;
 ///     text.push(symbol);
 /// }

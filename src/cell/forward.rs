@@ -99,21 +99,20 @@ pub fn forward<A: Scalar>(
     let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
     copy_time_major(own_xt, xt);
     copy_time_major(own_a_prev, a_prev);
-    step(parameters, &weights, own_xt, own_a_prev, a_next, logits, y);
+    product(a_next, Start::Bias(parameters.ba_slice()), own_xt, &weights.wax, Epilogue::Store);
+    finish_step(parameters, &weights, own_a_prev, a_next, logits, y);
     Ok(cache)
 }
 
-/// One step over m rows.
-pub(super) fn step<A: Scalar>(
+/// The step from ba + Wax·xt, which `a_next` holds, over m rows.
+pub(super) fn finish_step<A: Scalar>(
     p: &Parameters<A>,
     weights: &Weights<A>,
-    xt: &[A],
     a_prev: &[A],
     a_next: &mut [A],
     logits: &mut [A],
     y: &mut [A],
 ) {
-    product(a_next, Start::Bias(p.ba_slice()), xt, &weights.wax, Epilogue::Store);
     product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
     product(logits, Start::Bias(p.by_slice()), a_next, &weights.wya, Epilogue::Store);
     softmax(y, logits, p.dims().n_y);

@@ -1,7 +1,8 @@
 use ndarray::{ArrayRef2, ArrayView2};
 
-use super::forward::step;
-use crate::error::check_shape;
+use super::forward::finish_step;
+use crate::error::{check_len, check_shape};
+use crate::kernel::{Epilogue, Start, product};
 use crate::layout::{copy_time_major, step_view};
 use crate::weights::Weights;
 use crate::{Error, Parameters, Scalar};
@@ -64,10 +65,51 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
         check_shape("xt", xt, [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
-        let Stepper { parameters, weights, xt, hidden, next, logits, output, .. } = self;
-        step(parameters, weights, xt, hidden, next, logits, output);
-        std::mem::swap(hidden, next);
+        let Stepper { parameters, weights, xt, next, .. } = self;
+        product(next, Start::Bias(parameters.ba_slice()), xt, &weights.wax, Epilogue::Store);
+        self.finish_step();
         Ok(())
+    }
+
+    /// One step from the present hidden state, that reads a token in every column: the one input that is one.
+    ///
+    /// The first such step turns `wax`, for which it allocates; a token's weights are then looked up.
+    ///
+    /// - `tokens`: m of them, each below `n_x`
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `tokens.len() != m`, [`Error::Token`] where one is not below `n_x`; the state stays as it was.
+    ///
+    /// ```
+    /// use elman::{cell, Dims, Parameters};
+    ///
+    /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let mut stepper = cell::Stepper::new(&p, 1);
+    /// for token in [2, 0, 1] {
+    ///     stepper.step_tokens(&[token])?;
+    /// }
+    /// assert_eq!(stepper.output()[[0, 0]], 0.5);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
+        let n_x = self.parameters.dims().n_x;
+        check_len("tokens", tokens, self.m)?;
+        if let Some(column) = tokens.iter().position(|&token| token >= n_x) {
+            return Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] });
+        }
+        let Stepper { parameters, weights, next, .. } = self;
+        if weights.embedding.is_empty() {
+            weights.embed(parameters);
+        }
+        weights.look_up(next, parameters.ba_slice(), tokens);
+        self.finish_step();
+        Ok(())
+    }
+
+    fn finish_step(&mut self) {
+        let Stepper { parameters, weights, hidden, next, logits, output, .. } = self;
+        finish_step(parameters, weights, hidden, next, logits, output);
+        std::mem::swap(hidden, next);
     }
 
     /// Starts from this hidden state.

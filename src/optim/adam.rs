@@ -98,6 +98,28 @@ impl<A> Adam<A> {
         &self.second_moment
     }
 
+    /// Goes on where another run stopped, after t steps with these moments: the steps to come have the bits that they
+    /// would have had there. An optimiser that has taken no step has empty moments.
+    ///
+    /// - `first_moment`, `second_moment`: m and v, an element per parameter each
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `second_moment.len() != first_moment.len()`.
+    ///
+    /// ```
+    /// use elman::optim::{Adam, Optimizer};
+    ///
+    /// let (mut p, mut adam) = ([1.0, 1.0], Adam::new(0.25));
+    /// adam.step(&mut p, &[1e-3, -1e3])?;
+    /// let moments = (adam.first_moment().to_vec(), adam.second_moment().to_vec());
+    /// assert_eq!(Adam::new(0.25).resumed(adam.steps(), moments.0, moments.1)?, adam);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
+        check_len("second_moment", &second_moment, first_moment.len())?;
+        Ok(Adam { steps, first_moment, second_moment, ..self })
+    }
+
     fn check(&self) -> Result<(), Error> {
         check_magnitude("learning_rate", self.learning_rate)?;
         check_share("beta1", self.betas[0])?;
@@ -219,6 +241,13 @@ impl<A> AdamW<A> {
     #[must_use]
     pub fn second_moment(&self) -> &[A] {
         self.adam.second_moment()
+    }
+    /// Goes on where another run stopped: [`Adam::resumed`].
+    ///
+    /// # Errors
+    /// As [`Adam::resumed`].
+    pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
+        Ok(AdamW { adam: self.adam.resumed(steps, first_moment, second_moment)? })
     }
 }
 

@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayRef2, Axis, ShapeBuilder};
 
 use super::{Cache, Input, forward_into};
-use crate::error::{check_range, check_shape};
+use crate::error::{check_count, check_shape};
 use crate::loss::IGNORE;
 use crate::{Error, Parameters, Scalar};
 
@@ -89,8 +89,8 @@ impl<'a, A: Scalar> Truncated<'a, A> {
     pub fn new(x: impl Into<Input<'a, A>>, a0: &ArrayRef2<A>, k1: usize, k2: usize) -> Result<Self, Error> {
         let input = x.into();
         let (m, t_x) = input.size();
-        check_range("k1", 0.0, "at least 1", k1 > 0)?;
-        check_range("k2", 0.0, "at least 1", k2 > 0)?;
+        check_count("k1", k1, "at least 1", k1 > 0)?;
+        check_count("k2", k2, "at least 1", k2 > 0)?;
         check_shape("a0", a0, [a0.nrows(), m])?;
         Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
     }
