@@ -7,12 +7,10 @@ use ndarray::{
     Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension, IntoDimension, ShapeBuilder,
 };
 
-use crate::Scalar;
-
 const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
 
 /// target ← source in time-major order. The target has room for exactly the source.
-pub(crate) fn copy_time_major<A: Scalar, D: Dimension>(target: &mut [A], source: &ArrayRef<A, D>) {
+pub(crate) fn copy_time_major<A: Copy, D: Dimension>(target: &mut [A], source: &ArrayRef<A, D>) {
     if let Some(source) = as_time_major(source) {
         return target.copy_from_slice(source);
     }
@@ -45,6 +43,16 @@ pub(crate) fn time_major_mut<A>(n: usize, m: usize, t_x: usize, flat: &mut [A]) 
     ArrayViewMut3::from_shape((t_x, m, n), flat).expect(SEQUENCE)
 }
 
+/// Makes the memory this long; the contents are unspecified. What has to grow is let go first, and is then no larger.
+pub(crate) fn fit<A: Clone + Default>(memory: &mut Vec<A>, length: usize) {
+    if memory.capacity() < length {
+        *memory = Vec::new();
+        *memory = vec![A::default(); length];
+    } else {
+        memory.resize(length, A::default());
+    }
+}
+
 /// Gives the array this logical shape with time-major memory, which is returned; the contents are unspecified.
 pub(crate) fn reshape_time_major<A, Sh>(array: &mut Array<A, Sh::Dim>, shape: Sh) -> &mut [A]
 where
@@ -53,7 +61,7 @@ where
 {
     let shape = shape.into_dimension();
     let mut flat = std::mem::replace(array, Array::default(Sh::Dim::zeros(shape.ndim()))).into_raw_vec_and_offset().0;
-    flat.resize(shape.size(), A::default());
+    fit(&mut flat, shape.size());
     *array = Array::from_shape_vec(shape.f(), flat).expect("the memory is as long as the shape says");
     array.as_slice_memory_order_mut().expect("a new array has no gaps")
 }

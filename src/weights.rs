@@ -1,6 +1,7 @@
 //! The parameters as the passes of one direction read them.
 
 use crate::kernel::{Packed, Rows, transpose};
+use crate::layout::fit;
 use crate::{Dims, Parameters, Scalar};
 
 /// `wax`, `waa` and `wya`, packed for the forward or for the backward pass.
@@ -45,7 +46,7 @@ impl<A: Scalar> Weights<A> {
 
     pub(crate) fn embed(&mut self, p: &Parameters<A>) {
         let Dims { n_x, n_a, .. } = p.dims();
-        self.embedding.resize(n_x * n_a, A::zero());
+        fit(&mut self.embedding, n_x * n_a);
         transpose(&mut self.embedding, n_a, Rows::ascending(p.wax_slice(), n_x));
     }
 

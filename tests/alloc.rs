@@ -4,6 +4,7 @@ mod support;
 
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
+use elman::sequence::{Checkpointed, Input};
 use elman::{Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
 use support::naive::Shape;
@@ -154,4 +155,50 @@ fn the_peak_of_f32_is_documented() {
 #[test]
 fn the_peak_of_f64_is_documented() {
     the_peak_is_documented::<f64>();
+}
+
+/// One pass over a sequence from checkpoints, its input and its targets included.
+fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>) -> usize {
+    let Shape { n_y, m, t_x, .. } = shape;
+    let parameters = Problem::<A>::draw(1, Shape { t_x: 1, ..shape }).parameters;
+    let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + j) % shape.n_x);
+    let targets = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + t + j) % n_y);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let pass = || {
+        let (input, a0) = (Input::tokens(&tokens), Array2::zeros((shape.n_a, m)));
+        let mut run = match memory {
+            Some(memory) => Checkpointed::forward_within(memory, &parameters, input, &a0).unwrap(),
+            None => Checkpointed::forward(&parameters, input, &a0).unwrap(),
+        };
+        let mut loss = Loss::default();
+        while let Some(segment) = run.last_segment().unwrap() {
+            let targets = targets.slice_axis(Axis(1), segment.steps().into());
+            cross_entropy_into(segment.cache(), &targets, Reduction::Sum, &mut loss).unwrap();
+            segment.backward(Upstream::logits(&loss.dlogits)).unwrap();
+        }
+        std::hint::black_box(run.into_gradients());
+    };
+    usize::try_from(pool.install(|| measure(pass)).bytes_max).unwrap()
+}
+
+#[test]
+fn a_million_steps_go_back_in_a_few_megabytes() {
+    let shape = Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 1_000_000 };
+    let peak = checkpointed_peak::<f32>(shape, None);
+    // Without checkpoints the hidden states alone are 256 MB; the tokens and targets here are 16 MB.
+    assert!(peak < 4_000_000, "{peak} bytes");
+}
+
+#[test]
+fn checkpoints_keep_within_the_memory_that_they_are_given_and_use_it() {
+    for shape in [
+        Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 30_000 },
+        Shape { n_x: 5, n_a: 17, n_y: 33, m: 31, t_x: 2_000 },
+        Shape { n_x: 5, n_a: 17, n_y: 3, m: 601, t_x: 100 },
+    ] {
+        for memory in [4_000_000, 6_000_000, 9_000_000] {
+            let peak = checkpointed_peak::<f64>(shape, Some(memory));
+            assert!((memory / 2..=memory).contains(&peak), "{peak} of {memory} bytes for {shape:?}");
+        }
+    }
 }

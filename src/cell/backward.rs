@@ -5,7 +5,7 @@ use crate::error::{check_network, check_shape};
 use crate::kernel::{
     Epilogue, Packed, Rows, Start, Terms, add_rows, add_softmax_gradient, product, tanh_gradient, threads, transpose,
 };
-use crate::layout::{as_time_major, copy_time_major};
+use crate::layout::{as_time_major, copy_time_major, fit};
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -95,13 +95,13 @@ pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
     {
         return logits;
     }
-    dlogits.resize(y.len(), A::zero());
+    fit(dlogits, y.len());
     match logits {
         Some(logits) => copy_time_major(dlogits, logits),
         None => dlogits.fill(A::zero()),
     }
     if let Some(output) = output {
-        dy.resize(y.len(), A::zero());
+        fit(dy, y.len());
         copy_time_major(dy, output);
         add_softmax_gradient(dlogits, dy, y, n_y);
     }
@@ -161,7 +161,7 @@ impl<A: Scalar> Scratch<A> {
     pub(crate) fn begin(&mut self, gradients: &Gradients<A>, tokens: bool) {
         let Dims { n_x, n_a, .. } = gradients.dims();
         if tokens {
-            self.dembedding.resize(n_x * n_a, A::zero());
+            fit(&mut self.dembedding, n_x * n_a);
             transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax_slice(), n_x));
         }
     }
@@ -188,9 +188,9 @@ pub(crate) fn accumulate<A: Scalar>(
     let Chain { length, dz, dlogits, x, states } = chain;
     let Scratch { dz: dz_rows, dlogits: dlogits_rows, x: packed_x, a_next, a_prev, dembedding } = scratch;
     let mut turn = || {
-        dz_rows.resize(n_a * length, A::zero());
+        fit(dz_rows, n_a * length);
         transpose(dz_rows, length, dz.clone());
-        dlogits_rows.resize(n_y * length, A::zero());
+        fit(dlogits_rows, n_y * length);
         transpose(dlogits_rows, length, dlogits.clone());
     };
     let vectors = matches!(x, X::Vectors(_));

@@ -84,7 +84,8 @@ impl<A: Lanes> Packed<A> {
     fn reshape(&mut self, k: usize, n: usize) -> &mut [A] {
         let length = n.next_multiple_of(STRIP) * k;
         if self.buffer.len() < length + slack::<A>() {
-            self.buffer.resize(length + slack::<A>(), A::zero());
+            self.buffer = Vec::new();
+            self.buffer = vec![A::zero(); length + slack::<A>()];
         }
         self.start = aligned_start(self.buffer.as_ptr());
         (self.k, self.n) = (k, n);

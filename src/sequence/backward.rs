@@ -7,7 +7,7 @@ use super::{Cache, block_steps, threads_for};
 use crate::cell::{Chain, Scratch, States, X, accumulate, logits_gradient};
 use crate::error::{check_network, check_shape};
 use crate::kernel::{Epilogue, Rows, Start, add_softmax_gradient, product, tanh_gradient, threads};
-use crate::layout::{copy_time_major, reshape_time_major, time_major, time_major_mut};
+use crate::layout::{copy_time_major, fit, reshape_time_major, time_major, time_major_mut};
 use crate::weights::Weights;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -193,7 +193,7 @@ fn in_place<A: Scalar>(
             [upstream.hidden, upstream.logits, upstream.output].map(|array| part(array, &block));
         let y = &cache.output[of(n_y)];
         let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
-        dz.resize(n_a * m * count, A::zero());
+        fit(dz, n_a * m * count);
         let mut start = Start::Present;
         match hidden {
             Some(hidden) => copy_time_major(dz, &hidden),
@@ -252,8 +252,8 @@ fn in_parts<A: Scalar>(
     schedule.fill_padding(dx, A::zero());
     for block in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
         let rows = schedule.rows(&block);
-        dz.resize(rows * n_a, A::zero());
-        dlogits.resize(rows * n_y, A::zero());
+        fit(dz, rows * n_a);
+        fit(dlogits, rows * n_y);
         let [hidden, logits, output] = [upstream.hidden, upstream.logits, upstream.output]
             .map(|array| array.map(|array| array.view().reversed_axes()));
         let columns = Columns {
@@ -419,8 +419,8 @@ impl<'a, A: Scalar> Columns<'a, A> {
             None => dlogits.fill(A::zero()),
         }
         if let Some(output) = output {
-            packed_dy.resize(rows * n_y, A::zero());
-            packed_y.resize(rows * n_y, A::zero());
+            fit(packed_dy, rows * n_y);
+            fit(packed_y, rows * n_y);
             schedule.gather(runs, &output, packed_dy);
             schedule.gather(runs, &y, packed_y);
             add_softmax_gradient(dlogits, packed_dy, packed_y, n_y);
@@ -432,20 +432,20 @@ impl<'a, A: Scalar> Columns<'a, A> {
         }
         product(dz, start, dlogits, &weights.wya, Epilogue::Store);
 
-        packed_a.resize(rows * n_a, A::zero());
+        fit(packed_a, rows * n_a);
         schedule.gather(runs, &a, packed_a);
         let mut end = rows * n_a;
         for run in runs.iter().rev() {
             let part = end - run.rows() * n_a..end;
             end = part.start;
-            run_da.resize(run.width * n_a, A::zero());
+            fit(run_da, run.width * n_a);
             schedule.gather_step(run, da, run_da);
             recur(&mut dz[part.clone()], run_da, &packed_a[part], weights);
             schedule.scatter_step(run, run_da, da);
         }
 
         if n_x > 0 {
-            packed_dx.resize(rows * n_x, A::zero());
+            fit(packed_dx, rows * n_x);
             product(packed_dx, Start::Zero, dz, &weights.wax, Epilogue::Store);
             schedule.scatter(runs, packed_dx, &mut dx);
         }

@@ -3,7 +3,7 @@ use ndarray::{ArrayView2, ArrayView3};
 use super::forward::Workspace;
 use super::input::{Input, Values};
 use super::schedule::Schedule;
-use crate::layout::{copy_time_major, sequence_view, step_view, time_major_mut};
+use crate::layout::{copy_time_major, fit, sequence_view, step_view, time_major_mut};
 use crate::{Dims, Scalar, cell};
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
@@ -204,20 +204,20 @@ impl<A: Scalar> Cache<A> {
         match input.values {
             Values::Vectors(x) => {
                 self.tokens = None;
-                self.x.resize(dims.n_x * m * t_x, A::zero());
+                fit(&mut self.x, dims.n_x * m * t_x);
                 copy_time_major(&mut self.x, x);
                 schedule.fill_padding(&mut time_major_mut(dims.n_x, m, t_x, &mut self.x), A::zero());
             }
             Values::Tokens(ids) => {
                 self.x.clear();
                 let tokens = self.tokens.get_or_insert_default();
-                tokens.clear();
-                tokens.extend(ids.columns().into_iter().flatten());
+                fit(tokens, m * t_x);
+                copy_time_major(tokens, ids);
                 schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
             }
         }
-        self.states.resize(dims.n_a * m * (t_x + 1), A::zero());
-        self.logits.resize(dims.n_y * m * t_x, A::zero());
-        self.output.resize(dims.n_y * m * t_x, A::zero());
+        fit(&mut self.states, dims.n_a * m * (t_x + 1));
+        fit(&mut self.logits, dims.n_y * m * t_x);
+        fit(&mut self.output, dims.n_y * m * t_x);
     }
 }

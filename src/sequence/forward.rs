@@ -4,7 +4,7 @@ use super::schedule::{Run, Schedule};
 use super::{Cache, Input, block_steps, threads_for};
 use crate::error::check_shape;
 use crate::kernel::{Epilogue, Start, product, softmax, threads};
-use crate::layout::{copy_time_major, time_major, time_major_mut};
+use crate::layout::{copy_time_major, fit, time_major, time_major_mut};
 use crate::weights::Weights;
 use crate::{Dims, Error, Parameters, Scalar};
 
@@ -98,7 +98,7 @@ pub fn forward_into<'a, A: Scalar>(
     let Workspace { weights, bounds, packed } = &mut cache.workspace;
     schedule.share(threads, bounds);
     packed.resize_with(threads.max(packed.len()), Packed::default);
-    cache.last.resize(n_a * m, A::zero());
+    fit(&mut cache.last, n_a * m);
     cache.last.copy_from_slice(&cache.states[..n_a * m]);
     let (_, hidden) = cache.states.split_at_mut(n_a * m);
     let columns = Columns {
@@ -214,15 +214,15 @@ impl<A: Scalar> Columns<'_, A> {
             runs.clear();
             runs.extend(schedule.runs(block[0]..block[1]));
             let rows = runs.iter().map(Run::rows).sum::<usize>();
-            a.resize(rows * n_a, A::zero());
+            fit(a, rows * n_a);
             match &self.x {
                 X::Vectors(sequence) => {
-                    x.resize(rows * n_x, A::zero());
+                    fit(x, rows * n_x);
                     schedule.gather(runs, sequence, x);
                     product(a, Start::Bias(p.ba_slice()), x, &weights.wax, Epilogue::Store);
                 }
                 X::Tokens(sequence) => {
-                    tokens.resize(rows, 0);
+                    fit(tokens, rows);
                     schedule.gather(runs, sequence, tokens);
                     weights.look_up(a, p.ba_slice(), &*tokens);
                 }
@@ -232,14 +232,14 @@ impl<A: Scalar> Columns<'_, A> {
             for run in &*runs {
                 let (a, later) = rest.split_at_mut(run.rows() * n_a);
                 rest = later;
-                a_prev.resize(run.width * n_a, A::zero());
+                fit(a_prev, run.width * n_a);
                 schedule.gather_step(run, self.last, a_prev);
                 recur(a, a_prev, weights);
                 schedule.scatter_step(run, &a[a.len() - a_prev.len()..], self.last);
             }
 
-            logits.resize(rows * n_y, A::zero());
-            output.resize(rows * n_y, A::zero());
+            fit(logits, rows * n_y);
+            fit(output, rows * n_y);
             head(logits, output, a, p, weights);
             schedule.scatter(runs, a, &mut self.hidden);
             schedule.scatter(runs, logits, &mut self.logits);
