@@ -10,6 +10,7 @@ mod upstream;
 mod weights;
 
 pub mod cell;
+pub mod diagnostics;
 pub mod gradcheck;
 pub mod init;
 pub mod loss;
