@@ -11,6 +11,7 @@ mod weights;
 
 pub mod batches;
 pub mod cell;
+pub mod diagnostics;
 pub mod gradcheck;
 pub mod init;
 pub mod loss;

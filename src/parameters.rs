@@ -267,7 +267,12 @@ impl<A: Scalar> Parameters<A> {
 
 /// ‖v‖₂ of a slice, one chain in double precision.
 pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
-    values.iter().map(|v| v.widen() * v.widen()).sum::<f64>().sqrt()
+    sum_of_squares(values).sqrt()
+}
+
+/// Σ vᵢ² of a slice, one chain in double precision.
+pub(crate) fn sum_of_squares<A: Scalar>(values: &[A]) -> f64 {
+    values.iter().map(|v| v.widen() * v.widen()).fold(0.0, |sum, square| sum + square)
 }
 
 fn matrix<A>(rows: usize, columns: usize, flat: &[A]) -> ArrayView2<'_, A> {

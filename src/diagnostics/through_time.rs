@@ -1,0 +1,206 @@
+use ndarray::{Array2, Axis, Ix3};
+use rand::{Rng, RngExt};
+
+use crate::cell::logits_gradient;
+use crate::error::{check_network, check_range, check_shape};
+use crate::kernel::{Epilogue, Start, product, tanh_gradient};
+use crate::layout::{as_time_major, copy_time_major};
+use crate::parameters::{norm, sum_of_squares};
+use crate::sequence::Cache;
+use crate::weights::Weights;
+use crate::{Dims, Error, Parameters, Scalar, Upstream};
+
+/// ‖g\_t‖₂, the norm of the whole gradient g\_t = ∂L/∂a\_t at the hidden state after every step.
+///
+/// ```text
+/// g_t = da_t + Wyaᵀ·dlogits_t + Waaᵀ·(g_{t+1} · (1 − a_{t+1}²))      (last_hidden for the last term at T_x−1)
+/// ```
+///
+/// What the loss reads of step t itself, of its state and by way of its head, and what the future sends back.
+///
+/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
+/// - `upstream`: the loss's gradient, as [`sequence::backward`](crate::sequence::backward) takes it
+/// - result: (m, `T_x`), summed in double precision
+///
+/// A loss at the last step alone shows how far its gradient reaches: norms that fall by a factor with every step back
+/// vanish, norms that grow explode. It costs about a backward pass, one column at a time, and holds `n_a`·m·`T_x`
+/// elements.
+///
+/// # Errors
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient's shape is not that of
+/// what it is the gradient of.
+///
+/// ```
+/// use elman::{Dims, Parameters, Upstream, diagnostics, sequence};
+/// use ndarray::{Array2, Array3, array};
+///
+/// let mut p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 2, n_y: 0 });
+/// p.waa_mut().diag_mut().fill(0.5);
+/// let cache = sequence::forward(&p, &Array3::zeros((1, 1, 3)), &Array2::zeros((2, 1)))?;
+///
+/// // tanh′(0) = 1, so a gradient that arrives at the last state is halved with every step back.
+/// let last = array![[3.0], [4.0]];
+/// let norms = diagnostics::gradient_norms(&p, &cache, Upstream::last_hidden(&last))?;
+/// assert_eq!(norms, array![[1.25, 2.5, 5.0]]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn gradient_norms<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A, Ix3>,
+) -> Result<Array2<f64>, Error> {
+    let Dims { n_a, n_y, .. } = parameters.dims();
+    let (m, t_x) = (cache.batch(), cache.len());
+    check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
+    upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
+    if let Some(last_hidden) = upstream.last_hidden {
+        check_shape("upstream.last_hidden", last_hidden, [n_a, m])?;
+    }
+    let mut weights = Weights::default();
+    weights.pack_backward(parameters);
+
+    let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
+    let y = cache.output();
+    let y = as_time_major(&y).expect(TIME_MAJOR);
+    let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, y, n_y);
+    let mut own = vec![A::zero(); n_a * m * t_x];
+    if let Some(hidden) = upstream.hidden {
+        copy_time_major(&mut own, hidden);
+    }
+    product(&mut own, Start::Present, dlogits, &weights.wya, Epilogue::Store);
+
+    let mut norms = Array2::zeros((m, t_x));
+    for j in 0..m {
+        let mut da = match upstream.last_hidden {
+            Some(last_hidden) => last_hidden.column(j).to_vec(),
+            None => vec![A::zero(); n_a],
+        };
+        back(&weights, cache, j, &mut da, |t, da| {
+            for (da, &own) in da.iter_mut().zip(&own[(t * m + j) * n_a..]) {
+                *da += own;
+            }
+            norms[[j, t]] = norm(da);
+        });
+    }
+    Ok(norms)
+}
+
+/// An estimate of ‖∂a\_last/∂a\_t‖, the Frobenius norm of the last hidden state's derivative by the one after step t.
+///
+/// For a random vector v of independent signs ±1, E‖Jᵀ·v‖² = ‖J‖². The estimate is the root of the mean of ‖Jᵀ·v‖² over
+/// the probes, each v sent back through time as a gradient.
+///
+/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
+/// - `probes`: vectors v, at least 1
+/// - `rng`: asked for `probes`·`n_a` signs; all columns share them, so that a column's result does not depend on the batch
+/// - result: (m, `T_x`); at the last step J is the identity, and the result √`n_a` without an error
+///
+/// The square is unbiased, and its standard deviation at most √(2/`probes`) of itself; it is exact where J·Jᵀ is diagonal.
+/// Unlike [`gradient_norms`], this depends on no loss. It costs `probes`·m·`T_x`·`n_a`² multiply-adds.
+///
+/// Source: M. F. Hutchinson, *A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines*,
+/// Communications in Statistics – Simulation and Computation 19 (1990) 433–450.
+///
+/// # Errors
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Range`] where `probes` is 0.
+///
+/// ```
+/// use elman::{Dims, Parameters, diagnostics, sequence};
+/// use ndarray::{Array2, Array3, array};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// let mut p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 4, n_y: 0 });
+/// p.waa_mut().diag_mut().fill(0.5);
+/// let cache = sequence::forward(&p, &Array3::zeros((1, 1, 3)), &Array2::zeros((4, 1)))?;
+/// let norms = diagnostics::jacobian_norms(&p, &cache, 1, &mut StdRng::seed_from_u64(1))?;
+/// assert_eq!(norms, array![[0.5, 1.0, 2.0]]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn jacobian_norms<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    probes: usize,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<Array2<f64>, Error> {
+    #[expect(clippy::cast_precision_loss, reason = "a number of vectors in memory is far below 2⁵³")]
+    let count = probes as f64;
+    check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
+    check_range("probes", count, "at least 1", probes > 0)?;
+    let mut weights = Weights::default();
+    weights.pack_backward(parameters);
+
+    let mut sign = || if rng.random() { A::one() } else { -A::one() };
+    let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();
+    let mut norms = Array2::zeros((cache.batch(), cache.len()));
+    for j in 0..cache.batch() {
+        back(&weights, cache, j, &mut vectors.clone(), |t, da| norms[[j, t]] = (sum_of_squares(da) / count).sqrt());
+    }
+    Ok(norms)
+}
+
+/// The share of hidden values with |a| > `threshold`, over all units, columns and steps.
+///
+/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
+/// - `threshold`: from 0 to 1
+/// - result: from 0 to 1; 0 where there is no value. NaN is not above any threshold
+///
+/// A unit's gradient passes by the factor 1 − a²: at |a| = 0.99, that is 0.02.
+///
+/// # Errors
+/// [`Error::Range`] where `threshold` is below 0, above 1 or NaN.
+///
+/// ```
+/// use elman::{Dims, Parameters, diagnostics, sequence};
+/// use ndarray::{Array2, Array3};
+///
+/// let mut p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 4, n_y: 0 });
+/// p.ba_mut()[2] = 5.0; // one unit of four
+/// let cache = sequence::forward(&p, &Array3::zeros((1, 1, 3)), &Array2::zeros((4, 1)))?;
+/// assert_eq!(diagnostics::saturation(&cache, 0.99)?, 0.25);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Error> {
+    check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))?;
+    let (mut above, mut all) = (0, 0);
+    for state in (0..cache.batch()).flat_map(|j| steps(cache, j).map(move |t| state(cache, j, t))) {
+        above += state.iter().filter(|a| a.widen().abs() > threshold).count();
+        all += state.len();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of values in memory is far below 2⁵³")]
+    let share = above as f64 / all.max(1) as f64;
+    Ok(share)
+}
+
+/// The steps of a column, in the order in which its hidden state goes through them.
+fn steps<A>(cache: &Cache<A>, _column: usize) -> impl DoubleEndedIterator<Item = usize> {
+    0..cache.len()
+}
+
+/// A column's hidden state after step `t`.
+fn state<A>(cache: &Cache<A>, column: usize, t: usize) -> &[A] {
+    let states = cache.hidden().index_axis_move(Axis(2), t);
+    states.index_axis_move(Axis(1), column).to_slice().expect(TIME_MAJOR)
+}
+
+/// Carries gradients at a column's last hidden state, rows of `n_a` values, back through its steps. At every step, `visit`
+/// gets what has arrived at the state after it, and may add to it.
+fn back<A: Scalar>(
+    weights: &Weights<A>,
+    cache: &Cache<A>,
+    column: usize,
+    da: &mut [A],
+    mut visit: impl FnMut(usize, &mut [A]),
+) {
+    let n_a = cache.dims().n_a;
+    let mut dz = vec![A::zero(); da.len()];
+    for t in steps(cache, column).rev() {
+        visit(t, da);
+        dz.fill(A::zero());
+        for (dz, da) in dz.chunks_exact_mut(n_a.max(1)).zip(da.chunks_exact(n_a.max(1))) {
+            tanh_gradient(dz, da, state(cache, column, t));
+        }
+        product(da, Start::Zero, &dz, &weights.waa, Epilogue::Store);
+    }
+}
+
+const TIME_MAJOR: &str = "a cache is time-major";

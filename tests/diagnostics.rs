@@ -1,0 +1,336 @@
+//! What passes back through time, against chunks of the sequence and unit vectors; saturation and norms, against loops.
+
+mod support;
+
+use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
+use elman::{Dims, Error, Parameters, Scalar, Upstream, sequence};
+use ndarray::{Array2, Array3, Axis, Dimension, Slice, array};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use support::naive::{Inputs, Shape};
+use support::numpy::Numpy;
+use support::problem::{Linear, inputs};
+
+/// Two chains of at most a few hundred terms, and their rounding.
+const DOUBLE: f64 = 1e-13;
+/// Single precision is 2²⁹ times coarser.
+const SINGLE: f64 = 2e-5;
+
+/// The square's relative deviation is at most √(2/probes), the root's half of that: one hundredth, four times over.
+const PROBES: usize = 5000;
+const ESTIMATE: f64 = 0.04;
+
+const SHAPES: [Shape; 5] = [
+    Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 },
+    Shape { n_x: 2, n_a: 17, n_y: 3, m: 1, t_x: 9 },
+    Shape { n_x: 7, n_a: 3, n_y: 11, m: 5, t_x: 2 },
+    Shape { n_x: 3, n_a: 3, n_y: 3, m: 3, t_x: 3 },
+    Shape { n_x: 1, n_a: 1, n_y: 1, m: 1, t_x: 1 },
+];
+
+fn problem(seed: u32, shape: Shape) -> (Inputs<f64>, Linear<f64>) {
+    let mut rng = Numpy::seed(seed);
+    (inputs(&mut rng, shape), Linear::draw(&mut rng, shape))
+}
+
+fn problems() -> impl Iterator<Item = (Shape, Inputs<f64>, Linear<f64>)> {
+    (1..).zip(SHAPES).map(|(seed, shape)| {
+        let (inputs, loss) = problem(seed, shape);
+        (shape, inputs, loss)
+    })
+}
+
+/// Each part of a loss alone, and all of them.
+fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
+    let Linear { hidden, logits, output, last_hidden } = loss.clone();
+    [
+        Linear { hidden, ..Linear::default() },
+        Linear { logits, ..Linear::default() },
+        Linear { output, ..Linear::default() },
+        Linear { last_hidden, ..Linear::default() },
+        loss.clone(),
+    ]
+}
+
+/// The steps after `t`, as a sequence of their own.
+fn after<A: Scalar>(inputs: &Inputs<A>, cache: &sequence::Cache<A>, t: usize) -> sequence::Cache<A> {
+    let x = inputs.x.slice_axis(Axis(2), Slice::from(t + 1..));
+    sequence::forward(&inputs.parameters(), &x, &cache.hidden().index_axis(Axis(2), t)).unwrap()
+}
+
+/// ∂L/∂a of one step, (`n_a`, m): `da0` of the steps after it, and what the loss reads of the step itself.
+fn gradient_at(inputs: &Inputs<f64>, loss: &Linear<f64>, t: usize) -> Array2<f64> {
+    let cache = inputs.forward();
+    let future = |array: &Option<Array3<f64>>| {
+        array.as_ref().map(|array| array.slice_axis(Axis(2), Slice::from(t + 1..)).to_owned())
+    };
+    let own = |array: &Option<Array3<f64>>| array.as_ref().map(|array| array.index_axis(Axis(2), t).to_owned());
+    let beyond = Linear {
+        hidden: future(&loss.hidden),
+        logits: future(&loss.logits),
+        output: future(&loss.output),
+        last_hidden: loss.last_hidden.clone(),
+    };
+    let chunk = after(inputs, &cache, t);
+    let mut da = sequence::backward(&inputs.parameters(), &chunk, beyond.upstream()).unwrap().da0;
+    if let Some(hidden) = own(&loss.hidden) {
+        da += &hidden;
+    }
+    if let Some(logits) = own(&loss.logits) {
+        da += &inputs.wya.t().dot(&logits);
+    }
+    if let Some(dy) = own(&loss.output) {
+        let y = cache.output().index_axis_move(Axis(2), t);
+        let dlogits = &y * &(&dy - &(&dy * &y).sum_axis(Axis(0)));
+        da += &inputs.wya.t().dot(&dlogits);
+    }
+    da
+}
+
+fn norm<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
+    values.into_iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+#[track_caller]
+fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!((found - expected).abs() <= tolerance * expected, "{what}: {found}, expected {expected}");
+}
+
+#[test]
+fn gradient_norms_are_those_of_the_chunk_that_comes_after_and_of_the_step_itself() {
+    for (shape, inputs, loss) in problems() {
+        for (part, loss) in parts(&loss).iter().enumerate() {
+            let norms = gradient_norms(&inputs.parameters(), &inputs.forward(), loss.upstream()).unwrap();
+            assert_eq!(norms.dim(), (shape.m, shape.t_x));
+            for t in 0..shape.t_x {
+                let da = gradient_at(&inputs, loss, t);
+                for (j, da) in da.columns().into_iter().enumerate() {
+                    let what = format!("{shape:?}, part {part}, column {j}, step {t}");
+                    assert_near(norms[[j, t]], norm(da), DOUBLE, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn norms_in_single_precision_follow_those_in_double() {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
+    let narrow = |value: f64| value as f32;
+    for (shape, inputs, loss) in problems() {
+        let (single, single_loss) = (inputs.map(narrow), loss.map(narrow));
+        let found = gradient_norms(&single.parameters(), &single.forward(), single_loss.upstream()).unwrap();
+        let expected = gradient_norms(&inputs.parameters(), &inputs.forward(), loss.upstream()).unwrap();
+        for (&found, &expected) in found.iter().zip(&expected) {
+            assert_near(found, expected, SINGLE, &format!("{shape:?}"));
+        }
+        let mut rng = StdRng::seed_from_u64(1);
+        let found = jacobian_norms(&single.parameters(), &single.forward(), 3, &mut rng).unwrap();
+        let mut rng = StdRng::seed_from_u64(1);
+        let expected = jacobian_norms(&inputs.parameters(), &inputs.forward(), 3, &mut rng).unwrap();
+        for (&found, &expected) in found.iter().zip(&expected) {
+            assert_near(found, expected, SINGLE, &format!("{shape:?}"));
+        }
+    }
+}
+
+#[test]
+fn upstream_gradients_may_have_any_layout() {
+    let (inputs, loss) = problem(1, SHAPES[0]);
+    let turned = |array: &Option<Array3<f64>>| {
+        array.as_ref().map(|array| {
+            let mut turned = array.clone();
+            turned.invert_axis(Axis(1));
+            let mut turned = turned.as_standard_layout().into_owned();
+            turned.invert_axis(Axis(1));
+            turned
+        })
+    };
+    let other = Linear { hidden: turned(&loss.hidden), logits: turned(&loss.logits), ..loss.clone() };
+    assert_eq!(other.hidden, loss.hidden);
+    let (parameters, cache) = (inputs.parameters(), inputs.forward());
+    assert_eq!(
+        gradient_norms(&parameters, &cache, other.upstream()).unwrap(),
+        gradient_norms(&parameters, &cache, loss.upstream()).unwrap()
+    );
+}
+
+#[test]
+fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_step() {
+    for (shape, inputs, _) in problems() {
+        let (parameters, cache) = (inputs.parameters(), inputs.forward());
+        let norms = jacobian_norms(&parameters, &cache, PROBES, &mut StdRng::seed_from_u64(1)).unwrap();
+        assert_eq!(norms.dim(), (shape.m, shape.t_x));
+        let n_a = f64::from(u32::try_from(shape.n_a).unwrap());
+        for t in 0..shape.t_x {
+            let chunk = after(&inputs, &cache, t);
+            let mut squares = vec![0.0; shape.m];
+            for unit in 0..shape.n_a {
+                let mut last = Array2::zeros((shape.n_a, shape.m));
+                last.row_mut(unit).fill(1.0);
+                let back = sequence::backward(&parameters, &chunk, Upstream::last_hidden(&last)).unwrap();
+                for (square, row) in squares.iter_mut().zip(back.da0.columns()) {
+                    *square += row.dot(&row);
+                }
+            }
+            for (j, square) in squares.into_iter().enumerate() {
+                let what = format!("{shape:?}, column {j}, step {t}");
+                assert_near(norms[[j, t]], square.sqrt(), ESTIMATE, &what);
+                if t + 1 == shape.t_x {
+                    assert_eq!(norms[[j, t]].to_bits(), n_a.sqrt().to_bits(), "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_columns_norms_do_not_depend_on_the_batch() {
+    let (inputs, loss) = problem(1, SHAPES[0]);
+    let (parameters, cache) = (inputs.parameters(), inputs.forward());
+    let (hidden, last) = (loss.hidden.unwrap(), loss.last_hidden.unwrap());
+    let upstream = Upstream::hidden(&hidden).with_last_hidden(&last);
+    let gradients = gradient_norms(&parameters, &cache, upstream).unwrap();
+    let jacobians = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(7)).unwrap();
+    for j in 0..SHAPES[0].m {
+        let column = Slice::from(j..=j);
+        let (x, a0) = (inputs.x.slice_axis(Axis(1), column), inputs.a0.slice_axis(Axis(1), column));
+        let cache = sequence::forward(&parameters, &x, &a0).unwrap();
+        let (hidden, last) = (hidden.slice_axis(Axis(1), column), last.slice_axis(Axis(1), column));
+        let upstream = Upstream::hidden(&hidden).with_last_hidden(&last);
+        assert_eq!(gradient_norms(&parameters, &cache, upstream).unwrap().row(0), gradients.row(j));
+        let alone = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(7)).unwrap();
+        assert_eq!(alone.row(0), jacobians.row(j));
+    }
+}
+
+#[test]
+fn saturation_is_the_share_of_values_above_the_threshold() {
+    let mut p = Parameters::<f64>::zeros(Dims { n_x: 2, n_a: 2, n_y: 0 });
+    p.wax_mut().diag_mut().fill(1.0);
+    // Every value of x is one of hidden, through tanh.
+    let x = array![[[0.0, 0.5, -0.5], [1.0, -1.0, 2.0]], [[-2.0, 3.0, -3.0], [4.0, 5.0, 0.1]]];
+    let cache = sequence::forward(&p, &x, &Array2::zeros((2, 2))).unwrap();
+    assert_eq!(saturation(&cache, 0.0), Ok(11.0 / 12.0));
+    assert_eq!(saturation(&cache, 0.5f64.tanh() - 1e-9), Ok(10.0 / 12.0));
+    assert_eq!(saturation(&cache, 0.5f64.tanh() + 1e-9), Ok(8.0 / 12.0));
+    assert_eq!(saturation(&cache, 0.99), Ok(4.0 / 12.0));
+    assert_eq!(saturation(&cache, 1.0), Ok(0.0), "no hidden value is above one");
+    let x = Array3::from_elem((2, 2, 3), f64::NAN);
+    let cache = sequence::forward(&p, &x, &Array2::zeros((2, 2))).unwrap();
+    assert_eq!(saturation(&cache, 0.5), Ok(0.0));
+}
+
+#[test]
+fn norms_are_those_of_each_matrix_and_of_all() {
+    for (shape, inputs, _) in problems() {
+        let (before, after) = (inputs.parameters(), problem(99, shape).0.parameters());
+        let difference = |a: &Parameters<f64>, b: &Parameters<f64>| {
+            [
+                norm(&(&a.wax() - &b.wax())),
+                norm(&(&a.waa() - &b.waa())),
+                norm(&(&a.wya() - &b.wya())),
+                norm(&(&a.ba() - &b.ba())),
+                norm(&(&a.by() - &b.by())),
+            ]
+        };
+        let check = |found: Norms, parts: [f64; 5]| {
+            let total = norm(&parts);
+            let found = [found.wax, found.waa, found.wya, found.ba, found.by, found.total];
+            for (index, (found, expected)) in found.into_iter().zip(parts.into_iter().chain([total])).enumerate() {
+                assert_near(found, expected, DOUBLE, &format!("{shape:?}, norm {index}"));
+            }
+        };
+        let norms = Norms::of(&before);
+        let parts = difference(&before, &Parameters::zeros(before.dims()));
+        check(norms, parts);
+        let update = update_norms(&before, &after).unwrap();
+        let update_parts = difference(&after, &before);
+        check(update, update_parts);
+
+        let relative = update.relative_to(&norms);
+        let ratios: Vec<f64> = update_parts.iter().zip(parts).map(|(update, of)| update / of).collect();
+        let found = [relative.wax, relative.waa, relative.wya, relative.ba, relative.by];
+        for (found, expected) in found.into_iter().zip(ratios) {
+            assert_near(found, expected, 3.0 * DOUBLE, &format!("{shape:?}"));
+        }
+        assert_near(relative.total, norm(&update_parts) / norm(&parts), 3.0 * DOUBLE, "total");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let shape = SHAPES[0];
+    let (inputs, loss) = problem(1, shape);
+    let (parameters, cache) = (inputs.parameters(), inputs.forward());
+    let rng = || StdRng::seed_from_u64(1);
+
+    let other = Parameters::zeros(Dims { n_x: 4, ..shape.dims() });
+    let network = |result: Result<Array2<f64>, Error>| {
+        let Err(Error::Network { argument, expected, found }) = result else { panic!("{result:?}") };
+        assert_eq!((argument, expected.axes(), found.axes()), ("cache", &[4, 5, 2][..], &[3, 5, 2][..]));
+    };
+    network(gradient_norms(&other, &cache, Upstream::default()));
+    network(jacobian_norms(&other, &cache, 1, &mut rng()));
+    let Err(Error::Network { argument, expected, found }) = update_norms(&other, &parameters) else { panic!() };
+    assert_eq!((argument, expected.axes(), found.axes()), ("after", &[4, 5, 2][..], &[3, 5, 2][..]));
+
+    let wrong = |upstream, name, expect: &[usize], find: &[usize]| {
+        let result = gradient_norms(&parameters, &cache, upstream);
+        let Err(Error::Shape { argument, expected, found }) = result else { panic!("{name}: {result:?}") };
+        assert_eq!((argument, expected.axes(), found.axes()), (name, expect, find));
+    };
+    let [hidden, head] = [[5, 4, 6], [2, 4, 6]];
+    let (short, flat) = (Array3::zeros((5, 4, 5)), Array3::zeros((5, 4, 6)));
+    wrong(Upstream::hidden(&short), "upstream.hidden", &hidden, &[5, 4, 5]);
+    wrong(Upstream::logits(&flat), "upstream.logits", &head, &hidden);
+    wrong(Upstream::output(&flat), "upstream.output", &head, &hidden);
+    let last = loss.last_hidden.unwrap().reversed_axes();
+    wrong(Upstream::last_hidden(&last), "upstream.last_hidden", &[5, 4], &[4, 5]);
+
+    let range = |error: Error, name| {
+        let Error::Range { argument, found, .. } = error else { panic!("{error:?}") };
+        assert_eq!(argument, name);
+        found
+    };
+    let error = jacobian_norms(&parameters, &cache, 0, &mut rng()).unwrap_err();
+    assert!(range(error, "probes").abs() < f64::MIN_POSITIVE);
+    for threshold in [-0.1, 1.1, f64::INFINITY, f64::NAN] {
+        let found = range(saturation(&cache, threshold).unwrap_err(), "threshold");
+        assert_eq!(found.to_bits(), threshold.to_bits());
+    }
+}
+
+#[test]
+fn every_dimension_may_be_zero() {
+    fn ones<D: Dimension>(shape: impl ndarray::ShapeBuilder<Dim = D>) -> ndarray::Array<f64, D> {
+        ndarray::Array::ones(shape)
+    }
+    let full = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
+    let shapes = [
+        Shape { n_x: 0, ..full },
+        Shape { n_a: 0, ..full },
+        Shape { n_y: 0, ..full },
+        Shape { m: 0, ..full },
+        Shape { t_x: 0, ..full },
+        Shape { n_x: 0, n_a: 0, n_y: 0, m: 0, t_x: 0 },
+    ];
+    for shape in shapes {
+        let inputs = inputs(&mut Numpy::seed(1), shape);
+        let (parameters, cache) = (inputs.parameters(), inputs.forward());
+        let Shape { n_a, n_y, m, t_x, .. } = shape;
+        let (hidden, head, last) = (ones((n_a, m, t_x)), ones((n_y, m, t_x)), ones((n_a, m)));
+        let upstream = Upstream::hidden(&hidden).with_logits(&head).with_output(&head).with_last_hidden(&last);
+        let gradients = gradient_norms(&parameters, &cache, upstream).unwrap();
+        assert_eq!(gradients.dim(), (m, t_x));
+        assert!(gradients.iter().all(|&norm| (norm > 0.0) == (n_a > 0)), "{shape:?}");
+        let jacobians = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(1)).unwrap();
+        assert_eq!(jacobians.dim(), (m, t_x));
+        assert!(jacobians.iter().all(|&norm| (norm > 0.0) == (n_a > 0)), "{shape:?}");
+        let values = n_a * m * t_x;
+        assert_eq!(saturation(&cache, 0.0), Ok(if values > 0 { 1.0 } else { 0.0 }), "{shape:?}");
+        let norms = Norms::of(&parameters);
+        let empty = [(norms.wax, n_a * shape.n_x), (norms.wya, n_a * n_y), (norms.by, n_y)];
+        assert!(empty.iter().all(|&(norm, of)| of > 0 || norm.to_bits() == 0), "{shape:?}: {norms:?}");
+    }
+}
