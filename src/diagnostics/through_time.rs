@@ -20,7 +20,7 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 ///
 /// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
 /// - `upstream`: the loss's gradient, as [`sequence::backward`](crate::sequence::backward) takes it
-/// - result: (m, `T_x`), summed in double precision
+/// - result: (m, `T_x`), summed in double precision; zero past the end of a column
 ///
 /// A loss at the last step alone shows how far its gradient reaches: norms that fall by a factor with every step back
 /// vanish, norms that grow explode. It costs about a backward pass, one column at a time, and holds `n_a`·m·`T_x`
@@ -57,7 +57,7 @@ pub fn gradient_norms<A: Scalar>(
         check_shape("upstream.last_hidden", last_hidden, [n_a, m])?;
     }
     let mut weights = Weights::default();
-    weights.pack_backward(parameters);
+    weights.pack_backward(parameters, true);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let y = cache.output();
@@ -93,7 +93,7 @@ pub fn gradient_norms<A: Scalar>(
 /// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
 /// - `probes`: vectors v, at least 1
 /// - `rng`: asked for `probes`·`n_a` signs; all columns share them, so that a column's result does not depend on the batch
-/// - result: (m, `T_x`); at the last step J is the identity, and the result √`n_a` without an error
+/// - result: (m, `T_x`); at a column's last step J is the identity, and the result √`n_a` without an error; zero past its end
 ///
 /// The square is unbiased, and its standard deviation at most √(2/`probes`) of itself; it is exact where J·Jᵀ is diagonal.
 /// Unlike [`gradient_norms`], this depends on no loss. It costs `probes`·m·`T_x`·`n_a`² multiply-adds.
@@ -127,7 +127,7 @@ pub fn jacobian_norms<A: Scalar>(
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
     check_range("probes", count, "at least 1", probes > 0)?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters);
+    weights.pack_backward(parameters, true);
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
     let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();
@@ -172,8 +172,9 @@ pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Er
 }
 
 /// The steps of a column, in the order in which its hidden state goes through them.
-fn steps<A>(cache: &Cache<A>, _column: usize) -> impl DoubleEndedIterator<Item = usize> {
-    0..cache.len()
+fn steps<A>(cache: &Cache<A>, column: usize) -> impl DoubleEndedIterator<Item = usize> {
+    let length = cache.lengths()[column];
+    (0..length).map(move |t| if cache.is_reversed() { length - 1 - t } else { t })
 }
 
 /// A column's hidden state after step `t`.
