@@ -51,10 +51,12 @@ pub(crate) fn draw(path: &Path, panels: &[Panel]) -> Result<(), Box<dyn Error>> 
         if panel.logarithmic {
             let logarithms = range(points().map(|point| point.1.log10()), 0.04);
             let y = (10f64.powf(logarithms.start)..10f64.powf(logarithms.end)).log_scale();
-            draw_panel(area, panel, x, y, |y| format!("{y:.0e}"), shown)?;
+            let legend = emptiest_corner(points().map(|&(x, y)| (x, y.log10())), &x, &logarithms);
+            draw_panel(area, panel, x, y, |y| format!("{y:.0e}"), legend, shown)?;
         } else {
             let y = range(points().map(|point| point.1), 0.04);
-            draw_panel(area, panel, x, y, |y| format!("{}", (y * 1e6).round() / 1e6), shown)?;
+            let legend = emptiest_corner(points().copied(), &x, &y);
+            draw_panel(area, panel, x, y, |y| format!("{}", (y * 1e6).round() / 1e6), legend, shown)?;
         }
     }
     drawing.present()?;
@@ -71,12 +73,28 @@ fn range(values: impl Iterator<Item = f64>, margin: f64) -> Range<f64> {
     }
 }
 
+/// The corner in which a legend hides the fewest points.
+fn emptiest_corner(points: impl Iterator<Item = (f64, f64)>, x: &Range<f64>, y: &Range<f64>) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+    let share = |value: f64, range: &Range<f64>| (value - range.start) / (range.end - range.start);
+    let mut corners =
+        [(UpperRight, 1.0, 1.0, 0), (UpperLeft, 0.0, 1.0, 0), (LowerRight, 1.0, 0.0, 0), (LowerLeft, 0.0, 0.0, 0)];
+    for (at_x, at_y) in points {
+        for (_, corner_x, corner_y, hidden) in &mut corners {
+            let near = (share(at_x, x) - *corner_x).abs() < 0.4 && (share(at_y, y) - *corner_y).abs() < 0.4;
+            *hidden += u32::from(near);
+        }
+    }
+    corners.into_iter().min_by_key(|corner| corner.3).map_or(UpperRight, |corner| corner.0)
+}
+
 fn draw_panel<Y>(
     area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
     panel: &Panel,
     x: Range<f64>,
     y: impl AsRangedCoord<Value = f64, CoordDescType = Y>,
     y_label: impl Fn(&f64) -> String,
+    legend: SeriesLabelPosition,
     shown: impl Fn(&&(f64, f64)) -> bool,
 ) -> Result<(), Box<dyn Error>>
 where
@@ -114,6 +132,7 @@ where
     if panel.curves.iter().any(|curve| !curve.label.is_empty()) {
         chart
             .configure_series_labels()
+            .position(legend)
             .background_style(WHITE.mix(0.85))
             .border_style(RGBColor(190, 190, 190))
             .label_font(("sans-serif", 12))
