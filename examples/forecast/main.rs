@@ -12,8 +12,9 @@
 //! until 1920, and each test year is forecast from all the years before it.
 //!
 //! One year ahead, ten networks together err 43 % less than who repeats the last year, and about as much as a linear
-//! autoregression: less until 1955, as much or more in the high cycles after. Further ahead the autoregression is better.
-//! What the networks alone do is go on: fed with their own forecasts they keep the cycle, where the linear ones fade.
+//! autoregression: less until 1955, as much or more in the high cycles after. Two to eleven years ahead they err 12 to
+//! 29 % more than the autoregression on plain numbers. Fed with their own forecasts from 1920 on, the networks keep the
+//! cycle for the 35 years that are drawn, where the linear forecast fades.
 //!
 //! The test has been looked at twice. First only 1880 to 1920, four low cycles, did the choosing; the networks of that
 //! choice, larger and held down by weight decay, erred by 22.6 instead of 17.4. After the second look no setting changed.

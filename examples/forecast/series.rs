@@ -20,8 +20,9 @@ pub(crate) const TRAINING: Range<usize> = MOST_LAGS..index(1921);
 pub(crate) const FOLDS: [Range<usize>; 3] =
     [index(1800)..index(1840), index(1840)..index(1880), index(1880)..index(1921)];
 pub(crate) const VALIDATION: Range<usize> = index(1800)..index(1921);
-/// The training years and the first two test parts are those of A. S. Weigend, B. A. Huberman, D. E. Rumelhart, *Predicting the future: a connectionist approach*,
-/// International Journal of Neural Systems 1 (1990) 193–209; the third is the years since.
+/// The training years and the first two test parts are those of A. S. Weigend, B. A. Huberman, D. E. Rumelhart,
+/// *Predicting the future: a connectionist approach*, International Journal of Neural Systems 1 (1990) 193–209; the third
+/// is the years since.
 pub(crate) const TESTS: [Range<usize>; 3] =
     [index(1921)..index(1956), index(1956)..index(1980), index(1980)..index(LAST_YEAR + 1)];
 pub(crate) const TEST: Range<usize> = index(1921)..index(LAST_YEAR + 1);
