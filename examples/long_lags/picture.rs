@@ -26,7 +26,7 @@ fn accuracies(findings: &Findings) -> Panel<'static> {
     let chance = findings.lags.iter().map(|&lag| (x(lag), CHANCE)).collect();
     curves.push(Curve { label: "chance", points: chance, dots: false });
     let title = "How far back can it be taught to remember?";
-    Panel { title, x: "lag (steps from the symbol to the answer)", y: "accuracy", logarithmic: false, curves }
+    Panel { title, x: "lag (steps from the symbol to the answer)", y: "accuracy", curves, ..Panel::default() }
 }
 
 fn gradients(findings: &Findings, at: usize) -> Panel<'static> {
@@ -42,6 +42,7 @@ fn gradients(findings: &Findings, at: usize) -> Panel<'static> {
         y: "gradient norm",
         logarithmic: true,
         curves: Start::ALL.map(curve).into(),
+        ..Panel::default()
     }
 }
 

@@ -1,0 +1,156 @@
+//! One sequence of a million steps: its exact gradient in little memory, and what truncation makes of it.
+//!
+//! ```text
+//! cargo run --release --example long_sequence
+//! ```
+//!
+//! Kept whole, the hidden states of a million steps of 64 units are 256 MB in single precision, and the gradient needs all
+//! of them. From checkpoints it has the same bits in a fraction of that, for one more forward pass. Truncated
+//! back-propagation has no need of either and is no longer the gradient: how much of it is left is printed for windows of
+//! several lengths, as the cosine of the angle between the two.
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use elman::loss::{Loss, Reduction, cross_entropy_into};
+use elman::optim::{Adam, Optimizer};
+use elman::sequence::{Backward, Checkpointed, Input, Truncated, backward_into};
+use elman::{Dims, Gradients, Parameters, Upstream, init};
+use indicatif::{ProgressBar, ProgressStyle};
+use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const SYMBOLS: usize = 8;
+const DIMS: Dims = Dims { n_x: SYMBOLS, n_a: 64, n_y: SYMBOLS };
+/// Lengths of the windows of truncated back-propagation.
+const WINDOWS: [usize; 5] = [3, 10, 30, 100, 300];
+/// What the whole program has to keep within, in megabytes.
+const MEMORY: f64 = 200.0;
+
+/// Trains a network on one long sequence by its exact gradient, and compares truncated gradients with it.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Steps of the sequence
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..))]
+    length: u32,
+    /// Megabytes for states, gradients and all else that the exact gradient is computed with
+    #[arg(long, default_value_t = 20)]
+    memory: usize,
+    /// Updates by the exact gradient
+    #[arg(long, default_value_t = 5)]
+    updates: usize,
+    /// Seed of the sequence and of the weights
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A short sequence, to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let t_x = if arguments.quick { 20_000 } else { usize::try_from(arguments.length)? };
+    let mut rng = StdRng::seed_from_u64(arguments.seed);
+    let mut symbols = vec![0; t_x + 1];
+    for t in 10..symbols.len() {
+        // Every symbol is that of ten steps before, and now and then a new one.
+        symbols[t] = if rng.random_bool(0.1) { rng.random_range(0..SYMBOLS) } else { symbols[t - 10] };
+    }
+    let symbols = Array2::from_shape_vec((1, t_x + 1).f(), symbols)?;
+    let task = Task { read: symbols.slice(s![.., ..t_x]), next: symbols.slice(s![.., 1..]) };
+
+    let mut p = init::keras::<f32>(DIMS, &mut rng);
+    let mut adam = Adam::new(0.01);
+    let bytes = arguments.memory.saturating_mul(1_000_000);
+    println!("{t_x} steps, {} parameters, at most {} MB for the gradient:", DIMS.len(), arguments.memory);
+    for update in 0..arguments.updates {
+        let start = Instant::now();
+        let (nats, gradients, segments) = task.exact_gradient(&p, bytes)?;
+        adam.step(p.as_mut_slice(), gradients.as_slice())?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!("  update {update}: {nats:.4} nats a step, {segments} segments, {seconds:.2} s");
+    }
+
+    let (_, exact, _) = task.exact_gradient(&p, bytes)?;
+    println!("the gradient of TBPTT(k, k), summed over the sequence, beside the exact one:");
+    let mut cosines = Vec::new();
+    for k in WINDOWS {
+        let truncated = task.truncated_gradient(&p, k)?;
+        let cosine = exact.dot(&truncated)? / (exact.norm() * truncated.norm());
+        println!("  k = {k:<5} cosine {cosine:.4}, norm {:.3} of the exact one", truncated.norm() / exact.norm());
+        cosines.push(cosine);
+    }
+    if let Some(peak) = peak_memory() {
+        println!("the program took {peak:.0} MB at the most");
+        if arguments.memory <= 100 && arguments.length <= 1_000_000 && peak > MEMORY {
+            return Err(format!("{peak:.0} MB are more than {MEMORY}").into());
+        }
+    }
+    if cosines.is_sorted() { Ok(()) } else { Err("longer windows have to be closer to the exact gradient".into()) }
+}
+
+/// What is read, and what comes next: (1, `T_x`) each.
+struct Task<'a> {
+    read: ArrayView2<'a, usize>,
+    next: ArrayView2<'a, usize>,
+}
+
+impl Task<'_> {
+    /// The mean loss, its gradient, and the number of segments that the sequence was cut in.
+    fn exact_gradient(&self, p: &Parameters<f32>, bytes: usize) -> Result<(f64, Gradients<f32>, usize)> {
+        let (mut nats, mut segments, mut loss) = (0.0, 0, Loss::default());
+        let input = Input::tokens(&self.read);
+        let mut run = Checkpointed::forward_within(bytes, p, input, &Array2::zeros((DIMS.n_a, 1)))?;
+        while let Some(segment) = run.last_segment()? {
+            let targets = self.next.slice(s![.., segment.steps()]);
+            cross_entropy_into(segment.cache(), &targets, self.mean(), &mut loss)?;
+            segment.backward(Upstream::logits(&loss.dlogits))?;
+            nats += f64::from(loss.value);
+            segments += 1;
+        }
+        Ok((nats, run.into_gradients().0, segments))
+    }
+
+    /// The gradient of the mean loss, cut every `k` steps.
+    fn truncated_gradient(&self, p: &Parameters<f32>, k: usize) -> Result<Gradients<f32>> {
+        let mut windows = Truncated::new(Input::tokens(&self.read), &Array2::zeros((DIMS.n_a, 1)), k, k)?;
+        let (mut loss, mut back) = (Loss::default(), Backward::default());
+        let bar = ProgressBar::new(self.read.ncols() as u64);
+        bar.set_style(ProgressStyle::with_template("{bar:40} k = {msg}, {eta} left")?);
+        bar.set_message(k.to_string());
+        while let Some(window) = windows.forward(p)? {
+            cross_entropy_into(windows.cache(), &window.targets(&self.next), self.mean(), &mut loss)?;
+            backward_into(p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
+            bar.set_position(window.steps.end as u64);
+        }
+        bar.finish_and_clear();
+        Ok(back.gradients)
+    }
+
+    fn mean(&self) -> Reduction {
+        #[expect(clippy::cast_precision_loss, reason = "a count of steps is far below 2⁵³")]
+        Reduction::Scaled(1.0 / self.next.len() as f64)
+    }
+}
+
+/// The most memory that this process has had, in megabytes, where the system says.
+fn peak_memory() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kilobytes.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1e3)
+}
