@@ -19,9 +19,9 @@ const SHAPES: [Shape; 4] = [
 ];
 
 #[track_caller]
-fn assert_allocates_nothing(what: &str, shape: Shape, run: impl FnOnce()) {
+fn assert_allocates_nothing(what: &str, problem: &dyn std::fmt::Debug, run: impl FnOnce()) {
     let count = measure(run).count_total;
-    assert_eq!(count, 0, "{what} allocated {count} times for {shape:?}");
+    assert_eq!(count, 0, "{what} allocated {count} times for {problem:?}");
 }
 
 #[test]
@@ -32,26 +32,25 @@ fn the_counter_counts() {
 
 /// `warm_up` is what came before, of this size or larger; `problem` then runs in its memory.
 fn nothing_is_allocated<A: Scalar>(problem: &Problem<A>, warm_up: &Problem<A>) {
-    let Problem { shape, parameters, inputs, upstream, targets, .. } = problem;
+    let Problem { shape, parameters, inputs, upstream, targets, reading } = problem;
     let mut workspace = Workspace::default();
     warm_up.run_in(&mut workspace);
     let Workspace { cache, loss, back } = &mut workspace;
     if back.gradients.dims() != shape.dims() {
         back.gradients = elman::Gradients::zeros(shape.dims());
     }
-    for layout in ["C order", "time-major"] {
-        let mut x = inputs.x.clone();
-        if layout == "time-major" {
-            x = ndarray::Array3::zeros(inputs.x.dim().f());
-            x.assign(&inputs.x);
-        }
-        assert_allocates_nothing("forward_into", *shape, || {
-            sequence::forward_into(parameters, &x, &inputs.a0, cache).unwrap();
+    let mut time_major = problem.clone();
+    time_major.inputs.x = ndarray::Array3::zeros(inputs.x.dim().f());
+    time_major.inputs.x.assign(&inputs.x);
+    for problem in [problem, &time_major] {
+        let what = &(shape, reading);
+        assert_allocates_nothing("forward_into", what, || {
+            sequence::forward_into(parameters, problem.input(), &inputs.a0, cache).unwrap();
         });
-        assert_allocates_nothing("cross_entropy_into", *shape, || {
+        assert_allocates_nothing("cross_entropy_into", what, || {
             cross_entropy_into(cache, targets, Reduction::Mean, loss).unwrap();
         });
-        assert_allocates_nothing("backward_into", *shape, || {
+        assert_allocates_nothing("backward_into", what, || {
             sequence::backward_into(parameters, cache, upstream.upstream(), back).unwrap();
         });
     }
@@ -62,6 +61,10 @@ fn a_second_pass_of_the_same_size_allocates_nothing() {
     for shape in SHAPES {
         nothing_is_allocated::<f32>(&Problem::draw(1, shape), &Problem::draw(2, shape));
         nothing_is_allocated::<f64>(&Problem::draw(1, shape), &Problem::draw(2, shape));
+        let readings = |seed| Problem::<f64>::draw(seed, shape).readings();
+        for (problem, warm_up) in readings(1).iter().zip(&readings(2)) {
+            nothing_is_allocated(problem, warm_up);
+        }
     }
 }
 
@@ -78,7 +81,7 @@ fn stepping_allocates_nothing<A: Scalar>() {
     for shape in SHAPES {
         let Problem { parameters, inputs, .. } = Problem::<A>::draw(1, shape);
         let mut stepper = cell::Stepper::new(&parameters, shape.m);
-        assert_allocates_nothing("Stepper", shape, || {
+        assert_allocates_nothing("Stepper", &shape, || {
             stepper.set_hidden(&inputs.a0).unwrap();
             for xt in inputs.x.axis_iter(Axis(2)) {
                 stepper.step(&xt).unwrap();
@@ -86,6 +89,9 @@ fn stepping_allocates_nothing<A: Scalar>() {
             }
             stepper.reset();
         });
+        let tokens = vec![shape.n_x - 1; shape.m];
+        stepper.step_tokens(&tokens).unwrap();
+        assert_allocates_nothing("Stepper with tokens", &shape, || stepper.step_tokens(&tokens).unwrap());
     }
 }
 
@@ -102,7 +108,7 @@ fn an_error_allocates_nothing() {
     let mut cache = inputs.forward();
     let (wrong, mut loss) = (Array2::zeros((4, 10)), Loss::default());
     let targets = Array2::zeros((10, 3));
-    assert_allocates_nothing("a refused call", shape, || {
+    assert_allocates_nothing("a refused call", &shape, || {
         sequence::forward_into(&parameters, &inputs.x, &wrong, &mut cache).unwrap_err();
         cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();
     });

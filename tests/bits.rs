@@ -172,6 +172,39 @@ fn steps_have_the_bits_of_the_sequence<A: Scalar>() {
     }
 }
 
+fn a_stepper_reads_tokens_with_the_bits_of_the_sequence<A: Scalar>() {
+    for problem in problems::<A>(&SHAPES).into_iter().map(|problem| problem.readings().swap_remove(0)) {
+        let (cache, tokens) = (problem.forward(), problem.reading.tokens.as_ref().unwrap());
+        let mut stepper = cell::Stepper::new(&problem.parameters, problem.shape.m);
+        stepper.set_hidden(&problem.inputs.a0).unwrap();
+        for t in 0..problem.shape.t_x {
+            stepper.step_tokens(&tokens.column(t).to_vec()).unwrap();
+            let (mut found, mut expected) = (Results::default(), Results::default());
+            found.add("hidden", stepper.hidden());
+            expected.add("hidden", cache.hidden().index_axis(Axis(2), t));
+            found.add("output", stepper.output());
+            expected.add("output", cache.output().index_axis(Axis(2), t));
+            found.assert_same(&expected, &(problem.shape, t));
+        }
+        let n_x = problem.shape.n_x;
+        let hidden = stepper.hidden().to_owned();
+        let mut wrong = vec![0; problem.shape.m];
+        *wrong.last_mut().unwrap() = n_x;
+        let (column, argument) = (wrong.len() - 1, "tokens");
+        let expected = elman::Error::Token { argument, column, step: 0, expected: n_x, found: n_x };
+        assert_eq!(stepper.step_tokens(&wrong), Err(expected));
+        wrong.push(0);
+        assert!(matches!(stepper.step_tokens(&wrong), Err(elman::Error::Shape { argument: "tokens", .. })));
+        assert_eq!(stepper.hidden(), hidden, "a refused step changes nothing");
+    }
+}
+
+#[test]
+fn steppers_read_tokens_with_the_bits_of_the_sequence() {
+    a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f32>();
+    a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f64>();
+}
+
 #[test]
 fn cells_and_steppers_have_the_bits_of_the_sequence() {
     steps_have_the_bits_of_the_sequence::<f32>();

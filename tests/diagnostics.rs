@@ -3,8 +3,9 @@
 mod support;
 
 use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
-use elman::{Dims, Error, Parameters, Scalar, Upstream, sequence};
-use ndarray::{Array2, Array3, Axis, Dimension, Slice, array};
+use elman::sequence::{self, Input};
+use elman::{Dims, Error, Parameters, Scalar, Upstream};
+use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use support::naive::{Inputs, Shape};
@@ -332,5 +333,52 @@ fn every_dimension_may_be_zero() {
         let norms = Norms::of(&parameters);
         let empty = [(norms.wax, n_a * shape.n_x), (norms.wya, n_a * n_y), (norms.by, n_y)];
         assert!(empty.iter().all(|&(norm, of)| of > 0 || norm.to_bits() == 0), "{shape:?}: {norms:?}");
+    }
+}
+
+#[test]
+fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
+    let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
+    let (inputs, loss) = problem(1, shape);
+    let p = inputs.parameters();
+    let lengths = [4, 0, 6, 1];
+    for reversed in [false, true] {
+        let input = Input::from(&inputs.x).lengths(&lengths);
+        let input = if reversed { input.reversed() } else { input };
+        let cache = sequence::forward(&p, input, &inputs.a0).unwrap();
+        let gradients = gradient_norms(&p, &cache, loss.upstream()).unwrap();
+        let jacobians = jacobian_norms(&p, &cache, 3, &mut StdRng::seed_from_u64(1)).unwrap();
+        let mut above = 0.0;
+        for (j, length) in lengths.into_iter().enumerate() {
+            let cut = |array: &Array3<f64>| {
+                let mut part = array.slice(s![.., j..=j, ..length]).to_owned();
+                if reversed {
+                    part.invert_axis(Axis(2));
+                }
+                part
+            };
+            let cut_all = |array: &Option<Array3<f64>>| array.as_ref().map(cut);
+            let alone = Linear {
+                hidden: cut_all(&loss.hidden),
+                logits: cut_all(&loss.logits),
+                output: cut_all(&loss.output),
+                last_hidden: loss.last_hidden.as_ref().map(|last| last.slice(s![.., j..=j]).to_owned()),
+            };
+            let a0 = inputs.a0.slice(s![.., j..=j]);
+            let cache_alone = sequence::forward(&p, &cut(&inputs.x), &a0).unwrap();
+            above += saturation(&cache_alone, 0.5).unwrap() * f64::from(u32::try_from(length).unwrap());
+            for (norms, alone) in [
+                (&gradients, gradient_norms(&p, &cache_alone, alone.upstream()).unwrap()),
+                (&jacobians, jacobian_norms(&p, &cache_alone, 3, &mut StdRng::seed_from_u64(1)).unwrap()),
+            ] {
+                let mut found = norms.slice(s![j, ..length]).to_vec();
+                if reversed {
+                    found.reverse();
+                }
+                assert_eq!(found, alone.row(0).to_vec(), "column {j}");
+                assert!(norms.slice(s![j, length..]).iter().all(|norm| *norm == 0.0), "nothing past the end");
+            }
+        }
+        assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "of the steps that there are");
     }
 }

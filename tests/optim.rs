@@ -324,3 +324,22 @@ fn every_optimiser_finds_the_minimum_of_a_bowl() {
         assert!(norm < 1e-3, "{norm}");
     }
 }
+
+#[test]
+fn an_optimizer_that_is_resumed_takes_the_steps_it_would_have_taken() {
+    let gradient = |step: i32| [0.3, -1.7, 4.0].map(|g: f32| g * (1.0 + g).powi(step));
+    let (mut p, mut adam) = ([1.0, 2.0, 3.0], AdamW::new(0.1).with_betas(0.8, 0.9));
+    for step in 0..3 {
+        adam.step(&mut p, &gradient(step)).unwrap();
+    }
+    let moments = (adam.first_moment().to_vec(), adam.second_moment().to_vec());
+    let fresh = || AdamW::new(0.1).with_betas(0.8, 0.9);
+    let (mut q, mut resumed) = (p, fresh().resumed(adam.steps(), moments.0.clone(), moments.1).unwrap());
+    for step in 3..6 {
+        adam.step(&mut p, &gradient(step)).unwrap();
+        resumed.step(&mut q, &gradient(step)).unwrap();
+    }
+    assert_eq!((p.map(f32::to_bits), adam), (q.map(f32::to_bits), resumed));
+    let error = fresh().resumed(3, moments.0, vec![0.0; 2]).unwrap_err();
+    assert_eq!(error.to_string(), "`second_moment` has shape (2,), expected (3,)");
+}
