@@ -14,6 +14,12 @@
 //! A sequence may be cut in chunks, forward by handing on `last_hidden`, backward by handing `da0` back; the bits are
 //! those of the whole.
 //!
+//! [`Input`] says how a sequence is read: as vectors or tokens, with columns of different lengths, forward or backward in
+//! time. Where columns have ended, or time is reversed, a sum over steps and columns still runs from the step that is
+//! computed last to the first, columns ascending.
+//!
+//! [`Truncated`] cuts gradients of a long sequence off, [`Checkpointed`] does not.
+//!
 //! # Memory
 //!
 //! In elements, with ⌈n⌉ for n rounded up to a multiple of 16; b rows are worked on together: all m·`T_x`, or whole steps
@@ -21,14 +27,17 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x` |
+//! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x`, and m lengths |
 //! | [`Backward`] | one for each parameter, `n_x`·m·`T_x` for `dx`, `n_a`·m for `da0` |
 //! | weights, packed | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
 //! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
 //!
 //! [`forward`] and [`backward`] let go of packed weights and block when they return, so there is one packed copy at a
 //! time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. Gradients that come in in another
-//! order than time-major, or at the probabilities, take up to 2·`n_y`·b more.
+//! order than time-major, or at the probabilities, take up to 2·`n_y`·b more. Of tokens, there is one `usize` in the place of
+//! `n_x` elements of x, and none of `dx`. Ragged or reversed batches, and all that run on several threads, copy a block's
+//! rows together: (`n_x` + `n_a` + 2·`n_y`)·b + 2·`n_a`·m forward, (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three
+//! indices for each row backward.
 //!
 //! Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
 //! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.
