@@ -1,21 +1,38 @@
-//! A model as a file: JSON with the dimensions, the vocabulary and every parameter, in decimals that give back the bits.
+//! A run as a file: JSON, its numbers in decimals that give back the bits.
 //!
-//! ```text
-//! {"format": "elman char_rnn 1", "n_x": 3, "n_a": 5, "n_y": 3, "vocabulary": "abc", "parameters": [0.25, …]}
-//! ```
+//! | name | what it holds |
+//! |---|---|
+//! | `format` | `"elman char_rnn run 1"` |
+//! | `text_characters`, `text_fnv1a` | of the text that is read: how long, and the hash of its UTF-8, in hexadecimal |
+//! | `vocabulary` | its distinct characters, ascending; inputs and classes of the network |
+//! | `hidden_units`, `steps`, `batch`, `length`, `learning_rate`, `seed` | what was asked for |
+//! | `steps_done`, `epochs_read`, `batches_read` | how far it is; batches are those of the epoch after the read ones |
+//! | `average_bits` | the running average of the loss, in bits per character; null before the first step |
+//! | `training_curve`, `held_out_curve` | the losses so far, each after so many steps: `[[10, 5.25], …]` |
+//! | `parameters` | Wax, Waa, Wya, ba, by, each row by row |
+//! | `first_moment`, `second_moment` | Adam's, one number for each parameter; none before the first step |
+//! | `hidden` | the state that the next batch continues, column by column |
 
 use std::fs;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use elman::optim::Adam;
 use elman::{Dims, Parameters};
+use ndarray::{Array2, ShapeBuilder};
 use serde_json::{Value, json};
 
 use crate::Result;
+use crate::curves::Curves;
 use crate::model::Model;
-use crate::text::Vocabulary;
+use crate::text::{Fingerprint, Vocabulary};
+use crate::training::{Run, Settings};
 
-const FORMAT: &str = "elman char_rnn 1";
+const FORMAT: &str = "elman char_rnn run 1";
+
+/// The largest count of steps: none overflows that follows from it.
+const MOST: u64 = u32::MAX as u64;
 
 /// Refuses what [`save`] could not write to, before an hour of training.
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
@@ -30,9 +47,9 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes to a file beside it, which then takes its place: whoever reads finds the old model or the new one, whole.
-pub(crate) fn save(path: &Path, model: &Model) -> Result<()> {
-    let content = write(model)?;
+/// Writes to a file beside it, which then takes its place: whoever reads finds the old run or the new one, whole.
+pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
+    let content = write(run)?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);
@@ -46,61 +63,145 @@ pub(crate) fn save(path: &Path, model: &Model) -> Result<()> {
     })
 }
 
-pub(crate) fn load(path: &Path) -> Result<Model> {
+pub(crate) fn load(path: &Path) -> Result<Run> {
     let content = crate::text::read(path)?;
-    read(&content).map_err(|error| format!("{} is not a character model: {error}", path.display()).into())
+    read(&content).map_err(|error| format!("{} is not a run of char_rnn: {error}", path.display()).into())
 }
 
-fn write(model: &Model) -> Result<String> {
-    let Dims { n_x, n_a, n_y } = model.parameters.dims();
-    let parameters = model.parameters.as_slice();
-    if let Some(value) = parameters.iter().find(|value| !value.is_finite()) {
-        return Err(format!("a model with a parameter of {value} cannot be saved").into());
+fn write(run: &Run) -> Result<String> {
+    let Run { settings, fingerprint, model, adam, curves, .. } = run;
+    let hidden: Vec<f32> = run.hidden.t().iter().copied().collect();
+    for (name, numbers) in [
+        ("parameter", model.parameters.as_slice()),
+        ("first moment", adam.first_moment()),
+        ("second moment", adam.second_moment()),
+        ("hidden state", &hidden),
+    ] {
+        if let Some(number) = numbers.iter().find(|number| !number.is_finite()) {
+            return Err(format!("a run with a {name} of {number} cannot be saved").into());
+        }
     }
-    let vocabulary = model.vocabulary.characters();
     let value = json!({
-        "format": FORMAT, "n_x": n_x, "n_a": n_a, "n_y": n_y, "vocabulary": vocabulary, "parameters": parameters
+        "format": FORMAT,
+        "text_characters": fingerprint.characters,
+        "text_fnv1a": format!("{:016x}", fingerprint.fnv1a),
+        "vocabulary": model.vocabulary.characters(),
+        "hidden_units": model.parameters.dims().n_a,
+        "steps": settings.steps,
+        "batch": settings.batch,
+        "length": settings.length,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+        "steps_done": run.steps_done(),
+        "epochs_read": run.epoch,
+        "batches_read": run.batches,
+        "average_bits": run.average,
+        "training_curve": curves.training,
+        "held_out_curve": curves.held_out,
+        "parameters": model.parameters.as_slice(),
+        "first_moment": adam.first_moment(),
+        "second_moment": adam.second_moment(),
+        "hidden": hidden,
     });
     Ok(value.to_string())
 }
 
-fn read(content: &str) -> Result<Model> {
+fn read(content: &str) -> Result<Run> {
     let value: Value = serde_json::from_str(content)?;
     if value["format"] != FORMAT {
-        return Err(format!("`format` is {}, expected {FORMAT:?}", value["format"]).into());
+        return Err(format!("`format` is {}, expected {FORMAT:?}", found(&value["format"])).into());
     }
     let characters = value["vocabulary"].as_str().ok_or("`vocabulary` is not a string")?;
-    let vocabulary = Vocabulary::of(characters)?;
+    let vocabulary = Vocabulary::of(characters).map_err(|error| format!("`vocabulary`: {error}"))?;
     if vocabulary.characters() != characters {
         return Err("`vocabulary` is not ascending".into());
     }
+    let fingerprint = Fingerprint {
+        characters: count(&value, "text_characters", 0..=u64::MAX)?.try_into()?,
+        fnv1a: u64::from_str_radix(value["text_fnv1a"].as_str().unwrap_or_default(), 16)
+            .map_err(|error| format!("`text_fnv1a`: {error}"))?,
+    };
+    let settings = Settings {
+        steps: count(&value, "steps", 0..=MOST)?,
+        batch: count(&value, "batch", 1..=u16::MAX.into())?.try_into()?,
+        length: count(&value, "length", 1..=u16::MAX.into())?.try_into()?,
+        learning_rate: real(&value, "learning_rate")?,
+        seed: count(&value, "seed", 0..=u64::MAX)?,
+    };
 
-    let dims = Dims { n_x: size(&value, "n_x")?, n_a: size(&value, "n_a")?, n_y: size(&value, "n_y")? };
-    let Dims { n_x, n_y, .. } = dims;
-    if (n_x, n_y) != (vocabulary.len(), vocabulary.len()) {
-        let found = vocabulary.len();
-        return Err(format!("`n_x` is {n_x} and `n_y` is {n_y}, for a vocabulary of {found} characters").into());
-    }
-    let values = value["parameters"].as_array().ok_or("`parameters` is not an array")?;
-    if values.len() != dims.len() {
-        return Err(format!("`parameters` holds {} numbers, expected {}", values.len(), dims.len()).into());
-    }
+    let n_a = count(&value, "hidden_units", 1..=8192)?.try_into()?;
+    let dims = Dims { n_x: vocabulary.len(), n_a, n_y: vocabulary.len() };
     let mut parameters = Parameters::zeros(dims);
-    for (index, (parameter, value)) in parameters.as_mut_slice().iter_mut().zip(values).enumerate() {
-        *parameter = number(value).ok_or_else(|| format!("`parameters[{index}]` is {value}, expected a number"))?;
-    }
-    Ok(Model { vocabulary, parameters })
+    parameters.as_mut_slice().copy_from_slice(&numbers(&value, "parameters", dims.len(), f32::MIN..=f32::MAX)?);
+    let steps_done = count(&value, "steps_done", 0..=MOST)?;
+    let moments = if steps_done > 0 { dims.len() } else { 0 };
+    let adam = Adam::new(settings.learning_rate).resumed(
+        steps_done,
+        numbers(&value, "first_moment", moments, f32::MIN..=f32::MAX)?,
+        numbers(&value, "second_moment", moments, 0.0..=f32::MAX)?,
+    )?;
+    let hidden = numbers(&value, "hidden", n_a * settings.batch, -1.0..=1.0)?;
+    Ok(Run {
+        settings,
+        fingerprint,
+        model: Model { vocabulary, parameters },
+        adam,
+        epoch: count(&value, "epochs_read", 0..=MOST)?,
+        batches: count(&value, "batches_read", 0..=MOST)?,
+        hidden: Array2::from_shape_vec((n_a, settings.batch).f(), hidden)?,
+        average: if steps_done > 0 { Some(real(&value, "average_bits")?) } else { None },
+        curves: Curves { training: curve(&value, "training_curve")?, held_out: curve(&value, "held_out_curve")? },
+    })
 }
 
-/// A dimension that is not zero, and small enough for the number of parameters to be a number.
-fn size(value: &Value, name: &str) -> Result<usize> {
-    let size =
-        value[name].as_u64().filter(|size| (1..=1 << 24).contains(size)).and_then(|size| usize::try_from(size).ok());
-    size.ok_or_else(|| format!("`{name}` is {}, expected a dimension", value[name]).into())
+fn count(value: &Value, name: &str, allowed: RangeInclusive<u64>) -> Result<u64> {
+    let count = value[name].as_u64().filter(|count| allowed.contains(count));
+    count.ok_or_else(|| {
+        let (least, most) = (allowed.start(), allowed.end());
+        format!("`{name}` is {}, expected a whole number from {least} to {most}", found(&value[name])).into()
+    })
 }
 
-/// The one `f32` whose decimals these are.
+fn real(value: &Value, name: &str) -> Result<f64> {
+    let number = value[name].as_f64().filter(|&number| number >= 0.0 && number.is_finite());
+    number.ok_or_else(|| format!("`{name}` is {}, expected a number, at least 0", found(&value[name])).into())
+}
+
+/// As many `f32` as are expected, each the one whose decimals are there.
 #[expect(clippy::cast_possible_truncation, reason = "the nearest is the one that was written")]
-fn number(value: &Value) -> Option<f32> {
-    value.as_f64().map(|value| value as f32).filter(|value| value.is_finite())
+fn numbers(value: &Value, name: &str, expected: usize, allowed: RangeInclusive<f32>) -> Result<Vec<f32>> {
+    let values = value[name].as_array().ok_or_else(|| format!("`{name}` is not an array"))?;
+    if values.len() != expected {
+        return Err(format!("`{name}` holds {} numbers, expected {expected}", values.len()).into());
+    }
+    let number = |(index, value): (usize, &Value)| {
+        let number = value.as_f64().map(|number| number as f32).filter(|number| allowed.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = (allowed.start(), allowed.end());
+            format!("`{name}[{index}]` is {}, expected a number from {least:e} to {most:e}", found(value)).into()
+        })
+    };
+    values.iter().enumerate().map(number).collect()
+}
+
+fn curve(value: &Value, name: &str) -> Result<Vec<(u64, f64)>> {
+    let points = value[name].as_array().ok_or_else(|| format!("`{name}` is not an array"))?;
+    let point = |(index, point): (usize, &Value)| {
+        match point.as_array().map(Vec::as_slice) {
+            Some([step, bits]) => step.as_u64().zip(bits.as_f64()),
+            _ => None,
+        }
+        .ok_or_else(|| format!("`{name}[{index}]` is {}, expected a step and a loss", found(point)).into())
+    };
+    points.iter().enumerate().map(point).collect()
+}
+
+/// A value, as a message shows it: in few words.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "an array".into(),
+        Value::Object(_) => "an object".into(),
+        Value::String(string) if string.len() > 40 => "a long string".into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
 }

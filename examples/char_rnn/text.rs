@@ -11,11 +11,18 @@ const MOST_HELD_OUT: usize = 100_000;
 /// This crate's own text: this example and the library, in the order in which one would read them.
 const SOURCES: &[&str] = &[
     include_str!("main.rs"),
+    include_str!("arguments.rs"),
     include_str!("text.rs"),
     include_str!("counts.rs"),
-    include_str!("reader.rs"),
+    include_str!("seeds.rs"),
+    include_str!("reading.rs"),
     include_str!("model.rs"),
+    include_str!("training.rs"),
     include_str!("checkpoint.rs"),
+    include_str!("resumption.rs"),
+    include_str!("continuation.rs"),
+    include_str!("curves.rs"),
+    include_str!("../support/chart.rs"),
     include_str!("../../src/lib.rs"),
     include_str!("../../src/error.rs"),
     include_str!("../../src/scalar.rs"),
@@ -47,11 +54,16 @@ const SOURCES: &[&str] = &[
     include_str!("../../src/optim/rms_prop.rs"),
     include_str!("../../src/optim/clip.rs"),
     include_str!("../../src/gradcheck.rs"),
+    include_str!("../../src/batches.rs"),
+    include_str!("../../src/sampling.rs"),
     include_str!("../../src/sequence/mod.rs"),
     include_str!("../../src/sequence/input.rs"),
+    include_str!("../../src/sequence/schedule.rs"),
     include_str!("../../src/sequence/cache.rs"),
     include_str!("../../src/sequence/forward.rs"),
     include_str!("../../src/sequence/backward.rs"),
+    include_str!("../../src/sequence/truncated.rs"),
+    include_str!("../../src/sequence/checkpointed.rs"),
 ];
 
 pub(crate) fn built_in() -> String {
@@ -102,9 +114,25 @@ impl Vocabulary {
     }
 }
 
+/// Tells one text from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) characters: usize,
+    /// The 64-bit FNV-1a hash of its UTF-8.
+    pub(crate) fnv1a: u64,
+}
+
+impl Fingerprint {
+    fn of(text: &str) -> Self {
+        let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Fingerprint { characters: text.chars().count(), fnv1a: text.bytes().fold(0xcbf2_9ce4_8422_2325, add) }
+    }
+}
+
 /// A text in symbols, its end held out.
 #[derive(Debug)]
 pub(crate) struct Text {
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) symbols: Vec<usize>,
     /// The first symbol that is held out.
     pub(crate) split: usize,
@@ -118,7 +146,7 @@ impl Text {
             return Err(format!("the text has {} characters: too few to hold any out", symbols.len()).into());
         }
         let split = symbols.len() - (symbols.len() / 10).min(MOST_HELD_OUT);
-        Ok(Text { symbols, split })
+        Ok(Text { fingerprint: Fingerprint::of(text), symbols, split })
     }
 
     pub(crate) fn training(&self) -> &[usize] {

@@ -1,0 +1,26 @@
+//! Random numbers: for each purpose a generator of its own, so that none depends on what another has drawn, and all can
+//! be made again from the seed.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// What numbers are drawn for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    Weights,
+    Epoch(u64),
+    Sample,
+}
+
+pub(crate) fn generator(seed: u64, purpose: Purpose) -> StdRng {
+    let (purpose, number) = match purpose {
+        Purpose::Weights => (0, 0),
+        Purpose::Epoch(epoch) => (1, epoch),
+        Purpose::Sample => (2, 0),
+    };
+    let mut key = [0; 32];
+    for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose, number]) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    StdRng::from_seed(key)
+}

@@ -1,0 +1,162 @@
+//! Training, step by step, in a state that can be put aside and taken up again.
+
+use std::f64::consts::{LN_2, PI};
+
+use elman::batches::{Batch, Epoch, Stream};
+use elman::loss::Reduction;
+use elman::optim::{Adam, Optimizer, clip_norm};
+use elman::{Upstream, sequence};
+use ndarray::{Array2, ShapeBuilder};
+
+use crate::Result;
+use crate::curves::Curves;
+use crate::model::Model;
+use crate::reading::Reader;
+use crate::seeds::{Purpose, generator};
+use crate::text::{Fingerprint, Text, Vocabulary};
+
+/// The largest norm of a gradient: a longer one is shortened to it.
+const LONGEST_GRADIENT: f64 = 1.0;
+
+/// Steps from one point of the training curve to the next.
+const STEPS_PER_POINT: u64 = 10;
+
+/// How to train.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) steps: u64,
+    pub(crate) batch: usize,
+    pub(crate) length: usize,
+    pub(crate) learning_rate: f64,
+    pub(crate) seed: u64,
+}
+
+impl Settings {
+    /// From the whole rate to a tenth of it, along half a cosine.
+    #[expect(clippy::cast_precision_loss, reason = "a count of steps is far below 2⁵³")]
+    fn learning_rate_after(&self, steps: u64) -> f64 {
+        let done = steps as f64 / self.steps as f64;
+        self.learning_rate * (0.1 + 0.45 * (1.0 + (PI * done).cos()))
+    }
+}
+
+/// A run: all that its next steps depend on, to the bit, and how it went so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) settings: Settings,
+    /// Of the text that it reads.
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) model: Model,
+    /// Counts the steps, too.
+    pub(crate) adam: Adam<f32>,
+    /// Epochs that are read.
+    pub(crate) epoch: u64,
+    /// Batches of the next epoch that are read.
+    pub(crate) batches: u64,
+    /// The state after them, (`n_a`, batch).
+    pub(crate) hidden: Array2<f32>,
+    /// The loss in bits per character, averaged over about the last fifty steps.
+    pub(crate) average: Option<f64>,
+    pub(crate) curves: Curves,
+}
+
+impl Run {
+    pub(crate) fn new(settings: Settings, hidden: usize, vocabulary: Vocabulary, text: &Text) -> Self {
+        Run {
+            settings,
+            fingerprint: text.fingerprint,
+            model: Model::new(vocabulary, hidden, &mut generator(settings.seed, Purpose::Weights)),
+            adam: Adam::new(settings.learning_rate),
+            epoch: 0,
+            batches: 0,
+            hidden: Array2::zeros((hidden, settings.batch).f()),
+            average: None,
+            curves: Curves::default(),
+        }
+    }
+
+    pub(crate) fn steps_done(&self) -> u64 {
+        self.adam.steps()
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.steps_done() >= self.settings.steps
+    }
+}
+
+/// Takes a run on, over a text.
+///
+/// The text is read at `batch` places side by side, `length` characters at a time: the hidden state goes on from chunk
+/// to chunk, gradients do not. That is truncated back-propagation through time, TBPTT(k₁, k₂) with k₁ = k₂ = `length`.
+#[derive(Debug)]
+pub(crate) struct Trainer<'t> {
+    pub(crate) run: Run,
+    stream: Stream<'t>,
+    epoch: Epoch<'t>,
+    batch: Batch,
+    reader: Reader,
+    back: sequence::Backward<f32>,
+}
+
+impl<'t> Trainer<'t> {
+    /// From where the run is.
+    ///
+    /// - `text`: of the run's fingerprint
+    pub(crate) fn new(run: Run, text: &'t Text) -> Result<Self> {
+        let stream = Stream::new(text.training(), run.settings.batch, run.settings.length)?;
+        let mut epoch = shuffled(&stream, &run);
+        let mut batch = Batch::default();
+        for read in 0..run.batches {
+            if !epoch.next_into(&mut batch) {
+                return Err(format!("the run has read {} batches of an epoch that has {read}", run.batches).into());
+            }
+        }
+        Ok(Trainer { run, stream, epoch, batch, reader: Reader::default(), back: sequence::Backward::default() })
+    }
+
+    /// How often the text has been read, the part of it that has been read once more included.
+    #[expect(clippy::cast_precision_loss, reason = "a count of batches is far below 2⁵³")]
+    pub(crate) fn epochs_read(&self) -> f64 {
+        let read = self.run.batches as f64;
+        self.run.epoch as f64 + read / (read + self.epoch.len() as f64)
+    }
+
+    /// Reads a batch, and improves the parameters.
+    #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
+    pub(crate) fn step(&mut self) -> Result<()> {
+        let Trainer { run, stream, epoch, batch, reader, back } = self;
+        while !epoch.next_into(batch) {
+            run.epoch += 1;
+            run.batches = 0;
+            *epoch = shuffled(stream, run);
+        }
+        run.batches += 1;
+
+        // A character weighs as much in the short batches, first and last of an epoch, as in the others.
+        let weight = 1.0 / (run.settings.batch * run.settings.length) as f64;
+        let parameters = &mut run.model.parameters;
+        reader.read(parameters, batch, &mut run.hidden, Reduction::Scaled(weight))?;
+        back.gradients.fill(0.0);
+        sequence::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)?;
+        clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
+        run.adam.set_learning_rate(run.settings.learning_rate_after(run.adam.steps()));
+        run.adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
+
+        let bits = f64::from(reader.loss.value) / (weight * reader.loss.count as f64) / LN_2;
+        let step = run.adam.steps();
+        if !bits.is_finite() {
+            return Err(format!("the loss is {bits} at step {step}: try a smaller --lr").into());
+        }
+        let before = run.average.unwrap_or(bits);
+        let average = *run.average.insert(before + 0.02 * (bits - before));
+        if step.is_multiple_of(STEPS_PER_POINT) {
+            run.curves.training.push((step, average));
+        }
+        Ok(())
+    }
+}
+
+/// The epoch that the run is in, from its start.
+fn shuffled<'t>(stream: &Stream<'t>, run: &Run) -> Epoch<'t> {
+    stream.shuffled_epoch(&mut generator(run.settings.seed, Purpose::Epoch(run.epoch)))
+}
