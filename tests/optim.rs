@@ -340,6 +340,8 @@ fn an_optimizer_that_is_resumed_takes_the_steps_it_would_have_taken() {
         resumed.step(&mut q, &gradient(step)).unwrap();
     }
     assert_eq!((p.map(f32::to_bits), adam), (q.map(f32::to_bits), resumed));
+    let error = fresh().resumed(0, moments.0.clone(), moments.0.clone()).unwrap_err();
+    assert_eq!(error.to_string(), "`first_moment` has shape (3,), expected (0,)");
     let error = fresh().resumed(3, moments.0, vec![0.0; 2]).unwrap_err();
     assert_eq!(error.to_string(), "`second_moment` has shape (2,), expected (3,)");
 }

@@ -104,7 +104,7 @@ impl<A> Adam<A> {
     /// - `first_moment`, `second_moment`: m and v, an element per parameter each
     ///
     /// # Errors
-    /// [`Error::Shape`] where `second_moment.len() != first_moment.len()`.
+    /// [`Error::Shape`] where `second_moment.len() != first_moment.len()`, or `first_moment` is not empty at `steps == 0`.
     ///
     /// ```
     /// use elman::optim::{Adam, Optimizer};
@@ -117,6 +117,9 @@ impl<A> Adam<A> {
     /// ```
     pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
         check_len("second_moment", &second_moment, first_moment.len())?;
+        if steps == 0 {
+            check_len("first_moment", &first_moment, 0)?;
+        }
         Ok(Adam { steps, first_moment, second_moment, ..self })
     }
 
