@@ -90,7 +90,7 @@ pub fn cross_entropy_into<A: Scalar>(
     let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
     check_shape("targets", targets, [m, t_x])?;
     if let Reduction::Scaled(share) = reduction {
-        check_range("reduction", share, "finite", share.is_finite())?;
+        check_range("reduction", share, "finite", A::narrow(share).is_finite())?;
     }
     // What lies behind a column's end is passed over, whatever it is.
     let labels = || {

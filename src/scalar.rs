@@ -1,12 +1,13 @@
 //! The element types.
 
 use crate::kernel::Kernel;
+use crate::sequence::passes::Passes;
 
 /// An element type of a network: `f32` or `f64`.
 ///
 /// The one bound of this crate's generic code. It brings the arithmetic of [`ndarray::NdFloat`]; it is sealed, because
 /// the kernels' bit-for-bit promise is kept for exactly these two types.
-pub trait Scalar: Kernel + Default {
+pub trait Scalar: Kernel + Passes + Default {
     /// The nearest value of this type.
     fn narrow(value: f64) -> Self;
     /// The same value in double precision.

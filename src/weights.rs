@@ -10,7 +10,7 @@ pub(crate) struct Weights<A> {
     pub(crate) wax: Packed<A>,
     pub(crate) waa: Packed<A>,
     pub(crate) wya: Packed<A>,
-    /// waxᵀ, row-major, where tokens look their rows up in it: then `wax` is not packed.
+    /// waxᵀ, row-major, where tokens look their rows up in it.
     pub(crate) embedding: Vec<A>,
 }
 
@@ -34,10 +34,10 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_transposed(n_a, n_y, p.wya_slice());
     }
 
-    /// Columns are inputs: dx = Waxᵀ·dz, `da_prev` = Waaᵀ·dz, da = Wyaᵀ·dlogits. Tokens have no dx.
-    pub(crate) fn pack_backward(&mut self, p: &Parameters<A>, tokens: bool) {
+    /// Columns are inputs: dx = Waxᵀ·dz where it is wanted, `da_prev` = Waaᵀ·dz, da = Wyaᵀ·dlogits.
+    pub(crate) fn pack_backward(&mut self, p: &Parameters<A>, dx: bool) {
         let Dims { n_x, n_a, n_y } = p.dims();
-        if !tokens {
+        if dx {
             self.wax.pack_rows(n_a, n_x, Rows::ascending(p.wax_slice(), n_x));
         }
         self.waa.pack_rows(n_a, n_a, Rows::ascending(p.waa_slice(), n_a));

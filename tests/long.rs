@@ -196,11 +196,9 @@ fn a_window_starts_from_the_state_that_was_computed_before_the_parameters_change
             let hidden: Array3<f64> = hidden;
             // State after step t − 1, of the window before.
             let expected = hidden.index_axis(Axis(2), window.steps.start - start - 1).to_owned();
-            assert_eq!(chunks.cache().a0(), expected);
+            assert_eq!(chunks.cache().a0(), expected, "{window:?}");
         }
-        if window.steps.end > 2 {
-            before = Some((window.steps.start, chunks.cache().hidden().to_owned()));
-        }
+        before = Some((window.steps.start, chunks.cache().hidden().to_owned()));
         for value in problem.parameters.as_mut_slice() {
             *value *= 0.9;
         }
@@ -246,8 +244,38 @@ fn windows_that_make_no_sense_are_refused_by_name() {
     assert_eq!(message(problem.input(), a0, 0, 1), "`k1` is 0, expected at least 1");
     assert_eq!(message(problem.input(), a0, 1, 0), "`k2` is 0, expected at least 1");
     assert_eq!(message(problem.input(), &Array2::zeros((5, 3)), 1, 1), "`a0` has shape (5, 3), expected (5, 2)");
+    let input = problem.input().lengths(&[5, 4]);
+    assert_eq!(message(input, a0, 1, 1), "`lengths` says 5 for column 0, expected at most 4");
     let wrong = Array2::zeros((4, 2));
     let mut chunks = Truncated::new(problem.input(), &wrong, 1, 1).unwrap();
     let error = chunks.forward(&problem.parameters).unwrap_err();
     assert_eq!(error.to_string(), "`a0` has shape (4, 2), expected (5, 2)");
+}
+
+#[test]
+fn a_token_that_is_refused_is_named_by_its_step_and_the_windows_stay_where_they_were() {
+    let mut problem =
+        Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 1, t_x: 12 }).readings().swap_remove(0);
+    let good = problem.reading.tokens.clone().unwrap();
+    for reversed in [false, true] {
+        problem.reading.reversed = reversed;
+        let bad_step = if reversed { 3 } else { 8 };
+        problem.reading.tokens.as_mut().unwrap()[[0, bad_step]] = 7;
+        for (k1, k2) in [(5, 4), (4, 4), (4, 6)] {
+            let mut chunks = Truncated::new(problem.input(), &problem.inputs.a0, k1, k2).unwrap();
+            let mut windows = 0;
+            let error = loop {
+                match chunks.forward(&problem.parameters) {
+                    Ok(window) => windows += usize::from(window.is_some()),
+                    Err(error) => break error,
+                }
+            };
+            let expected = Error::Token { argument: "tokens", column: 0, step: bad_step, expected: 3, found: 7 };
+            assert_eq!((error, windows), (expected.clone(), 8 / k1));
+            let cache = chunks.cache().clone();
+            assert_eq!(chunks.forward(&problem.parameters), Err(expected), "and again");
+            assert_eq!(*chunks.cache(), cache);
+        }
+        problem.reading.tokens = Some(good.clone());
+    }
 }

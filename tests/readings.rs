@@ -5,7 +5,7 @@ mod support;
 use elman::loss::{IGNORE, Reduction, cross_entropy};
 use elman::sequence::{self, Input};
 use elman::{Error, Scalar};
-use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, Axis, s};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, Axis, concatenate, s};
 use support::naive::{Inputs, Shape};
 use support::problem::Linear;
 use support::results::{Problem, Reading, Results};
@@ -137,9 +137,26 @@ fn a_column_has_the_bits_of_itself_cut_to_its_length_and_turned_by_hand() {
 fn gradients_of_full_columns_have_the_bits_of_the_plain_sequence() {
     for problem in problems::<f64>() {
         let t_x = problem.shape.t_x;
-        let full = Reading { lengths: Some(problem.lengths()), ..Reading::default() };
-        let ragged = Problem { reading: full, ..problem.clone() };
-        ragged.run().assert_same(&problem.run(), &problem.shape);
+        // The same columns, and one without a step in front.
+        let more = |array: &Array3<f64>| concatenate![Axis(1), array.slice(s![.., ..1, ..]), *array];
+        let one_more = |array: &Array2<f64>| concatenate![Axis(1), array.slice(s![.., ..1]), *array];
+        let more_all = |array: &Option<Array3<f64>>| array.as_ref().map(more);
+        let Linear { hidden, logits, output, last_hidden } = problem.upstream.clone();
+        let ragged = Problem {
+            inputs: Inputs { x: more(&problem.inputs.x), a0: one_more(&problem.inputs.a0), ..problem.inputs.clone() },
+            upstream: Linear {
+                hidden: more_all(&hidden),
+                logits: more_all(&logits),
+                output: more_all(&output),
+                last_hidden: last_hidden.as_ref().map(one_more),
+            },
+            reading: Reading { lengths: Some([vec![0], problem.lengths()].concat()), ..Reading::default() },
+            ..problem.clone()
+        };
+        let gradients = |problem: &Problem<f64>| {
+            sequence::backward(&problem.parameters, &problem.forward(), problem.upstream.upstream()).unwrap().gradients
+        };
+        assert_eq!(gradients(&ragged), gradients(&problem));
 
         let turn = |array: &Array3<f64>| array.slice(s![.., .., ..;-1]).to_owned();
         let turn_all = |array: &Option<Array3<f64>>| array.as_ref().map(turn);
@@ -267,4 +284,47 @@ fn columns_without_a_step_hand_their_state_and_its_gradient_on() {
         assert_eq!(Some(&back.da0), problem.upstream.last_hidden.as_ref());
         assert!(back.gradients.as_slice().iter().all(|g| *g == 0.0));
     }
+}
+
+#[test]
+fn every_dimension_may_be_zero_in_every_reading() {
+    let full = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
+    for shape in [
+        Shape { n_x: 0, ..full },
+        Shape { n_a: 0, ..full },
+        Shape { n_y: 0, ..full },
+        Shape { m: 0, ..full },
+        Shape { t_x: 0, ..full },
+        Shape { n_x: 0, n_a: 0, n_y: 0, m: 0, t_x: 0 },
+    ] {
+        let mut problem = Problem::<f64>::draw(1, Shape { n_y: 1, ..shape });
+        problem.shape.n_y = shape.n_y;
+        let mut rng = support::numpy::Numpy::seed(2);
+        problem.inputs = support::problem::inputs(&mut rng, shape);
+        problem.parameters = problem.inputs.parameters();
+        problem.upstream = Linear::draw(&mut rng, shape);
+        let (m, t_x) = (shape.m, shape.t_x);
+        let lengths = Some((0..m).map(|j| j * t_x / 3).collect());
+        let tokens = (shape.n_x > 0).then(|| Array2::zeros((m, t_x)));
+        for reversed in [false, true] {
+            for lengths in [None, lengths.clone(), Some(vec![0; m])] {
+                for tokens in [None, tokens.clone()] {
+                    problem.reading = Reading { tokens, lengths: lengths.clone(), reversed };
+                    let cache = problem.forward();
+                    assert_eq!(cache.hidden().dim(), (shape.n_a, m, t_x));
+                    let upstream = problem.upstream.upstream();
+                    let back = sequence::backward(&problem.parameters, &cache, upstream).unwrap();
+                    assert_eq!(back.da0.dim(), (shape.n_a, m));
+                }
+            }
+        }
+    }
+    // Without an input there is no token, and where no column has a step none is read.
+    let problem = Problem::<f64>::draw(1, Shape { n_x: 0, ..full });
+    let tokens = Array2::zeros((4, 6));
+    let none = Input::tokens(&tokens).lengths(&[0; 4]);
+    let cache = sequence::forward(&problem.parameters, none, &problem.inputs.a0).unwrap();
+    sequence::backward(&problem.parameters, &cache, problem.upstream.upstream()).unwrap();
+    let error = sequence::forward(&problem.parameters, Input::tokens(&tokens), &problem.inputs.a0).unwrap_err();
+    assert_eq!(error, Error::Token { argument: "tokens", column: 0, step: 0, expected: 0, found: 0 });
 }

@@ -41,7 +41,7 @@ pub fn backward<A: Scalar>(
     check_network("cache", cache.dims.triple(), dims.triple())?;
     upstream.check([n_a, m], [n_y, m])?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, false);
+    weights.pack_backward(parameters, true);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);

@@ -9,8 +9,8 @@ use crate::{Error, Parameters, Scalar};
 
 /// A network that runs step by step and keeps its hidden state: for serving and sampling.
 ///
-/// The weights are packed once, when it is made; a step allocates nothing. The bits are those of
-/// [`cell::forward`](crate::cell::forward) and of [`sequence::forward`](crate::sequence::forward).
+/// The weights are packed once, when it is made; a step allocates nothing, but for the first that reads tokens. The bits are
+/// those of [`cell::forward`](crate::cell::forward) and of [`sequence::forward`](crate::sequence::forward).
 ///
 /// ```
 /// use elman::{cell, Dims, Parameters};

@@ -24,7 +24,7 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 ///
 /// A loss at the last step alone shows how far its gradient reaches: norms that fall by a factor with every step back
 /// vanish, norms that grow explode. It costs about a backward pass, one column at a time, and holds `n_a`·m·`T_x`
-/// elements.
+/// elements and up to 2·`n_y`·m·`T_x` more.
 ///
 /// # Errors
 /// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient's shape is not that of
@@ -57,7 +57,7 @@ pub fn gradient_norms<A: Scalar>(
         check_shape("upstream.last_hidden", last_hidden, [n_a, m])?;
     }
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, true);
+    weights.pack_backward(parameters, false);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let y = cache.output();
@@ -127,7 +127,7 @@ pub fn jacobian_norms<A: Scalar>(
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
     check_range("probes", count, "at least 1", probes > 0)?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, true);
+    weights.pack_backward(parameters, false);
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
     let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();

@@ -141,7 +141,7 @@ impl<A: Scalar> Adam<A> {
         }
         self.first_moment.resize(parameters.len(), A::zero());
         self.second_moment.resize(parameters.len(), A::zero());
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
 
         let (coupled, kept) = match decay {
             Decay::Gradient => (self.weight_decay, 1.0),

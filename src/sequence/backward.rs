@@ -135,6 +135,16 @@ pub fn backward_into<A: Scalar>(
     upstream: Upstream<'_, A, Ix3>,
     back: &mut Backward<A>,
 ) -> Result<(), Error> {
+    A::backward(parameters, cache, upstream, back)
+}
+
+/// What [`backward_into`] runs.
+pub(super) fn pass<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A, Ix3>,
+    back: &mut Backward<A>,
+) -> Result<(), Error> {
     let dims = parameters.dims();
     let Dims { n_x, n_a, n_y } = dims;
     let (m, t_x) = (cache.m, cache.t_x);
@@ -150,9 +160,11 @@ pub fn backward_into<A: Scalar>(
 
     let Backward { gradients, dx, da0, workspace } = back;
     let tokens = cache.tokens.is_some();
-    workspace.weights.pack_backward(parameters, tokens);
+    // Tokens have no gradient.
+    let n_dx = if tokens { 0 } else { n_x };
+    workspace.weights.pack_backward(parameters, !tokens);
     workspace.scratch.begin(gradients, tokens);
-    let dx = reshape_time_major(dx, (if tokens { 0 } else { n_x }, m, t_x));
+    let dx = reshape_time_major(dx, (n_dx, m, t_x));
     let da0 = reshape_time_major(da0, (n_a, m));
     match upstream.last_hidden {
         Some(last_hidden) => copy_time_major(da0, last_hidden),
@@ -164,7 +176,7 @@ pub fn backward_into<A: Scalar>(
     if threads == 1 && schedule.is_plain() {
         in_place(cache, upstream, gradients, dx, da0, workspace);
     } else {
-        let mut dx = time_major_mut(if tokens { 0 } else { n_x }, m, t_x, dx);
+        let mut dx = time_major_mut(n_dx, m, t_x, dx);
         threads::enter(threads, || in_parts(threads, cache, upstream, gradients, &mut dx, da0, workspace));
     }
     workspace.scratch.end(gradients, tokens);

@@ -9,8 +9,8 @@ use crate::{Dims, Scalar, cell};
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
 ///
 /// It owns its memory, a copy of the input included, and is refilled by
-/// [`forward_into`](crate::sequence::forward_into) without allocating once it has been as large. Two caches are equal
-/// where their values are.
+/// [`forward_into`](crate::sequence::forward_into) without allocating once it has been as large, unless it changes between
+/// vectors and tokens. Two caches are equal where their values are.
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,

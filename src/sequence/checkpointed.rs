@@ -3,8 +3,9 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayRef2, ArrayView3, Ix3};
 
 use super::input::Values;
-use super::{BLOCK_ROWS, Backward, Cache, Input, backward_into, forward_into};
+use super::{BLOCK_ROWS, Backward, Cache, Input, backward_into, block_steps, forward_into};
 use crate::error::check_shape;
+use crate::kernel::threads;
 use crate::layout::{copy_time_major, step_view};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -132,6 +133,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         let mut run =
             Checkpointed { parameters, input, m, t_x, length, states, segments, left, cached, cache, back, da };
         run.back.gradients = Gradients::zeros(dims);
+        run.back.da0 = Array2::zeros((dims.n_a, m));
         for segment in 0..segments {
             run.read(segment)?;
             if segment + 1 < segments {
@@ -156,8 +158,8 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Ok(Some(Segment { run: self }))
     }
 
-    /// ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m): of the segments that have been gone back through, so of the whole
-    /// sequence after the first of them.
+    /// ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m): of the segments that have been gone back through, and zero before
+    /// any has.
     #[must_use]
     pub fn into_gradients(self) -> (Gradients<A>, Array2<A>) {
         let Backward { gradients, da0, .. } = self.back;
@@ -192,7 +194,7 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
         &self.run.cache
     }
 
-    /// Goes back through it. Returns ∂L/∂x of its steps, (`n_x`, m, steps).
+    /// Goes back through it. Returns ∂L/∂x of its steps, (`n_x`, m, steps); (0, m, steps) where the input is tokens.
     ///
     /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is what arrives at its last state from the loss
     ///   itself: what the segments behind it send is added to it
@@ -228,10 +230,12 @@ struct Size {
 }
 
 impl Size {
-    /// The length of segments that takes the least memory: the state of one more and the steps of one less are in balance.
+    /// The length of segments that takes the least memory: at most where the states of all and the steps of one are in
+    /// balance, and less where a block of rows shrinks with it.
     fn least(self) -> usize {
         let (state, step) = (self.m * self.dims.n_a * self.element, self.step());
-        (self.t_x * state / step.max(1)).isqrt().clamp(1, self.t_x.max(1))
+        let balance = (self.t_x.saturating_mul(state) / step.max(1)).isqrt().clamp(1, self.t_x.max(1));
+        (1..=balance).min_by_key(|&length| self.bytes(length)).unwrap_or(1)
     }
 
     /// The greatest length that keeps within so many bytes, which are enough for the least memory.
@@ -263,9 +267,12 @@ impl Size {
         let b = (m * length).min(BLOCK_ROWS.max(m));
         let segments = self.t_x.div_ceil(length);
         let packed = (padded(n_a) + padded(n_x)) * (n_x + n_a) + (padded(n_y) + padded(n_a)) * (n_a + n_y);
-        // Both workspaces with every buffer that some reading of the input needs.
-        let block = (4 * n_a + 6 * n_y + 2 * n_x + padded(n_x) + 2 * padded(n_a)) * b + (padded(n_a) + 5 * n_a) * m;
-        let words = 6 * b + 4 * m + 2 * self.t_x.div_ceil(BLOCK_ROWS) + 512;
+        // Both workspaces with every buffer that some reading of the input needs; going forward, each thread has a block.
+        let threads = threads::available().min(m).max(1);
+        let forward = (n_x + n_a + 2 * n_y + 1) * b * threads;
+        let block =
+            (3 * n_a + 4 * n_y + n_x + padded(n_x) + 2 * padded(n_a)) * b + (padded(n_a) + 5 * n_a) * m + forward;
+        let words = (5 + threads) * b + 4 * m + 2 * (threads + 1) * (length / block_steps(m) + 2) + 512;
         let elements = self.dims.len() + packed + block + segments * n_a * m + 2 * n_a * m;
         elements * self.element + length * self.step() + words * size_of::<usize>()
     }

@@ -79,7 +79,16 @@ pub fn forward_into<'a, A: Scalar>(
     a0: &ArrayRef2<A>,
     cache: &mut Cache<A>,
 ) -> Result<(), Error> {
-    let input = x.into();
+    A::forward(parameters, x.into(), a0, cache)
+}
+
+/// What [`forward_into`] runs.
+pub(super) fn pass<A: Scalar>(
+    parameters: &Parameters<A>,
+    input: Input<A>,
+    a0: &ArrayRef2<A>,
+    cache: &mut Cache<A>,
+) -> Result<(), Error> {
     let dims = parameters.dims();
     let Dims { n_x, n_a, n_y } = dims;
     let (m, t_x) = input.check(dims)?;

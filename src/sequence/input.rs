@@ -124,26 +124,41 @@ impl<'a, A> Input<'a, A> {
     }
 
     /// m and `T_x`, where everything fits a network of these dimensions.
-    pub(super) fn check(&self, Dims { n_x, .. }: Dims) -> Result<(usize, usize), Error> {
+    pub(super) fn check(&self, dims: Dims) -> Result<(usize, usize), Error> {
+        self.check_lengths()?;
         let (m, t_x) = self.size();
-        if let Values::Vectors(x) = self.values {
-            check_shape("x", x, [n_x, m, t_x])?;
-        }
+        self.check_values(dims, &(0..t_x))?;
+        Ok((m, t_x))
+    }
+
+    pub(super) fn check_lengths(&self) -> Result<(), Error> {
+        let (m, t_x) = self.size();
         if let Some(lengths) = self.lengths {
             check_len("lengths", lengths, m)?;
             if let Some(column) = lengths.iter().position(|&length| length > t_x) {
                 return Err(Error::Length { argument: "lengths", column, expected: t_x, found: lengths[column] });
             }
         }
-        if let Values::Tokens(ids) = self.values {
-            for (column, ids) in ids.rows().into_iter().enumerate() {
-                let length = self.lengths.map_or(t_x, |lengths| lengths[column]);
-                if let Some((step, &found)) = ids.iter().take(length).enumerate().find(|&(_, &id)| id >= n_x) {
+        Ok(())
+    }
+
+    /// Whether these steps fit, where the lengths do.
+    pub(super) fn check_values(&self, Dims { n_x, .. }: Dims, steps: &Range<usize>) -> Result<(), Error> {
+        let (m, t_x) = self.size();
+        let ids = match self.values {
+            Values::Vectors(x) => return check_shape("x", x, [n_x, m, t_x]),
+            Values::Tokens(ids) => ids,
+        };
+        for (column, ids) in ids.rows().into_iter().enumerate() {
+            let end = self.lengths.map_or(steps.end, |lengths| lengths[column].min(steps.end));
+            for step in steps.start..end {
+                let found = ids[step];
+                if found >= n_x {
                     return Err(Error::Token { argument: "tokens", column, step, expected: n_x, found });
                 }
             }
         }
-        Ok((m, t_x))
+        Ok(())
     }
 }
 

@@ -36,7 +36,7 @@
 //! time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. Gradients that come in in another
 //! order than time-major, or at the probabilities, take up to 2·`n_y`·b more. Of tokens, there is one `usize` in the place of
 //! `n_x` elements of x, and none of `dx`. Ragged or reversed batches, and all that run on several threads, copy a block's
-//! rows together: (`n_x` + `n_a` + 2·`n_y`)·b + 2·`n_a`·m forward, (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three
+//! rows together: (`n_x` + `n_a` + 2·`n_y`)·b for each thread and 2·`n_a`·m forward, (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three
 //! indices for each row backward.
 //!
 //! Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
@@ -47,6 +47,7 @@ mod cache;
 mod checkpointed;
 mod forward;
 mod input;
+pub(crate) mod passes;
 mod schedule;
 mod truncated;
 

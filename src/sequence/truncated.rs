@@ -40,8 +40,9 @@ pub struct Truncated<'a, A> {
     t_x: usize,
     k1: usize,
     k2: usize,
-    /// The positions of the last window, and the state before it.
+    /// The positions of the last window, which `cache` holds.
     window: Range<usize>,
+    /// The state before the first.
     a0: Array2<A>,
     cache: Cache<A>,
 }
@@ -84,14 +85,15 @@ impl<'a, A: Scalar> Truncated<'a, A> {
     /// - `k2`: steps that a gradient goes back, at least 1
     ///
     /// # Errors
-    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m`. What else may be wrong with the
-    /// input shows when it is read.
+    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m` or `lengths.len() != m`;
+    /// [`Error::Length`] where a length is above `T_x`. What does not fit a network shows when it is read.
     pub fn new(x: impl Into<Input<'a, A>>, a0: &ArrayRef2<A>, k1: usize, k2: usize) -> Result<Self, Error> {
         let input = x.into();
         let (m, t_x) = input.size();
         check_count("k1", k1, "at least 1", k1 > 0)?;
         check_count("k2", k2, "at least 1", k2 > 0)?;
         check_shape("a0", a0, [a0.nrows(), m])?;
+        input.check_lengths()?;
         Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
     }
 
@@ -106,6 +108,8 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         }
         let end = self.t_x.min(before.saturating_add(self.k1));
         let start = end.saturating_sub(self.k2);
+        // All of it before the first of it is read.
+        self.input.check_values(parameters.dims(), &self.steps(start.min(before)..end))?;
         let mut a0 = self.a0.clone();
         if before > 0 {
             let position = start.min(before) - self.window.start;
@@ -121,7 +125,6 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         }
         self.read(parameters, start..end, &a0)?;
         self.window = start..end;
-        self.a0 = a0;
         Ok(Some(Window { steps: self.steps(start..end), fresh: self.steps(start.max(before)..end) }))
     }
 
