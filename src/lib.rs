@@ -14,6 +14,7 @@ pub mod cell;
 pub mod diagnostics;
 pub mod gradcheck;
 pub mod init;
+pub mod io;
 pub mod loss;
 pub mod optim;
 pub mod sampling;

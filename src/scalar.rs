@@ -1,5 +1,6 @@
 //! The element types.
 
+use crate::io::Element;
 use crate::kernel::Kernel;
 use crate::sequence::passes::Passes;
 
@@ -7,7 +8,7 @@ use crate::sequence::passes::Passes;
 ///
 /// The one bound of this crate's generic code. It brings the arithmetic of [`ndarray::NdFloat`]; it is sealed, because
 /// the kernels' bit-for-bit promise is kept for exactly these two types.
-pub trait Scalar: Kernel + Passes + Default {
+pub trait Scalar: Kernel + Passes + Element + Default {
     /// The nearest value of this type.
     fn narrow(value: f64) -> Self;
     /// The same value in double precision.

@@ -1,0 +1,1 @@
+//! A run as named arrays: parameters, and the state of the optimiser.

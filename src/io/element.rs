@@ -1,0 +1,32 @@
+//! The element types as files hold them: little-endian, bit for bit.
+
+/// What a file has to know of an element type.
+///
+/// Bytes become elements by their bits alone, so that a NaN keeps its payload.
+pub trait Element: Copy {
+    /// The type's name in messages and metadata, `f32` or `f64`.
+    const ELEMENT_TYPE: &'static str;
+    /// The elements of little-endian bytes; what is left at the end is no whole element, and is ignored.
+    fn from_le(bytes: &[u8]) -> Vec<Self>;
+    /// Appends the elements to bytes, little-endian.
+    fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>);
+}
+
+macro_rules! element {
+    ($element:ident) => {
+        impl Element for $element {
+            const ELEMENT_TYPE: &'static str = stringify!($element);
+
+            fn from_le(bytes: &[u8]) -> Vec<Self> {
+                bytes.as_chunks().0.iter().copied().map(Self::from_le_bytes).collect()
+            }
+
+            fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>) {
+                bytes.extend(elements.into_iter().flat_map(Self::to_le_bytes));
+            }
+        }
+    };
+}
+
+element!(f32);
+element!(f64);

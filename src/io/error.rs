@@ -1,0 +1,75 @@
+//! What can be wrong with a file, and with what it holds.
+
+use std::path::PathBuf;
+
+/// Why weights could not be read, or not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not a file of this format.
+    #[error("not a valid {format} file: {reason}")]
+    Format {
+        /// The format's name.
+        format: &'static str,
+        /// What is wrong, and with which tensor where it is one.
+        reason: String,
+    },
+    /// A tensor is not there.
+    #[error("there is no tensor `{tensor}`, among {present}")]
+    Missing {
+        /// The tensor's name.
+        tensor: String,
+        /// The names that there are.
+        present: String,
+    },
+    /// A tensor has elements of another type. Nothing is ever converted.
+    #[error("`{tensor}` has elements of type {found}, expected {expected}")]
+    ElementType {
+        /// The tensor's name.
+        tensor: String,
+        /// The type that was asked for: `f32` or `f64`.
+        expected: &'static str,
+        /// The type that the file names.
+        found: String,
+    },
+    /// A tensor has the wrong shape. Nothing is ever broadcast.
+    #[error("`{tensor}` has shape {found:?}, expected {expected}")]
+    Shape {
+        /// The tensor's name.
+        tensor: String,
+        /// The shape that is needed, in names and numbers.
+        expected: String,
+        /// The shape that was found.
+        found: Vec<usize>,
+    },
+    /// The weights are those of a network that this crate does not compute.
+    #[error("{found}: `{tensor}` says so; an Elman network is {expected}")]
+    Network {
+        /// The tensor, or the setting, that gives it away.
+        tensor: String,
+        /// What the Elman network is in this respect.
+        expected: &'static str,
+        /// What the weights are of.
+        found: String,
+    },
+    /// A value of a file's metadata is missing, or has no meaning.
+    #[error("metadata `{key}` is {found}, expected {expected}")]
+    Metadata {
+        /// The key.
+        key: String,
+        /// The values that have a meaning.
+        expected: String,
+        /// The value that was found.
+        found: String,
+    },
+}

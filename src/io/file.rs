@@ -1,0 +1,1 @@
+//! Whole files: read within bounds, replaced in one go.

@@ -1,0 +1,1 @@
+//! Flax: `SimpleCell` and `Dense`.

@@ -1,0 +1,1 @@
+//! Keras: `SimpleRNN` and `Dense`.

@@ -1,0 +1,29 @@
+//! Weights in and out: this crate's own files, and the weights of other frameworks.
+//!
+//! [`Tensors`], named arrays, are what everything meets in. A format turns a file into them, a framework's module knows
+//! what its layers call their weights and how they lie, and each works with each:
+//!
+//! ```text
+//! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
+//! ```
+
+mod checkpoint;
+mod element;
+mod error;
+mod file;
+#[cfg(feature = "serde")]
+mod serde;
+mod tensors;
+
+pub mod flax;
+pub mod keras;
+#[cfg(feature = "npz")]
+pub mod npz;
+pub mod onnx;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
+pub mod torch;
+
+pub(crate) use element::Element;
+pub use error::Error;
+pub use tensors::Tensors;

@@ -1,0 +1,1 @@
+//! `Serialize` and `Deserialize`, refusing what is no network.

@@ -1,0 +1,209 @@
+//! Named arrays: what every format holds, and what frameworks exchange.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, Ix1, Ix2};
+
+use super::Error;
+use crate::{Parameters, Scalar};
+
+/// Named arrays of one element type, and the notes that a file carries beside them.
+///
+/// A file may hold tensors of other types, too: they are listed, and refused by name when they are asked for.
+///
+/// ```
+/// use elman::io::Tensors;
+/// use elman::{Dims, Parameters};
+///
+/// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let mut tensors = Tensors::from(&p);
+/// assert_eq!(tensors.get("wax")?.shape(), [5, 3]);
+/// assert_eq!(Parameters::try_from(&tensors)?, p);
+///
+/// tensors.remove("by");
+/// let error = Parameters::try_from(&tensors).unwrap_err();
+/// assert_eq!(error.to_string(), "there is no tensor `by`, among `ba`, `waa`, `wax`, `wya`");
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensors<A> {
+    entries: BTreeMap<String, Entry<A>>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Entry<A> {
+    Array(ArrayD<A>),
+    /// Of an element type that is not `A`: only what the file calls it.
+    Other {
+        element_type: String,
+        shape: Vec<usize>,
+    },
+}
+
+impl<A> Default for Tensors<A> {
+    fn default() -> Self {
+        Tensors { entries: BTreeMap::new(), metadata: BTreeMap::new() }
+    }
+}
+
+impl<A> Tensors<A> {
+    /// No tensors, and no metadata.
+    #[must_use]
+    pub fn new() -> Self {
+        Tensors::default()
+    }
+
+    /// The names of all tensors, those of other element types included, ascending.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Whether there is a tensor of this name, of whatever type.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The shape of a tensor, of whatever type.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| match entry {
+            Entry::Array(array) => array.shape(),
+            Entry::Other { shape, .. } => shape,
+        })
+    }
+
+    /// The arrays that have this element type, by name, ascending.
+    pub fn arrays(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, A>)> {
+        self.entries.iter().filter_map(|(name, entry)| match entry {
+            Entry::Array(array) => Some((name.as_str(), array.view())),
+            Entry::Other { .. } => None,
+        })
+    }
+
+    /// Gives an array this name; a tensor that had it is replaced.
+    pub fn insert<D: Dimension>(&mut self, name: impl Into<String>, array: Array<A, D>) {
+        self.entries.insert(name.into(), Entry::Array(array.into_dyn()));
+    }
+
+    /// Takes a tensor out, and says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.entries.remove(name).is_some()
+    }
+
+    /// Takes over the tensors and the metadata of another; what has the same name is replaced.
+    pub fn extend(&mut self, other: Tensors<A>) {
+        self.entries.extend(other.entries);
+        self.metadata.extend(other.metadata);
+    }
+
+    /// Notes beside the tensors. Not every format can hold them.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Notes beside the tensors, to be written.
+    pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.metadata
+    }
+
+    /// Lists a tensor whose elements are of another type.
+    #[cfg_attr(not(any(feature = "safetensors", feature = "npz")), expect(dead_code, reason = "files hold others"))]
+    pub(super) fn list(&mut self, name: String, element_type: String, shape: Vec<usize>) {
+        self.entries.insert(name, Entry::Other { element_type, shape });
+    }
+}
+
+impl<A: Scalar> Tensors<A> {
+    /// The array of this name.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is none, and [`Error::ElementType`] where its elements are not of type `A`.
+    pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, A>, Error> {
+        match self.entries.get(name) {
+            Some(Entry::Array(array)) => Ok(array.view()),
+            Some(Entry::Other { element_type, .. }) => {
+                Err(Error::ElementType { tensor: name.into(), expected: A::ELEMENT_TYPE, found: element_type.clone() })
+            }
+            None => Err(Error::Missing { tensor: name.into(), present: self.list_names() }),
+        }
+    }
+
+    /// The matrix of this name; `expected` says in names what its axes are.
+    pub(super) fn matrix(&self, name: &str, expected: &str) -> Result<ArrayView<'_, A, Ix2>, Error> {
+        self.ranked(name, expected)
+    }
+
+    /// The vector of this name, of a known length.
+    pub(super) fn vector(&self, name: &str, length: usize) -> Result<ArrayView<'_, A, Ix1>, Error> {
+        let expected = format!("[{length}]");
+        let vector = self.ranked::<Ix1>(name, &expected)?;
+        if vector.len() == length { Ok(vector) } else { Err(wrong_shape(name, expected, vector.shape())) }
+    }
+
+    fn ranked<D: Dimension>(&self, name: &str, expected: &str) -> Result<ArrayView<'_, A, D>, Error> {
+        let array = self.get(name)?;
+        let found = array.shape().to_vec();
+        array.into_dimensionality().map_err(|_| wrong_shape(name, expected.into(), &found))
+    }
+
+    /// The first few names, for a message.
+    fn list_names(&self) -> String {
+        const SHOWN: usize = 12;
+        let names: Vec<_> = self.names().take(SHOWN).map(|name| format!("`{}`", abridged(name))).collect();
+        match self.entries.len() {
+            0 => "none at all".into(),
+            n if n > SHOWN => format!("{} and {} more", names.join(", "), n - SHOWN),
+            _ => names.join(", "),
+        }
+    }
+}
+
+/// The five arrays under their names: `wax`, `waa`, `wya`, `ba`, `by`.
+impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
+    fn from(p: &Parameters<A>) -> Self {
+        let mut tensors = Tensors::new();
+        for (name, matrix) in [("wax", p.wax()), ("waa", p.waa()), ("wya", p.wya())] {
+            tensors.insert(name, matrix.to_owned());
+        }
+        for (name, vector) in [("ba", p.ba()), ("by", p.by())] {
+            tensors.insert(name, vector.to_owned());
+        }
+        tensors
+    }
+}
+
+/// The five arrays under their names; other tensors are ignored.
+impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
+    type Error = Error;
+
+    fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
+        let wax = tensors.matrix("wax", "(n_a, n_x)")?;
+        let n_a = wax.nrows();
+        let waa = tensors.matrix("waa", "(n_a, n_a)")?;
+        let wya = tensors.matrix("wya", "(n_y, n_a)")?;
+        for (name, matrix, expected) in [("waa", &waa, [n_a, n_a]), ("wya", &wya, [wya.nrows(), n_a])] {
+            if matrix.shape() != expected {
+                return Err(wrong_shape(name, format!("{expected:?}"), matrix.shape()));
+            }
+        }
+        let ba = tensors.vector("ba", n_a)?;
+        let by = tensors.vector("by", wya.nrows())?;
+        Ok(Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked"))
+    }
+}
+
+pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Error {
+    Error::Shape { tensor: tensor.into(), expected, found: found.to_vec() }
+}
+
+/// A name from a file, short enough for a message.
+pub(super) fn abridged(name: &str) -> String {
+    const SHOWN: usize = 64;
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.into(),
+    }
+}

@@ -1,0 +1,1 @@
+//! `PyTorch`: `nn.RNN`, `nn.RNNCell` and `nn.Linear`.
