@@ -82,6 +82,21 @@ impl<A> Adam<A> {
         Adam { weight_decay, ..self }
     }
 
+    /// β₁ and β₂
+    #[must_use]
+    pub fn betas(&self) -> [f64; 2] {
+        self.betas
+    }
+    /// ε
+    #[must_use]
+    pub fn eps(&self) -> f64 {
+        self.eps
+    }
+    /// λ
+    #[must_use]
+    pub fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
     /// t, the number of steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
@@ -230,6 +245,21 @@ impl<A> AdamW<A> {
         AdamW { adam: self.adam.with_weight_decay(weight_decay) }
     }
 
+    /// β₁ and β₂
+    #[must_use]
+    pub fn betas(&self) -> [f64; 2] {
+        self.adam.betas
+    }
+    /// ε
+    #[must_use]
+    pub fn eps(&self) -> f64 {
+        self.adam.eps
+    }
+    /// λ
+    #[must_use]
+    pub fn weight_decay(&self) -> f64 {
+        self.adam.weight_decay
+    }
     /// t, the number of steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
@@ -251,6 +281,14 @@ impl<A> AdamW<A> {
     /// As [`Adam::resumed`].
     pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
         Ok(AdamW { adam: self.adam.resumed(steps, first_moment, second_moment)? })
+    }
+
+    /// The optimiser with Adam's state and hyper-parameters.
+    pub(crate) fn of(adam: Adam<A>) -> Self {
+        AdamW { adam }
+    }
+    pub(crate) fn as_adam(&self) -> &Adam<A> {
+        &self.adam
     }
 }
 

@@ -38,11 +38,13 @@
 //! ```
 
 mod adam;
+mod any;
 mod clip;
 mod rms_prop;
 mod sgd;
 
 pub use adam::{Adam, AdamW};
+pub use any::AnyOptimizer;
 pub use clip::{clip_norm, clip_value};
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;

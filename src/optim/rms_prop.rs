@@ -89,6 +89,31 @@ impl<A> RmsProp<A> {
         RmsProp { weight_decay, ..self }
     }
 
+    /// α
+    #[must_use]
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+    /// ε
+    #[must_use]
+    pub fn eps(&self) -> f64 {
+        self.eps
+    }
+    /// μ
+    #[must_use]
+    pub fn momentum(&self) -> f64 {
+        self.momentum
+    }
+    /// Whether it divides by the root of the variance.
+    #[must_use]
+    pub fn is_centered(&self) -> bool {
+        self.centered
+    }
+    /// λ
+    #[must_use]
+    pub fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
     /// v, an element per parameter; empty before the first step.
     #[must_use]
     pub fn square_average(&self) -> &[A] {
@@ -103,6 +128,34 @@ impl<A> RmsProp<A> {
     #[must_use]
     pub fn velocity(&self) -> &[A] {
         &self.velocity
+    }
+
+    /// Goes on where another run stopped, with these averages: the steps to come have the bits that they would have had
+    /// there. An optimiser that has taken no step has empty averages.
+    ///
+    /// - `square_average`: v, an element per parameter
+    /// - `gradient_average`: ḡ, as long, or empty where not centred
+    /// - `velocity`: b, as long, or empty without momentum
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `gradient_average` or `velocity` is neither empty nor as long as `square_average`.
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, RmsProp};
+    ///
+    /// let (mut p, mut rms_prop) = ([1.0, 1.0], RmsProp::new(0.25).with_momentum(0.5));
+    /// rms_prop.step(&mut p, &[1e-3, -1e3])?;
+    /// let averages = (rms_prop.square_average().to_vec(), rms_prop.velocity().to_vec());
+    /// assert_eq!(RmsProp::new(0.25).with_momentum(0.5).resumed(averages.0, Vec::new(), averages.1)?, rms_prop);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn resumed(self, square_average: Vec<A>, gradient_average: Vec<A>, velocity: Vec<A>) -> Result<Self, Error> {
+        for (name, state) in [("gradient_average", &gradient_average), ("velocity", &velocity)] {
+            if !state.is_empty() {
+                check_len(name, state, square_average.len())?;
+            }
+        }
+        Ok(RmsProp { square_average, gradient_average, velocity, ..self })
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -71,10 +71,48 @@ impl<A> Sgd<A> {
         Sgd { weight_decay, ..self }
     }
 
+    /// μ
+    #[must_use]
+    pub fn momentum(&self) -> f64 {
+        self.momentum
+    }
+    /// τ
+    #[must_use]
+    pub fn dampening(&self) -> f64 {
+        self.dampening
+    }
+    /// Whether the momentum is in Nesterov's form.
+    #[must_use]
+    pub fn is_nesterov(&self) -> bool {
+        self.nesterov
+    }
+    /// λ
+    #[must_use]
+    pub fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
     /// v, an element per parameter; empty before the first step, and without momentum.
     #[must_use]
     pub fn velocity(&self) -> &[A] {
         &self.velocity
+    }
+
+    /// Goes on where another run stopped, with this velocity: the steps to come have the bits that they would have had
+    /// there.
+    ///
+    /// - `velocity`: v, an element per parameter; empty before the first step, and without momentum
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, Sgd};
+    ///
+    /// let (mut p, mut sgd) = ([1.0], Sgd::new(0.5).with_momentum(0.5));
+    /// sgd.step(&mut p, &[1.0])?;
+    /// assert_eq!(Sgd::new(0.5).with_momentum(0.5).resumed(sgd.velocity().to_vec()), sgd);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    #[must_use]
+    pub fn resumed(self, velocity: Vec<A>) -> Self {
+        Sgd { velocity, ..self }
     }
 
     fn check(&self) -> Result<(), Error> {
