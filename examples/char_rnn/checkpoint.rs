@@ -13,10 +13,8 @@
 //! | `first_moment`, `second_moment` | Adam's, one number for each parameter; none before the first step |
 //! | `hidden` | the state that the next batch continues, column by column |
 
-use std::fs;
-use std::io::Write;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use elman::optim::Adam;
 use elman::{Dims, Parameters};
@@ -47,20 +45,9 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes to a file beside it, which then takes its place: whoever reads finds the old run or the new one, whole.
+/// Whoever reads finds the old run or the new one, whole.
 pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
-    let content = write(run)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(name);
-    let written = fs::File::create(&part)
-        .and_then(|mut file| file.write_all(content.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, path));
-    written.map_err(|error| {
-        // What is left of it is of no use, and the error to report is the first one.
-        let _ = fs::remove_file(&part);
-        format!("cannot write {}: {error}", path.display()).into()
-    })
+    Ok(elman::io::replace(path, write(run)?.as_bytes())?)
 }
 
 pub(crate) fn load(path: &Path) -> Result<Run> {
