@@ -1,1 +1,150 @@
 //! A run as named arrays: parameters, and the state of the optimiser.
+//!
+//! The tensors are `wax`, `waa`, `wya`, `ba`, `by` and the optimiser's; the rest is metadata:
+//!
+//! | key | what it holds |
+//! |---|---|
+//! | `elman.format`, `elman.version` | `checkpoint`, `1` |
+//! | `elman.crate` | the version of this crate that wrote it |
+//! | `elman.element_type` | `f32` or `f64` |
+//! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions, which the tensors have to have |
+//! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
+//!
+//! A key is never added without a new `elman.version`: what this version does not know, it refuses.
+
+use std::collections::BTreeMap;
+#[cfg(feature = "safetensors")]
+use std::path::Path;
+
+use super::notes::Notes;
+use super::{Error, Tensors, optimizer};
+use crate::optim::AnyOptimizer;
+use crate::{Dims, Parameters, Scalar};
+
+const FORMAT: &str = "checkpoint";
+const VERSION: &str = "1";
+
+/// Where a run is: parameters, the optimiser with its state, and notes.
+///
+/// A run that goes on from a checkpoint has the bits of one that never stopped. Files of [`Tensors`] hold it, as
+/// [`safetensors`](super::safetensors) with `save` and `load`; a file with the five tensors and nothing else is a
+/// checkpoint, too. Other tensors in the file are ignored, so a run may add its own to [`to_tensors`](Self::to_tensors).
+///
+/// ```
+/// use elman::io::Checkpoint;
+/// use elman::optim::{Adam, Optimizer};
+/// use elman::{Dims, Parameters};
+///
+/// let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+/// let (mut p, mut adam, g) = (Parameters::<f32>::zeros(dims), Adam::new(1e-3), Parameters::zeros(dims));
+/// adam.step(p.as_mut_slice(), g.as_slice())?;
+///
+/// let mut checkpoint = Checkpoint::new(p).with_optimizer(adam);
+/// checkpoint.metadata.insert("epoch".into(), "1".into());
+/// assert_eq!(Checkpoint::try_from(&checkpoint.to_tensors()?)?, checkpoint);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint<A> {
+    /// θ
+    pub parameters: Parameters<A>,
+    /// The optimiser of these parameters.
+    pub optimizer: Option<AnyOptimizer<A>>,
+    /// The caller's notes. Keys that begin with `elman.` are this crate's.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl<A: Scalar> Checkpoint<A> {
+    /// Parameters alone.
+    #[must_use]
+    pub fn new(parameters: Parameters<A>) -> Self {
+        Checkpoint { parameters, optimizer: None, metadata: BTreeMap::new() }
+    }
+
+    /// Adds the optimiser.
+    #[must_use]
+    pub fn with_optimizer(self, optimizer: impl Into<AnyOptimizer<A>>) -> Self {
+        Checkpoint { optimizer: Some(optimizer.into()), ..self }
+    }
+
+    /// The named arrays that files hold.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`, and [`Error::Shape`] where the optimiser is one
+    /// of other parameters.
+    pub fn to_tensors(&self) -> Result<Tensors<A>, Error> {
+        let mut tensors = Tensors::from(&self.parameters);
+        let mut notes = Notes::default();
+        notes.insert("format", FORMAT);
+        notes.insert("version", VERSION);
+        notes.insert("crate", env!("CARGO_PKG_VERSION"));
+        notes.insert("element_type", A::ELEMENT_TYPE);
+        for (name, n) in named(self.parameters.dims()) {
+            notes.insert(name, n);
+        }
+        if let Some(optimizer) = &self.optimizer {
+            optimizer::write(optimizer, &mut notes, &mut tensors);
+            // Whoever reads it would refuse it, so do it now.
+            optimizer::read(notes.clone(), &tensors, self.parameters.dims().len())?;
+        }
+        *tensors.metadata_mut() = notes.beside(&self.metadata)?;
+        Ok(tensors)
+    }
+
+    /// Writes a safetensors file in one go: whoever reads finds the old run or the new one, whole.
+    ///
+    /// # Errors
+    /// As [`to_tensors`](Self::to_tensors) and [`safetensors::save`](super::safetensors::save).
+    ///
+    /// ```
+    /// use elman::io::Checkpoint;
+    /// use elman::{Dims, Parameters};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("run.safetensors");
+    /// let checkpoint = Checkpoint::new(Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 }));
+    /// checkpoint.save(&path)?;
+    /// assert_eq!(Checkpoint::load(&path)?, checkpoint);
+    /// # Ok::<(), elman::io::Error>(())
+    /// ```
+    #[cfg(feature = "safetensors")]
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        super::safetensors::save(path, &self.to_tensors()?)
+    }
+
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    /// As [`safetensors::load`](super::safetensors::load) and `TryFrom<&Tensors>`.
+    #[cfg(feature = "safetensors")]
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Checkpoint::try_from(&super::safetensors::load(path)?)
+    }
+}
+
+/// Parameters alone where the metadata has none of this crate's keys; or else they have to be complete, known, and agree
+/// with the tensors.
+impl<A: Scalar> TryFrom<&Tensors<A>> for Checkpoint<A> {
+    type Error = Error;
+
+    fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
+        let parameters = Parameters::try_from(tensors)?;
+        let (mut notes, metadata) = Notes::among(tensors.metadata());
+        if notes.is_empty() {
+            return Ok(Checkpoint { parameters, optimizer: None, metadata });
+        }
+        notes.expect("format", FORMAT)?;
+        notes.expect("version", VERSION)?;
+        notes.take("crate", "the version of the crate that wrote it")?;
+        notes.expect("element_type", A::ELEMENT_TYPE)?;
+        for (name, n) in named(parameters.dims()) {
+            notes.expect(name, &n.to_string())?;
+        }
+        let optimizer = optimizer::read(notes, tensors, parameters.dims().len())?;
+        Ok(Checkpoint { parameters, optimizer, metadata })
+    }
+}
+
+fn named(Dims { n_x, n_a, n_y }: Dims) -> [(&'static str, usize); 3] {
+    [("n_x", n_x), ("n_a", n_a), ("n_y", n_y)]
+}

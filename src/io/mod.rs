@@ -11,6 +11,8 @@ mod checkpoint;
 mod element;
 mod error;
 mod file;
+mod notes;
+mod optimizer;
 #[cfg(feature = "serde")]
 mod serde;
 mod tensors;
@@ -24,6 +26,8 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
+pub use checkpoint::Checkpoint;
 pub(crate) use element::Element;
 pub use error::Error;
+pub use file::{read, replace};
 pub use tensors::Tensors;

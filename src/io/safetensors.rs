@@ -1,1 +1,282 @@
 //! The safetensors format.
+//!
+//! ```text
+//! length of the header: 8 bytes │ header: JSON, type, shape and place of each tensor by name │ elements, end to end
+//! ```
+//!
+//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything that is no
+//! safetensors file, by the tensor's name, and before any memory is taken: reading takes at most 32 times the file's size,
+//! and that only where the file is nothing but names. The elements of other files are held once.
+//!
+//! The same tensors are always the same bytes.
+//!
+//! Source: the description of the format at <https://github.com/huggingface/safetensors>.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::path::Path;
+
+use ndarray::ArrayD;
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::tensors::abridged;
+use super::{Error, Tensors, file};
+use crate::Scalar;
+
+/// Where the header holds the notes; no tensor can have this name.
+const METADATA: &str = "__metadata__";
+
+/// The bytes that say how long the header is.
+const LENGTH: usize = size_of::<u64>();
+
+/// The longest header that the format's own library reads.
+const LONGEST_HEADER: usize = 100_000_000;
+
+/// NumPy has no arrays of more axes.
+const MOST_AXES: usize = 64;
+
+/// Reads a file: [`from_bytes`] of [`read`](super::read).
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, and as [`from_bytes`].
+pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
+    from_bytes(&file::read(path)?)
+}
+
+/// Writes a file in one go: [`replace`](super::replace) by [`to_bytes`].
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, and as [`to_bytes`].
+///
+/// ```
+/// use elman::io::{Tensors, safetensors};
+/// use elman::{Dims, Parameters};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("network.safetensors");
+/// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// safetensors::save(&path, &Tensors::from(&p))?;
+/// assert_eq!(Parameters::try_from(&safetensors::load(&path)?)?, p);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
+    file::replace(path, &to_bytes(tensors)?)
+}
+
+/// The tensors and the metadata of a file. Tensors of other element types than `A` are listed, not read.
+///
+/// # Errors
+/// [`Error::Format`] where the bytes are no safetensors file, name something twice, or hold a tensor of more than 64 axes.
+pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
+    let (header, data) = split(bytes)?;
+    let header: Header = serde_json::from_str(header).map_err(|error| invalid(format!("header: {error}")))?;
+    let mut entries: Vec<(String, TensorInfo)> = header.tensors.into_iter().collect();
+    entries.sort_unstable_by_key(|(_, info)| info.data_offsets);
+
+    let mut tensors = Tensors::new();
+    *tensors.metadata_mut() = header.metadata;
+    let mut end = 0;
+    for (name, info) in entries {
+        let elements =
+            elements(&info, end, data).map_err(|reason| invalid(format!("tensor `{}` {reason}", abridged(&name))))?;
+        end = info.data_offsets.1;
+        if info.dtype == dtype::<A>() {
+            let array = ArrayD::from_shape_vec(info.shape, A::from_le(elements)).expect("the size was checked");
+            tensors.insert(name, array);
+        } else {
+            tensors.list(name, info.dtype.to_string(), info.shape);
+        }
+    }
+    if end < data.len() {
+        return Err(invalid(format!("{} bytes after the last tensor", data.len() - end)));
+    }
+    Ok(tensors)
+}
+
+/// The bytes of a file: the same for the same tensors.
+///
+/// # Errors
+/// [`Error::ElementType`] where a tensor is only listed, being of another type than `A`; [`Error::Format`] where a tensor
+/// is called `__metadata__` or has more than 64 axes, or the header is longer than 100 MB.
+pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
+    let mut header = Header { metadata: tensors.metadata().clone(), tensors: BTreeMap::new() };
+    let mut end = 0;
+    for name in tensors.names() {
+        let array = tensors.get(name)?;
+        if name == METADATA || array.ndim() > MOST_AXES {
+            let axes = array.ndim();
+            return Err(invalid(format!("it cannot hold a tensor `{}` of {axes} axes", abridged(name))));
+        }
+        let start = end;
+        end += array.len() * size_of::<A>();
+        let info = TensorInfo { dtype: dtype::<A>(), shape: array.shape().to_vec(), data_offsets: (start, end) };
+        header.tensors.insert(name.into(), info);
+    }
+
+    let mut header = serde_json::to_vec(&header).expect("names, notes and numbers are JSON");
+    header.resize(header.len().next_multiple_of(LENGTH), b' ');
+    if header.len() > LONGEST_HEADER {
+        return Err(invalid(format!("a header of {} bytes, expected at most {LONGEST_HEADER}", header.len())));
+    }
+    let mut bytes = Vec::with_capacity(LENGTH + header.len() + end);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for (_, array) in tensors.arrays() {
+        A::extend_le(&mut bytes, array.iter().copied());
+    }
+    Ok(bytes)
+}
+
+/// The header, and the elements behind it.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Err(invalid(format!(
+            "it is {} bytes long, and begins with {LENGTH} that say the header's",
+            bytes.len()
+        )));
+    };
+    let length = u64::from_le_bytes(*length);
+    let short = usize::try_from(length).ok().filter(|&length| length <= LONGEST_HEADER);
+    let Some(length) = short else {
+        return Err(invalid(format!("a header of {length} bytes, expected at most {LONGEST_HEADER}")));
+    };
+    let Some((header, data)) = rest.split_at_checked(length) else {
+        return Err(invalid(format!("the header is {length} bytes, and the file ends after {} of them", rest.len())));
+    };
+    let header = std::str::from_utf8(header).map_err(|error| invalid(format!("header: {error}")))?;
+    Ok((header, data))
+}
+
+/// The bytes of a tensor that begins where the one before it ended; or else what is wrong with it.
+fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a [u8], String> {
+    let &TensorInfo { dtype, ref shape, data_offsets: (start, end) } = info;
+    if shape.len() > MOST_AXES {
+        return Err(format!("has {} axes, expected at most {MOST_AXES}", shape.len()));
+    }
+    // An array's other axes have to be within memory even where one of them is zero.
+    let bits = shape.iter().filter(|&&n| n != 0).try_fold(dtype.bitsize(), |bits, &n| bits.checked_mul(n));
+    let Some(mut bits) = bits.filter(|bits| isize::try_from(*bits).is_ok()) else {
+        return Err(format!("has shape {shape:?}, which is more than memory can be"));
+    };
+    if shape.contains(&0) {
+        bits = 0;
+    }
+    if start != before {
+        return Err(format!("begins at byte {start} of the data, expected {before}, where the one before it ends"));
+    }
+    let Some(elements) = data.get(start..end) else {
+        return Err(format!("is bytes {start} to {end} of {}", data.len()));
+    };
+    if elements.len().checked_mul(8) != Some(bits) {
+        return Err(format!("has shape {shape:?} of type {dtype}, {bits} bits, in {} bytes", elements.len()));
+    }
+    Ok(elements)
+}
+
+fn dtype<A: Scalar>() -> Dtype {
+    if A::ELEMENT_TYPE == "f32" { Dtype::F32 } else { Dtype::F64 }
+}
+
+fn invalid(reason: String) -> Error {
+    Error::Format { format: "safetensors", reason }
+}
+
+/// What the format's library calls `Metadata`, but that it reads no name twice, and is written in order.
+struct Header {
+    metadata: BTreeMap<String, String>,
+    tensors: BTreeMap<String, TensorInfo>,
+}
+
+impl Serialize for Header {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry(METADATA, &self.metadata)?;
+        }
+        for (name, info) in &self.tensors {
+            map.serialize_entry(name, info)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensors by name")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Header, M::Error> {
+        let (mut metadata, mut tensors) = (None, BTreeMap::new());
+        while let Some(name) = map.next_key::<String>()? {
+            if name != METADATA {
+                insert_next(&mut tensors, "tensor", name, &mut map)?;
+            } else if metadata.replace(map.next_value::<Option<Notes>>()?).is_some() {
+                return Err(M::Error::custom("`__metadata__` is there twice"));
+            }
+        }
+        let metadata = metadata.flatten().map_or_else(BTreeMap::new, |Notes(notes)| notes);
+        Ok(Header { metadata, tensors })
+    }
+}
+
+/// The metadata: strings by name.
+struct Notes(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Notes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NotesVisitor)
+    }
+}
+
+struct NotesVisitor;
+
+impl<'de> Visitor<'de> for NotesVisitor {
+    type Value = Notes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("strings by name")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Notes, M::Error> {
+        let mut notes = BTreeMap::new();
+        while let Some(key) = map.next_key()? {
+            insert_next(&mut notes, "metadata", key, &mut map)?;
+        }
+        Ok(Notes(notes))
+    }
+}
+
+/// Reads the value of a key that was not there before.
+fn insert_next<'de, V: Deserialize<'de>, M: MapAccess<'de>>(
+    values: &mut BTreeMap<String, V>,
+    what: &str,
+    key: String,
+    map: &mut M,
+) -> Result<(), M::Error> {
+    match values.entry(key) {
+        Entry::Occupied(entry) => {
+            Err(M::Error::custom(format_args!("{what} `{}` is there twice", abridged(entry.key()))))
+        }
+        Entry::Vacant(entry) => {
+            let value = map.next_value();
+            let named = |error| M::Error::custom(format_args!("{what} `{}`: {error}", abridged(entry.key())));
+            let value = value.map_err(named)?;
+            entry.insert(value);
+            Ok(())
+        }
+    }
+}

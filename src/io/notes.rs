@@ -1,0 +1,86 @@
+//! This crate's part of a file's metadata: the keys that begin with `elman.`.
+
+use std::any::type_name;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::Error;
+use super::tensors::abridged;
+
+const PREFIX: &str = "elman.";
+
+/// Values by key, without the prefix. Reading takes them out, so that what is left is what nobody asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Notes(BTreeMap<String, String>);
+
+impl Notes {
+    /// This crate's part, and the caller's.
+    pub(super) fn among(metadata: &BTreeMap<String, String>) -> (Self, BTreeMap<String, String>) {
+        let (mut notes, mut others) = (Notes::default(), BTreeMap::new());
+        for (key, value) in metadata {
+            match key.strip_prefix(PREFIX) {
+                Some(key) => notes.insert(key, value),
+                None => drop(others.insert(key.clone(), value.clone())),
+            }
+        }
+        (notes, others)
+    }
+
+    /// Both parts as one.
+    pub(super) fn beside(self, others: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+        if let Some(key) = others.keys().find(|key| key.starts_with(PREFIX)) {
+            return Err(Error::Metadata {
+                key: abridged(key),
+                expected: format!("one that does not begin with `{PREFIX}`"),
+                found: "a key of the caller's".into(),
+            });
+        }
+        let own = self.0.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value));
+        Ok(own.chain(others.clone()).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(super) fn insert(&mut self, key: &str, value: impl Display) {
+        self.0.insert(key.into(), value.to_string());
+    }
+
+    pub(super) fn take(&mut self, key: &str, expected: &str) -> Result<String, Error> {
+        self.0.remove(key).ok_or_else(|| refused(key, expected, None))
+    }
+
+    /// Takes a value out that can only be this one.
+    pub(super) fn expect(&mut self, key: &str, expected: &str) -> Result<(), Error> {
+        let quoted = format!("`{expected}`");
+        let found = self.take(key, &quoted)?;
+        if found == expected { Ok(()) } else { Err(refused(key, &quoted, Some(&found))) }
+    }
+
+    /// Takes a number, or a `true` or `false`, out.
+    pub(super) fn parse<T: FromStr>(&mut self, key: &str) -> Result<T, Error> {
+        let expected = format!("a value of type {}", type_name::<T>());
+        let found = self.take(key, &expected)?;
+        found.parse().map_err(|_| refused(key, &expected, Some(&found)))
+    }
+
+    /// Nothing is left.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        match self.0.first_key_value() {
+            Some((key, value)) => Err(refused(key, "no such key", Some(value))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error of a key of this crate.
+pub(super) fn refused(key: &str, expected: &str, found: Option<&str>) -> Error {
+    let found = found.map_or_else(|| "missing".into(), |found| format!("`{}`", abridged(found)));
+    Error::Metadata { key: format!("{PREFIX}{}", abridged(key)), expected: expected.into(), found }
+}
