@@ -11,6 +11,7 @@ mod checkpoint;
 mod element;
 mod error;
 mod file;
+mod layers;
 #[cfg(feature = "serde")]
 mod serde;
 mod tensors;
