@@ -11,6 +11,7 @@ mod checkpoint;
 mod element;
 mod error;
 mod file;
+mod layers;
 mod notes;
 mod optimizer;
 #[cfg(feature = "serde")]

@@ -1,0 +1,479 @@
+//! Weights of other frameworks: read, run, and compared with what those frameworks computed, by `fixtures/interop_*.py`;
+//! written, and compared with what they loaded.
+
+mod support;
+
+use elman::io::{Error, Tensors, flax, keras, onnx, torch};
+use elman::{Dims, Parameters, Scalar, sequence};
+use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use support::fixture::Fixture;
+
+/// Rounding of the element type over 11 steps, with room for a framework's own `tanh`.
+trait Recorded: Scalar + DeserializeOwned {
+    const NAME: &'static str;
+    const TOLERANCE: f64;
+}
+
+impl Recorded for f32 {
+    const NAME: &'static str = "float32";
+    const TOLERANCE: f64 = 1e-6;
+}
+
+impl Recorded for f64 {
+    const NAME: &'static str = "float64";
+    const TOLERANCE: f64 = 1e-13;
+}
+
+fn fixture(framework: &str) -> Fixture {
+    Fixture::read(&format!("interop_{framework}.json"))
+}
+
+/// The weights of a case, as the framework names them.
+fn weights<A: Recorded>(fixture: &Fixture, case: &str) -> Tensors<A> {
+    let pointer = format!("/{}/{case}/weights", A::NAME);
+    let mut tensors = Tensors::new();
+    for name in fixture.get::<Map<String, Value>>(&pointer).keys() {
+        let escaped = name.replace('/', "~1");
+        tensors.insert(name, fixture.array::<A, IxDyn>(&format!("{pointer}/{escaped}")));
+    }
+    tensors
+}
+
+fn forward<A: Recorded>(fixture: &Fixture, p: &Parameters<A>) -> [Array3<f64>; 2] {
+    let x: Array3<A> = fixture.array(&format!("/{}/x", A::NAME));
+    let a0: Array2<A> = fixture.array(&format!("/{}/a0", A::NAME));
+    let cache = sequence::forward(p, &x, &a0).unwrap();
+    [cache.hidden().mapv(Scalar::widen), cache.output().mapv(Scalar::widen)]
+}
+
+/// Asserts that the network computes what the framework did.
+#[track_caller]
+fn assert_computes<A: Recorded>(fixture: &Fixture, case: &str, p: &Parameters<A>) {
+    let [hidden, output] = forward(fixture, p);
+    fixture.assert_close(&format!("/{}/{case}/hidden", A::NAME), &hidden, A::TOLERANCE);
+    fixture.assert_close(&format!("/{}/{case}/output", A::NAME), &output, A::TOLERANCE);
+}
+
+fn bits<A: Scalar>(tensors: &Tensors<A>) -> Vec<(String, Vec<usize>, Vec<u64>)> {
+    let bits = |array: ndarray::ArrayViewD<'_, A>| array.iter().map(|value| value.widen().to_bits()).collect();
+    tensors.arrays().map(|(name, array)| (name.into(), array.shape().to_vec(), bits(array))).collect()
+}
+
+/// Reads and runs a case; then writes it, which must be what the framework loaded in the case `written`.
+macro_rules! agrees {
+    ($layers:expr, $framework:literal, $case:literal, $written:literal) => {{
+        agrees!($layers, $framework, $case, $written, f32);
+        agrees!($layers, $framework, $case, $written, f64);
+    }};
+    ($layers:expr, $framework:literal, $case:literal, $written:literal, $element:ty) => {{
+        let (layers, fixture) = ($layers, fixture($framework));
+        let p: Parameters<$element> = layers.read(&weights(&fixture, $case)).unwrap();
+        assert_eq!(p.dims(), Dims { n_x: 3, n_a: 7, n_y: 5 });
+        assert_computes(&fixture, $case, &p);
+        let written = layers.write(&p).unwrap();
+        assert_eq!(bits(&written), bits(&weights::<$element>(&fixture, $written)));
+        assert_computes(&fixture, $written, &layers.read(&written).unwrap());
+        assert_eq!(layers.read(&written).unwrap().as_slice(), p.as_slice());
+    }};
+}
+
+fn torch_rnn() -> torch::Rnn {
+    torch::Rnn::new("encoder.rnn.").with_linear("head.")
+}
+
+fn torch_cell() -> torch::RnnCell {
+    torch::RnnCell::new("cell.").with_linear("head.")
+}
+
+fn keras_layers() -> keras::SimpleRnn {
+    keras::SimpleRnn::new("sequential/simple_rnn/simple_rnn_cell/").with_dense("sequential/dense/")
+}
+
+fn linen() -> flax::SimpleCell {
+    flax::SimpleCell::linen("params/SimpleCell_0/").with_dense("params/Dense_0/")
+}
+
+fn nnx() -> flax::SimpleCell {
+    flax::SimpleCell::nnx("rnn.cell.").with_separator(".").with_dense("head.")
+}
+
+fn onnx_rnn() -> onnx::Rnn {
+    onnx::Rnn::new("W", "R", "B").with_gemm("head.weight", "head.bias", true)
+}
+
+#[test]
+fn a_torch_rnn_computes_here_what_it_does_there_and_goes_back() {
+    agrees!(torch_rnn().with_nonlinearity("tanh"), "torch", "rnn", "rnn_written");
+}
+
+#[test]
+fn a_torch_cell_computes_here_what_it_does_there_and_goes_back() {
+    agrees!(torch_cell(), "torch", "cell", "cell_written");
+}
+
+#[test]
+fn a_keras_layer_computes_here_what_it_does_there_and_goes_back() {
+    agrees!(keras_layers().with_activation("tanh"), "keras", "simple_rnn", "simple_rnn");
+}
+
+#[test]
+fn a_linen_cell_computes_here_what_it_does_there_and_goes_back() {
+    agrees!(linen().with_activation_fn("tanh").with_residual(false), "flax", "linen", "linen");
+}
+
+#[test]
+fn an_nnx_cell_computes_here_what_it_does_there_and_goes_back() {
+    agrees!(nnx(), "flax", "nnx", "nnx");
+}
+
+#[test]
+fn an_onnx_operator_computes_here_what_it_does_there_and_goes_back() {
+    let rnn = onnx_rnn().with_activations(&["Tanh"]).with_direction("forward").with_layout(0);
+    agrees!(rnn.clone(), "onnx", "rnn", "rnn_written");
+}
+
+#[test]
+fn an_onnx_matmul_without_biases_goes_back_without_them() {
+    agrees!(onnx::Rnn::new("W", "R", "").with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
+}
+
+#[test]
+fn layers_without_biases_have_zeros_and_compute_the_same() {
+    let fixture = fixture("torch");
+    let rnn: Parameters<f32> = torch_rnn().read(&weights(&fixture, "rnn_without_bias")).unwrap();
+    assert_computes(&fixture, "rnn_without_bias", &rnn);
+    let cell: Parameters<f64> = torch_cell().read(&weights(&fixture, "cell_without_bias")).unwrap();
+    assert_computes(&fixture, "cell_without_bias", &cell);
+    let fixture = self::fixture("keras");
+    let keras: Parameters<f64> = keras_layers().read(&weights(&fixture, "without_bias")).unwrap();
+    assert_computes(&fixture, "without_bias", &keras);
+    assert!(keras.ba().iter().chain(keras.by()).all(|bias| bias.to_bits() == 0));
+}
+
+#[test]
+fn the_order_of_get_weights_is_that_of_the_paths() {
+    let fixture = fixture("keras");
+    let by_path = weights::<f64>(&fixture, "simple_rnn");
+    let mut list = Tensors::new();
+    let names = ["simple_rnn/simple_rnn_cell/kernel", "simple_rnn/simple_rnn_cell/recurrent_kernel"];
+    let names = names.into_iter().chain(["simple_rnn/simple_rnn_cell/bias", "dense/kernel", "dense/bias"]);
+    for (place, name) in names.enumerate() {
+        list.insert(format!("arr_{}", place + 2), by_path.get(&format!("sequential/{name}")).unwrap().to_owned());
+    }
+    let layers = keras::SimpleRnn::at(2).with_dense_at(5);
+    let p = layers.read(&list).unwrap();
+    assert_eq!(p, keras_layers().read(&by_path).unwrap());
+    assert_eq!(bits(&layers.write(&p).unwrap()), bits(&list));
+}
+
+#[test]
+fn a_transposed_square_matrix_changes_the_outputs_by_far_more_than_rounding() {
+    for (framework, case) in [("torch", "rnn"), ("keras", "simple_rnn"), ("flax", "linen"), ("onnx", "rnn")] {
+        let fixture = fixture(framework);
+        let tensors = weights::<f64>(&fixture, case);
+        let mut p = match framework {
+            "torch" => torch_rnn().read(&tensors),
+            "keras" => keras_layers().read(&tensors),
+            "flax" => linen().read(&tensors),
+            _ => onnx_rnn().read(&tensors),
+        }
+        .unwrap();
+        let right = forward(&fixture, &p);
+        let turned = p.waa().t().to_owned();
+        p.waa_mut().assign(&turned);
+        for (right, wrong) in right.iter().zip(&forward(&fixture, &p)) {
+            assert!((right - wrong).iter().any(|difference| difference.abs() > 0.01), "{framework}");
+        }
+    }
+}
+
+#[test]
+fn without_a_head_there_is_no_output_layer() {
+    let fixture = fixture("torch");
+    let lower = torch::Rnn::new("encoder.rnn.");
+    let p: Parameters<f32> = lower.read(&weights(&fixture, "rnn")).unwrap();
+    assert_eq!(p.dims(), Dims { n_x: 3, n_a: 7, n_y: 0 });
+    let [hidden, output] = forward(&fixture, &p);
+    fixture.assert_close("/float32/rnn/hidden", &hidden, f32::TOLERANCE);
+    assert!(output.is_empty());
+    assert_eq!(lower.read(&lower.write(&p).unwrap()).unwrap(), p);
+}
+
+#[test]
+fn a_linear_layer_without_a_bias_has_zeros() {
+    let mut tensors = weights::<f32>(&fixture("torch"), "rnn");
+    tensors.remove("head.bias");
+    assert_eq!(torch_rnn().read(&tensors).unwrap().by(), Array1::<f32>::zeros(5));
+}
+
+/// Every element has bits of its own: a quiet NaN whose payload counts.
+fn payloads() -> Parameters<f32> {
+    let mut p = Parameters::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
+    for (bits, value) in (0x7fc0_0001_u32..).zip(p.as_mut_slice()) {
+        *value = f32::from_bits(bits);
+    }
+    p
+}
+
+#[test]
+fn weights_keep_every_bit_and_a_sum_of_biases_all_but_the_sign_of_zero_and_of_a_nan() {
+    let p = payloads();
+    let bits = |p: &Parameters<f32>| p.as_slice().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    for (name, found) in [
+        ("keras", keras_layers().read(&keras_layers().write(&p).unwrap()).unwrap()),
+        ("linen", linen().read(&linen().write(&p).unwrap()).unwrap()),
+        ("nnx", nnx().read(&nnx().write(&p).unwrap()).unwrap()),
+    ] {
+        assert_eq!(bits(&found), bits(&p), "{name}");
+    }
+    let mut p = p;
+    p.ba_mut().assign(&Array1::from_iter([1.5, -0.0, 0.0, f32::MIN_POSITIVE / 4.0, -3e38, f32::INFINITY, 2.0]));
+    let mut expected = p.clone();
+    expected.ba_mut()[1] = 0.0;
+    for (name, found) in [
+        ("rnn", torch_rnn().read(&torch_rnn().write(&p).unwrap()).unwrap()),
+        ("cell", torch_cell().read(&torch_cell().write(&p).unwrap()).unwrap()),
+        ("onnx", onnx_rnn().read(&onnx_rnn().write(&p).unwrap()).unwrap()),
+    ] {
+        assert_eq!(bits(&found), bits(&expected), "{name}");
+    }
+}
+
+#[track_caller]
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
+    assert_eq!(result.unwrap_err().to_string(), message);
+}
+
+/// A torch network, changed.
+fn torch_with(change: impl Fn(&mut Tensors<f64>)) -> Result<Parameters<f64>, Error> {
+    let mut tensors = weights(&fixture("torch"), "rnn");
+    change(&mut tensors);
+    torch_rnn().read(&tensors)
+}
+
+fn zeros(shape: &[usize]) -> ArrayD<f64> {
+    ArrayD::zeros(shape)
+}
+
+#[test]
+fn torch_refuses_what_is_no_elman_network() {
+    assert_refused(
+        torch_rnn().with_nonlinearity("relu").read(&weights::<f64>(&fixture("torch"), "rnn")),
+        "a network of relu units: `nonlinearity` says so; an Elman network is one of tanh units",
+    );
+    assert_refused(
+        torch_cell().with_nonlinearity("relu").write(&payloads()),
+        "a network of relu units: `nonlinearity` says so; an Elman network is one of tanh units",
+    );
+    for key in ["nonlinearity", "encoder.rnn.nonlinearity"] {
+        assert_refused(
+            torch_with(|tensors| drop(tensors.metadata_mut().insert(key.into(), "relu".into()))),
+            &format!("a network of relu units: `{key}` says so; an Elman network is one of tanh units"),
+        );
+    }
+    for (name, message) in [
+        ("weight_ih_l1", "a stack of layers: `encoder.rnn.weight_ih_l1` says so; an Elman network is one of them"),
+        (
+            "weight_ih_l0_reverse",
+            "a bidirectional network: `encoder.rnn.weight_ih_l0_reverse` says so; an Elman network is of one direction",
+        ),
+        ("weight_hr_l0", "a network with projections: `encoder.rnn.weight_hr_l0` says so; an Elman network is without"),
+    ] {
+        assert_refused(torch_with(|tensors| tensors.insert(format!("encoder.rnn.{name}"), zeros(&[7, 7]))), message);
+    }
+    for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
+        let gated = |tensors: &mut Tensors<f64>| {
+            tensors.insert("encoder.rnn.weight_ih_l0", zeros(&[gates * 7, 3]));
+            tensors.insert("encoder.rnn.weight_hh_l0", zeros(&[gates * 7, 7]));
+        };
+        assert_refused(
+            torch_with(gated),
+            &format!("{found} of 7 units: `encoder.rnn.weight_hh_l0` says so; an Elman network is without gates"),
+        );
+    }
+}
+
+#[test]
+fn another_layers_setting_is_not_this_ones() {
+    let with_both = torch_with(|tensors| {
+        tensors.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "tanh".into());
+        tensors.metadata_mut().insert("nonlinearity".into(), "relu".into());
+    });
+    assert!(with_both.is_ok());
+}
+
+#[test]
+fn torch_refuses_tensors_that_do_not_fit() {
+    for (name, shape, message) in [
+        ("encoder.rnn.weight_ih_l0", &[11, 3][..], "`encoder.rnn.weight_ih_l0` has shape [11, 3], expected [7, n_x]"),
+        ("encoder.rnn.weight_ih_l0", &[7], "`encoder.rnn.weight_ih_l0` has shape [7], expected [n_a, n_x]"),
+        ("encoder.rnn.weight_hh_l0", &[7, 5], "`encoder.rnn.weight_hh_l0` has shape [7, 5], expected [n_a, n_a]"),
+        ("encoder.rnn.bias_hh_l0", &[5], "`encoder.rnn.bias_hh_l0` has shape [5], expected [7]"),
+        ("head.weight", &[5, 14], "`head.weight` has shape [5, 14], expected [n_y, 7]"),
+        ("head.bias", &[7], "`head.bias` has shape [7], expected [5]"),
+    ] {
+        assert_refused(torch_with(|tensors| tensors.insert(name, zeros(shape))), message);
+    }
+    assert_refused(
+        torch_with(|tensors| assert!(tensors.remove("encoder.rnn.bias_hh_l0"))),
+        "there is no tensor `encoder.rnn.bias_hh_l0`, among `encoder.rnn.bias_ih_l0`, `encoder.rnn.weight_hh_l0`, \
+         `encoder.rnn.weight_ih_l0`, `head.bias`, `head.weight`",
+    );
+    assert_refused(
+        torch::RnnCell::new("").write(&payloads()),
+        "`wya` has shape [5, 7], expected [0, 7], for no layer is named to hold it",
+    );
+}
+
+#[test]
+fn keras_refuses_what_is_no_elman_network() {
+    let layer = "sequential/simple_rnn/simple_rnn_cell/";
+    let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
+    assert_refused(
+        keras_layers().with_activation("relu").read(&tensors),
+        "a network of relu units: `activation` says so; an Elman network is one of tanh units",
+    );
+    let mut noted = tensors.clone();
+    noted.metadata_mut().insert("activation".into(), "sigmoid".into());
+    assert_refused(
+        keras_layers().read(&noted),
+        "a network of sigmoid units: `activation` says so; an Elman network is one of tanh units",
+    );
+    for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
+        let mut gated = tensors.clone();
+        gated.insert(format!("{layer}kernel"), zeros(&[3, gates * 7]));
+        gated.insert(format!("{layer}recurrent_kernel"), zeros(&[7, gates * 7]));
+        assert_refused(
+            keras_layers().read(&gated),
+            &format!("{found} of 7 units: `{layer}recurrent_kernel` says so; an Elman network is without gates"),
+        );
+    }
+    let mut gated = tensors.clone();
+    gated.insert(format!("{layer}bias"), zeros(&[2, 21]));
+    assert_refused(
+        keras_layers().read(&gated),
+        &format!("a GRU, its bias having two rows: `{layer}bias` says so; an Elman network is without gates"),
+    );
+    let mut wrong = tensors;
+    wrong.insert("sequential/dense/kernel", zeros(&[14, 5]));
+    assert_refused(keras_layers().read(&wrong), "`sequential/dense/kernel` has shape [14, 5], expected [7, n_y]");
+}
+
+#[test]
+fn places_that_forget_a_missing_bias_are_refused() {
+    let mut list = Tensors::new();
+    for (place, shape) in [[3, 7], [7, 7], [7, 5]].iter().enumerate() {
+        list.insert(format!("arr_{place}"), zeros(shape));
+    }
+    assert_refused(keras::SimpleRnn::at(0).with_dense_at(3).read(&list), "`arr_2` has shape [7, 5], expected [7]");
+}
+
+#[test]
+fn flax_refuses_what_is_no_elman_network() {
+    let tensors = weights::<f64>(&fixture("flax"), "linen");
+    assert_refused(
+        linen().with_activation_fn("relu").read(&tensors),
+        "a network of relu units: `activation_fn` says so; an Elman network is one of tanh units",
+    );
+    assert_refused(
+        linen().with_residual(true).read(&tensors),
+        "a residual cell: `residual` says so; an Elman network is one that adds no state before tanh",
+    );
+    let mut noted = tensors.clone();
+    noted.metadata_mut().insert("params/SimpleCell_0/residual".into(), "True".into());
+    assert_refused(
+        linen().read(&noted),
+        "a residual cell: `params/SimpleCell_0/residual` says so; an Elman network is one that adds no state before tanh",
+    );
+    for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
+        let mut gated = Tensors::new();
+        let name = format!("params/SimpleCell_0/{layer}/kernel");
+        gated.insert(&name, zeros(&[3, 7]));
+        assert_refused(linen().read(&gated), &format!("{found}: `{name}` says so; an Elman network is without gates"));
+    }
+    for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
+        let mut gated = weights::<f64>(&fixture("flax"), "nnx");
+        gated.insert("rnn.cell.dense_i.kernel", zeros(&[3, gates * 7]));
+        gated.insert("rnn.cell.dense_h.kernel", zeros(&[7, gates * 7]));
+        assert_refused(
+            nnx().read(&gated),
+            &format!("{found} of 7 units: `rnn.cell.dense_h.kernel` says so; an Elman network is without gates"),
+        );
+    }
+    let mut biased = tensors;
+    biased.insert("params/SimpleCell_0/h/bias", zeros(&[7]));
+    assert_refused(
+        linen().read(&biased),
+        "a cell with a bias for the hidden state: `params/SimpleCell_0/h/bias` says so; \
+         an Elman network is one with the input's bias alone",
+    );
+}
+
+#[test]
+fn onnx_refuses_what_is_no_elman_network() {
+    let tensors = weights::<f64>(&fixture("onnx"), "rnn");
+    let relu = "a network of Relu units: `activations` says so; an Elman network is one of tanh units";
+    let reverse = "a network of direction reverse: `direction` says so; an Elman network is a forward one";
+    let clip = "a network clipped at 3: `clip` says so; an Elman network is not clipped";
+    let layout = "a network of layout 1: `layout` says so; an Elman network is of layout 0, steps first";
+    assert_refused(onnx_rnn().with_activations(&["Relu"]).read(&tensors), relu);
+    assert_refused(onnx_rnn().with_direction("reverse").read(&tensors), reverse);
+    assert_refused(onnx_rnn().with_clip(3.0).read(&tensors), clip);
+    assert_refused(onnx_rnn().with_layout(1).read(&tensors), layout);
+    for (key, value, message) in
+        [("activations", "Relu", relu), ("direction", "reverse", reverse), ("clip", "3", clip), ("layout", "1", layout)]
+    {
+        let mut noted = tensors.clone();
+        noted.metadata_mut().insert(key.into(), value.into());
+        assert_refused(onnx_rnn().read(&noted), message);
+    }
+    let mut both = tensors.clone();
+    both.insert("W", zeros(&[2, 7, 3]));
+    assert_refused(
+        onnx_rnn().read(&both),
+        "a bidirectional network: `W` says so; an Elman network is of one direction",
+    );
+    for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
+        let mut gated = tensors.clone();
+        gated.insert("W", zeros(&[1, gates * 7, 3]));
+        gated.insert("R", zeros(&[1, gates * 7, 7]));
+        assert_refused(
+            onnx_rnn().read(&gated),
+            &format!("{found} of 7 units: `R` says so; an Elman network is without gates"),
+        );
+    }
+}
+
+#[test]
+fn onnx_refuses_tensors_that_do_not_fit() {
+    let tensors = weights::<f64>(&fixture("onnx"), "rnn");
+    for (name, shape, message) in [
+        ("W", &[7, 3][..], "`W` has shape [7, 3], expected [1, n_a, n_x]"),
+        ("R", &[1, 7, 5], "`R` has shape [1, 7, 5], expected [1, n_a, n_a]"),
+        ("B", &[1, 7], "`B` has shape [1, 7], expected [1, 14]"),
+        ("head.weight", &[7, 5], "`head.weight` has shape [7, 5], expected [n_y, 7]"),
+    ] {
+        let mut wrong = tensors.clone();
+        wrong.insert(name, zeros(shape));
+        assert_refused(onnx_rnn().read(&wrong), message);
+    }
+    let mut short = tensors;
+    short.remove("head.bias");
+    assert_refused(onnx_rnn().read(&short), "there is no tensor `head.bias`, among `B`, `R`, `W`, `head.weight`");
+    assert_refused(
+        onnx::Rnn::new("W", "R", "").with_gemm("V", "c", true).write(&payloads()),
+        "`ba` has shape [7], expected [0], for no tensor is named to hold it",
+    );
+}
+
+#[test]
+fn what_is_written_lies_row_by_row() {
+    let p = payloads();
+    for tensors in [torch_rnn().write(&p), keras_layers().write(&p), linen().write(&p), onnx_rnn().write(&p)] {
+        for (name, array) in tensors.unwrap().arrays() {
+            assert!(array.is_standard_layout(), "{name}");
+        }
+    }
+}
