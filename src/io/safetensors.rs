@@ -4,9 +4,9 @@
 //! length of the header: 8 bytes │ header: JSON, type, shape and place of each tensor by name │ elements, end to end
 //! ```
 //!
-//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything that is no
-//! safetensors file, by the tensor's name, and before any memory is taken: reading takes at most 32 times the file's size,
-//! and that only where the file is nothing but names. The elements of other files are held once.
+//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything else that is
+//! no safetensors file, by the tensor's name where it has one. Beside the bytes of the file, reading takes the memory of
+//! the elements, and at most 32 times the size of the header.
 //!
 //! The same tensors are always the same bytes.
 //!
