@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use elman::io::{self, Error};
@@ -34,11 +34,16 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     io::replace(&path, &vec![0; LARGE]).unwrap();
-    let (mut replaced, mut unfinished) = (0, 0);
+    let mut unfinished = 0;
     for round in 0..60u64 {
         let before = fs::read(&path).unwrap();
         let mut writer: Child = child("a_child_saves_until_it_is_killed", &path).spawn().unwrap();
-        // Moments that no multiple of a save's time meets: 0 to 61 ms.
+        let started = Instant::now();
+        // Whatever the machine is busy with, the child saves at last.
+        while fs::read(&path).unwrap() == before {
+            assert!(started.elapsed() < Duration::from_mins(1) && writer.try_wait().unwrap().is_none());
+        }
+        // Moments that no multiple of a save's time meets: up to 61 ms.
         for _ in 0..4 {
             std::thread::sleep(Duration::from_micros(round * 7919 % 15_361));
             assert!(whole(&fs::read(&path).unwrap()), "while it is written");
@@ -47,7 +52,6 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
         writer.wait().unwrap();
         let after = fs::read(&path).unwrap();
         assert!(whole(&after), "round {round}: {} bytes", after.len());
-        replaced += u32::from(after != before);
         for entry in fs::read_dir(folder.path()).unwrap() {
             let entry = entry.unwrap().path();
             if entry != path {
@@ -56,9 +60,8 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
             }
         }
     }
-    // It was killed between saves and within them, or this has shown nothing.
-    println!("{replaced} rounds replaced the file, {unfinished} were killed within a save");
-    assert!(replaced > 5 && unfinished > 5, "{replaced}, {unfinished}");
+    println!("{unfinished} of 60 were killed within a save");
+    assert!(unfinished > 0, "never killed within a save: this has shown nothing");
 }
 
 #[test]

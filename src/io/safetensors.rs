@@ -157,9 +157,9 @@ fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a 
     if shape.len() > MOST_AXES {
         return Err(format!("has {} axes, expected at most {MOST_AXES}", shape.len()));
     }
-    // An array's other axes have to be within memory even where one of them is zero.
+    // Without the zeros: an array has no axes that are together more than memory, even where one of them is zero.
     let bits = shape.iter().filter(|&&n| n != 0).try_fold(dtype.bitsize(), |bits, &n| bits.checked_mul(n));
-    let Some(mut bits) = bits.filter(|bits| isize::try_from(*bits).is_ok()) else {
+    let Some(mut bits) = bits else {
         return Err(format!("has shape {shape:?}, which is more than memory can be"));
     };
     if shape.contains(&0) {
