@@ -75,17 +75,17 @@ impl<A: Scalar> Checkpoint<A> {
     pub fn to_tensors(&self) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::from(&self.parameters);
         let mut notes = Notes::default();
+        if let Some(optimizer) = &self.optimizer {
+            optimizer::write(optimizer, &mut notes, &mut tensors);
+            // Whoever reads it would refuse it, so do it now.
+            optimizer::read(notes.clone(), &tensors, self.parameters.dims().len())?;
+        }
         notes.insert("format", FORMAT);
         notes.insert("version", VERSION);
         notes.insert("crate", env!("CARGO_PKG_VERSION"));
         notes.insert("element_type", A::ELEMENT_TYPE);
         for (name, n) in named(self.parameters.dims()) {
             notes.insert(name, n);
-        }
-        if let Some(optimizer) = &self.optimizer {
-            optimizer::write(optimizer, &mut notes, &mut tensors);
-            // Whoever reads it would refuse it, so do it now.
-            optimizer::read(notes.clone(), &tensors, self.parameters.dims().len())?;
         }
         *tensors.metadata_mut() = notes.beside(&self.metadata)?;
         Ok(tensors)

@@ -4,9 +4,9 @@
 //! length of the header: 8 bytes │ header: JSON, type, shape and place of each tensor by name │ elements, end to end
 //! ```
 //!
-//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything that is no
-//! safetensors file, by the tensor's name, and before any memory is taken: reading takes at most 32 times the file's size,
-//! and that only where the file is nothing but names. The elements of other files are held once.
+//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything else that is
+//! no safetensors file, by the tensor's name where it has one. Beside the bytes of the file, reading takes the memory of
+//! the elements, and at most 32 times the size of the header.
 //!
 //! The same tensors are always the same bytes.
 //!
@@ -157,9 +157,9 @@ fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a 
     if shape.len() > MOST_AXES {
         return Err(format!("has {} axes, expected at most {MOST_AXES}", shape.len()));
     }
-    // An array's other axes have to be within memory even where one of them is zero.
+    // Without the zeros: an array has no axes that are together more than memory, even where one of them is zero.
     let bits = shape.iter().filter(|&&n| n != 0).try_fold(dtype.bitsize(), |bits, &n| bits.checked_mul(n));
-    let Some(mut bits) = bits.filter(|bits| isize::try_from(*bits).is_ok()) else {
+    let Some(mut bits) = bits else {
         return Err(format!("has shape {shape:?}, which is more than memory can be"));
     };
     if shape.contains(&0) {

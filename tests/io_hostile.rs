@@ -1,0 +1,309 @@
+#![cfg(feature = "safetensors")]
+//! A file that is not what it says is an error that names the tensor and the reason: it never panics, and never takes
+//! more memory than 32 times its size.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use allocation_counter::measure;
+use elman::io::{Checkpoint, Error, Tensors, safetensors};
+use elman::optim::{Adam, AnyOptimizer, RmsProp, Sgd};
+use elman::{Dims, Parameters};
+use ndarray::{Array1, Array2, ArrayD};
+
+const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+
+fn file(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.resize(bytes.len() + data, 0x3f);
+    bytes
+}
+
+fn checkpoint() -> Checkpoint<f32> {
+    let adam = Adam::new(0.1).resumed(7, vec![1.0; DIMS.len()], vec![2.0; DIMS.len()]).unwrap();
+    Checkpoint::new(Parameters::zeros(DIMS)).with_optimizer(adam)
+}
+
+#[track_caller]
+fn assert_refused(bytes: &[u8], texts: &[&str]) {
+    let error = safetensors::from_bytes::<f32>(bytes).unwrap_err();
+    assert!(matches!(error, Error::Format { format: "safetensors", .. }));
+    let error = error.to_string();
+    for text in texts {
+        assert!(error.contains(text), "{error:?} does not say {text:?}");
+    }
+}
+
+#[test]
+fn a_tensor_that_cannot_be_is_refused_by_its_name() {
+    let tensor =
+        |shape: &str, end: u64| format!(r#"{{"wax":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
+    for (header, data, reason) in [
+        (tensor("[1000000,1000000]", 4_000_000_000_000), 8, "is bytes 0 to 4000000000000 of 8"),
+        (tensor("[9223372036854775808]", 8), 8, "more than memory can be"),
+        (tensor("[0,9223372036854775808]", 0), 0, "more than memory can be"),
+        (tensor("[9223372036854775808,0]", 0), 0, "more than memory can be"),
+        (tensor("[0,4294967296,4294967296]", 0), 0, "more than memory can be"),
+        (tensor("[18446744073709551615,18446744073709551615]", 8), 8, "more than memory can be"),
+        (tensor("[18446744073709551616]", 8), 8, "invalid type"),
+        (tensor("[-1]", 8), 8, "invalid value"),
+        (tensor("[1.5]", 8), 8, "invalid type"),
+        (tensor("[[2]]", 8), 8, "invalid type"),
+        (tensor("[3]", 8), 8, "has shape [3] of type F32, 96 bits, in 8 bytes"),
+        (tensor("[]", 8), 8, "has shape [] of type F32, 32 bits, in 8 bytes"),
+        (tensor("[0,3]", 8), 8, "has shape [0, 3] of type F32, 0 bits, in 8 bytes"),
+        (tensor(&format!("[0{}]", ",1".repeat(64)), 0), 0, "has 65 axes, expected at most 64"),
+        (r#"{"wax":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}}"#.into(), 8, "unknown variant `F33`"),
+        (r#"{"wax":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}"#.into(), 1, "12 bits, in 1 bytes"),
+        (
+            r#"{"wax":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#.into(),
+            8,
+            "begins at byte 8 of the data, expected 0",
+        ),
+        (r#"{"wax":{"dtype":"F32","shape":[0],"data_offsets":[0,-8]}}"#.into(), 8, "invalid value"),
+        (r#"{"wax":{"dtype":"F32","shape":[2]}}"#.into(), 8, "missing field `data_offsets`"),
+        (
+            r#"{"wax":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#.into(),
+            8,
+            "duplicate field `dtype`",
+        ),
+        (r#"{"wax":null}"#.into(), 0, "invalid type"),
+        (format!(r#"{{"wax":{}"#, "[".repeat(100_000)), 0, "tensor `wax`"),
+    ] {
+        assert_refused(&file(&header, data), &["tensor `wax`", reason]);
+    }
+}
+
+#[test]
+fn holes_overlaps_and_bytes_left_over_are_refused() {
+    let two = |[a, b, c, d]: [usize; 4]| {
+        let entry =
+            |name, start, end| format!(r#""{name}":{{"dtype":"U8","shape":[4],"data_offsets":[{start},{end}]}}"#);
+        format!("{{{},{}}}", entry("second", c, d), entry("first", a, b))
+    };
+    safetensors::from_bytes::<f32>(&file(&two([0, 4, 4, 8]), 8)).unwrap();
+    assert_refused(&file(&two([0, 4, 3, 7]), 8), &["tensor `second` begins at byte 3 of the data, expected 4"]);
+    assert_refused(&file(&two([0, 4, 0, 4]), 8), &["begins at byte 0 of the data, expected 4"]);
+    assert_refused(&file(&two([0, 4, 5, 9]), 9), &["tensor `second` begins at byte 5 of the data, expected 4"]);
+    assert_refused(&file(&two([1, 5, 5, 9]), 9), &["tensor `first` begins at byte 1 of the data, expected 0"]);
+    assert_refused(&file(&two([0, 4, 4, 8]), 9), &["1 bytes after the last tensor"]);
+    assert_refused(&file(&two([0, 4, 4, 8]), 7), &["tensor `second` is bytes 4 to 8 of 7"]);
+    assert_refused(&file("{}", 3), &["3 bytes after the last tensor"]);
+}
+
+/// The library takes the last of two, silently, where both have the same place.
+#[test]
+fn what_is_named_twice_is_refused() {
+    let (square, line) = (
+        r#"{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}"#,
+        r#"{"dtype":"F32","shape":[6],"data_offsets":[0,24]}"#,
+    );
+    for name in ["wax", "w\\u0061x"] {
+        let twice = file(&format!(r#"{{"wax":{square},"{name}":{line}}}"#), 24);
+        assert_eq!(::safetensors::SafeTensors::deserialize(&twice).unwrap().tensor("wax").unwrap().shape(), [6]);
+        assert_refused(&twice, &["tensor `wax` is there twice"]);
+    }
+    assert_refused(&file(r#"{"__metadata__":{"key":"1","key":"2"}}"#, 0), &["metadata `key` is there twice"]);
+    assert_refused(&file(r#"{"__metadata__":{},"__metadata__":{}}"#, 0), &["`__metadata__` is there twice"]);
+    assert_refused(&file(r#"{"__metadata__":null,"__metadata__":{}}"#, 0), &["`__metadata__` is there twice"]);
+    assert_refused(&file(r#"{"__metadata__":{"key":1}}"#, 0), &["metadata `key`", "expected a string"]);
+}
+
+#[test]
+fn a_header_that_is_none_is_refused() {
+    let length = |length: u64| [&length.to_le_bytes()[..], b"{}"].concat();
+    assert_refused(&length(u64::MAX), &["a header of 18446744073709551615 bytes, expected at most 100000000"]);
+    assert_refused(&length(1 << 40), &["a header of 1099511627776 bytes, expected at most 100000000"]);
+    assert_refused(&length(100_000_000), &["the header is 100000000 bytes, and the file ends after 2 of them"]);
+    for header in ["", "[]", "{", "{}{}", "nul", "{\"\\ud800\":{}}"] {
+        assert_refused(&file(header, 0), &["header: "]);
+    }
+    let mut no_text = file(r#"{"wax":0}"#, 0);
+    no_text[10] = 0xff;
+    assert_refused(&no_text, &["header: ", "utf-8"]);
+}
+
+#[test]
+fn a_truncated_file_is_refused_at_every_byte() {
+    let bytes = safetensors::to_bytes(&checkpoint().to_tensors().unwrap()).unwrap();
+    for length in 0..bytes.len() {
+        assert_refused(&bytes[..length], &["not a valid safetensors file: "]);
+    }
+    assert_refused(&[&bytes[..], &[0]].concat(), &["1 bytes after the last tensor"]);
+}
+
+/// What is read after all is what the format's own library reads.
+#[test]
+fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
+    let mut run = checkpoint();
+    run.metadata.insert("note".into(), "ü".into());
+    let bytes = safetensors::to_bytes(&run.to_tensors().unwrap()).unwrap();
+    let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let (mut refused, mut read) = (0, 0);
+    for at in 0..header {
+        let values = [0, 0xff, b'"', b'{', b'[', b',', b'9', b'0', b' ', b'\\', bytes[at] ^ 1, bytes[at] ^ 0x20];
+        for value in values.into_iter().filter(|&value| value != bytes[at]) {
+            let mut wrong = bytes.clone();
+            wrong[at] = value;
+            let found = catch_unwind(AssertUnwindSafe(|| safetensors::from_bytes::<f32>(&wrong)));
+            let library = ::safetensors::SafeTensors::deserialize(&wrong);
+            match found.unwrap_or_else(|_| panic!("{value} at {at}")) {
+                Err(_) => refused += 1,
+                Ok(tensors) => {
+                    read += 1;
+                    let library = library.unwrap();
+                    assert_eq!(tensors.names().count(), library.len());
+                    for (name, array) in tensors.arrays() {
+                        assert_eq!(array.shape(), library.tensor(name).unwrap().shape(), "{value} at {at}");
+                    }
+                    // A checkpoint is read or refused, but no other run comes out of it by a panic.
+                    let _ = Checkpoint::try_from(&tensors);
+                }
+            }
+        }
+    }
+    assert!(refused > header && read > 100, "{refused} {read}");
+}
+
+#[test]
+fn a_tensor_of_another_type_or_rank_is_refused_by_name_when_it_is_asked_for() {
+    let tensors = Tensors::from(&Parameters::<f64>::zeros(DIMS));
+    let read = safetensors::from_bytes::<f32>(&safetensors::to_bytes(&tensors).unwrap()).unwrap();
+    assert_eq!(read.shape("wax"), Some(&[5, 3][..]));
+    for error in [Parameters::try_from(&read).unwrap_err(), safetensors::to_bytes(&read).unwrap_err()] {
+        assert!(error.to_string().ends_with("has elements of type F64, expected f32"), "{error}");
+    }
+    let mut tensors = tensors;
+    tensors.insert("wya", Array1::zeros(10));
+    let read = safetensors::from_bytes::<f64>(&safetensors::to_bytes(&tensors).unwrap()).unwrap();
+    let error = Checkpoint::try_from(&read).unwrap_err().to_string();
+    assert_eq!(error, "`wya` has shape [10], expected (n_y, n_a)");
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let mut tensors = Tensors::<f32>::new();
+    tensors.insert("deep", ArrayD::zeros(vec![1; 64]));
+    assert_eq!(safetensors::from_bytes(&safetensors::to_bytes(&tensors).unwrap()).unwrap(), tensors);
+    tensors.insert("deep", ArrayD::zeros(vec![1; 65]));
+    assert!(safetensors::to_bytes(&tensors).unwrap_err().to_string().contains("`deep` of 65 axes"));
+    tensors.remove("deep");
+    tensors.insert("__metadata__", Array1::zeros(3));
+    assert!(safetensors::to_bytes(&tensors).unwrap_err().to_string().contains("`__metadata__`"));
+}
+
+/// Names, shapes and nesting, each as much of it as fits in a byte; and elements.
+#[test]
+fn reading_takes_at_most_32_times_the_size_of_the_file() {
+    let many = |entry: &dyn Fn(usize) -> String| {
+        let entries: Vec<String> = (0..20_011).map(entry).collect();
+        format!("{{{}}}", entries.join(","))
+    };
+    let zeros = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
+    for (what, header, data) in [
+        ("tensors", many(&|i| format!(r#""{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#)), 0),
+        ("tensors as lists", many(&|i| format!(r#""{i:x}":["F32",[0],[0,0]]"#)), 0),
+        ("tensors of other types", many(&|i| format!(r#""{i:x}":["F16",[0],[0,0]]"#)), 0),
+        ("tensors of many axes", many(&|i| format!(r#""{i:x}":["F32",{},[0,0]]"#, zeros(64))), 0),
+        ("tensors of five axes", many(&|i| format!(r#""{i:x}":["F32",{},[0,0]]"#, zeros(5))), 0),
+        ("one of many axes", format!(r#"{{"a":["F32",{},[0,0]]}}"#, zeros(1_000_003)), 0),
+        ("nesting", format!(r#"{{"a":{{"b":{}"#, "[".repeat(1_000_003)), 0),
+        ("nested maps", format!(r#"{{"a":{{"b":{}"#, r#"{"":"#.repeat(500_009)), 0),
+        ("notes", format!(r#"{{"__metadata__":{}}}"#, many(&|i| format!(r#""{i:x}":"""#))), 0),
+        ("a long type", format!(r#"{{"a":{{"dtype":"{}"}}}}"#, "F".repeat(1_000_003)), 0),
+        ("a long name", format!(r#"{{"{}":1}}"#, "a".repeat(1_000_003)), 0),
+        ("elements", r#"{"a":{"dtype":"F32","shape":[1000003],"data_offsets":[0,4000012]}}"#.into(), 4_000_012),
+    ] {
+        let bytes = file(&header, data);
+        let peak =
+            usize::try_from(measure(|| drop(std::hint::black_box(safetensors::from_bytes::<f32>(&bytes)))).bytes_max);
+        #[expect(clippy::cast_precision_loss, reason = "a ratio to be read")]
+        let ratio = peak.unwrap() as f64 / bytes.len() as f64;
+        println!("{what}: {ratio:.1} times {} bytes", bytes.len());
+        assert!(ratio < if data > 0 { 1.001 } else { 32.0 }, "{what}: {ratio:.1}");
+    }
+}
+
+fn edited(edit: impl FnOnce(&mut Tensors<f32>)) -> String {
+    let mut tensors = checkpoint().to_tensors().unwrap();
+    edit(&mut tensors);
+    Checkpoint::try_from(&tensors).unwrap_err().to_string()
+}
+
+#[test]
+fn metadata_that_disagrees_is_refused_by_its_key() {
+    for (key, value, reason) in [
+        ("elman.format", "model", "`model`, expected `checkpoint`"),
+        ("elman.version", "2", "`2`, expected `1`"),
+        ("elman.element_type", "f64", "`f64`, expected `f32`"),
+        ("elman.n_x", "4", "`4`, expected `3`"),
+        ("elman.n_a", "-5", "`-5`, expected `5`"),
+        ("elman.n_y", "", "``, expected `2`"),
+        ("elman.optimizer", "adagrad", "`adagrad`, expected `sgd`, `adam`, `adamw` or `rmsprop`"),
+        ("elman.optimizer.steps", "-1", "`-1`, expected a value of type u64"),
+        ("elman.optimizer.beta1", "much", "`much`, expected a value of type f64"),
+        ("elman.optimizer.momentum", "0.5", "`0.5`, expected no such key"),
+        ("elman.note", "mine", "`mine`, expected no such key"),
+    ] {
+        let error = edited(|tensors| drop(tensors.metadata_mut().insert(key.into(), value.into())));
+        assert_eq!(error, format!("metadata `{key}` is {reason}"));
+    }
+    let keys: Vec<String> = checkpoint().to_tensors().unwrap().metadata().keys().cloned().collect();
+    assert_eq!(keys.len(), 14);
+    for key in keys {
+        let error = edited(|tensors| drop(tensors.metadata_mut().remove(&key)));
+        // Without its kind, the optimiser's first number is what nobody asked for.
+        let named = if key == "elman.optimizer" { "elman.optimizer.beta1" } else { &key };
+        assert!(error.starts_with(&format!("metadata `{named}` is ")), "{key}: {error}");
+    }
+}
+
+#[test]
+fn state_of_the_wrong_length_is_refused_by_its_name_reading_and_writing() {
+    let n = DIMS.len();
+    for length in [0, 1, n - 1, n + 1] {
+        let error = edited(|tensors| tensors.insert("optimizer.second_moment", Array1::zeros(length)));
+        assert_eq!(error, format!("`optimizer.second_moment` has shape [{length}], expected [{n}]"));
+    }
+    let error = edited(|tensors| tensors.insert("optimizer.first_moment", Array2::zeros((1, n))));
+    assert_eq!(error, format!("`optimizer.first_moment` has shape [1, {n}], expected [{n}]"));
+    let error = edited(|tensors| assert!(tensors.remove("optimizer.first_moment")));
+    assert!(error.starts_with("there is no tensor `optimizer.first_moment`"), "{error}");
+    let error = edited(|tensors| drop(tensors.metadata_mut().insert("elman.optimizer.steps".into(), "0".into())));
+    assert_eq!(error, format!("`optimizer.first_moment` has shape [{n}], expected [0]"));
+
+    let others: [(&str, AnyOptimizer<f32>); 3] = [
+        ("velocity", Sgd::new(0.1).with_momentum(0.5).resumed(vec![0.0; n - 1]).into()),
+        ("first_moment", Adam::new(0.1).resumed(1, vec![], vec![]).unwrap().into()),
+        ("square_average", RmsProp::new(0.1).resumed(vec![0.0; n + 1], vec![], vec![]).unwrap().into()),
+    ];
+    for (name, optimizer) in others {
+        let run = Checkpoint::new(Parameters::zeros(DIMS)).with_optimizer(optimizer);
+        let error = run.to_tensors().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`optimizer.{name}` has shape")), "{error}");
+    }
+    let error = RmsProp::new(0.1).resumed(vec![0.0; n], vec![], vec![0.0; n - 1]).unwrap_err().to_string();
+    assert_eq!(error, format!("`velocity` has shape ({},), expected ({n},)", n - 1));
+}
+
+#[test]
+fn the_callers_notes_survive_and_cannot_take_the_place_of_others() {
+    let mut run = checkpoint();
+    run.metadata = [("epoch", "3"), ("format", "pt"), ("elman", "a name"), ("", "nothing")]
+        .map(|(key, value)| (key.into(), value.into()))
+        .into();
+    let tensors = safetensors::from_bytes(&safetensors::to_bytes(&run.to_tensors().unwrap()).unwrap()).unwrap();
+    assert_eq!(Checkpoint::try_from(&tensors).unwrap(), run);
+    run.metadata.insert("elman.n_x".into(), "3".into());
+    let error = run.to_tensors().unwrap_err().to_string();
+    assert_eq!(error, "metadata `elman.n_x` is a key of the caller's, expected one that does not begin with `elman.`");
+}
+
+#[test]
+fn five_tensors_are_a_checkpoint_without_any_metadata() {
+    let p = Parameters::<f32>::zeros(DIMS);
+    let mut tensors = Tensors::from(&p);
+    assert_eq!(Checkpoint::try_from(&tensors).unwrap(), Checkpoint::new(p));
+    tensors.metadata_mut().insert("format".into(), "pt".into());
+    assert_eq!(Checkpoint::try_from(&tensors).unwrap().metadata, *tensors.metadata());
+}

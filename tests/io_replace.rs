@@ -1,0 +1,156 @@
+//! Whoever reads while another writes, or dies writing, finds a whole file.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use elman::io::{self, Error};
+
+fn whole(file: &[u8]) -> bool {
+    !file.is_empty() && file.len().is_multiple_of(LARGE) && file.iter().all(|&byte| byte == file[0])
+}
+
+const LARGE: usize = 1 << 20;
+const SAVED: &str = "ELMAN_TEST_SAVED_PATH";
+
+fn child(test: &str, path: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(SAVED, path).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The child's part of the next test: larger and smaller files of one byte each, until it is killed.
+#[test]
+fn a_child_saves_until_it_is_killed() {
+    let Some(path) = env::var_os(SAVED) else { return };
+    for byte in (0..=u8::MAX).cycle() {
+        io::replace(&path, &vec![byte; LARGE * (1 + usize::from(byte % 7))]).unwrap();
+    }
+}
+
+#[test]
+fn a_file_is_whole_whenever_its_writer_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    io::replace(&path, &vec![0; LARGE]).unwrap();
+    let mut unfinished = 0;
+    for round in 0..60u64 {
+        let before = fs::read(&path).unwrap();
+        let mut writer: Child = child("a_child_saves_until_it_is_killed", &path).spawn().unwrap();
+        let started = Instant::now();
+        // Whatever the machine is busy with, the child saves at last.
+        while fs::read(&path).unwrap() == before {
+            assert!(started.elapsed() < Duration::from_mins(1) && writer.try_wait().unwrap().is_none());
+        }
+        // Moments that no multiple of a save's time meets: up to 61 ms.
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_micros(round * 7919 % 15_361));
+            assert!(whole(&fs::read(&path).unwrap()), "while it is written");
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let after = fs::read(&path).unwrap();
+        assert!(whole(&after), "round {round}: {} bytes", after.len());
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap().path();
+            if entry != path {
+                unfinished += 1;
+                fs::remove_file(entry).unwrap();
+            }
+        }
+    }
+    println!("{unfinished} of 60 were killed within a save");
+    assert!(unfinished > 0, "never killed within a save: this has shown nothing");
+}
+
+#[test]
+fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
+    let folder = tempfile::tempdir().unwrap();
+    // As long as a name can be.
+    let path = folder.path().join("n".repeat(255));
+    for content in ["first", "second, longer", ""] {
+        io::replace(&path, content.as_bytes()).unwrap();
+        assert_eq!(io::read(&path).unwrap(), content.as_bytes());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent").join("file");
+    for path in [folder.path(), &absent, Path::new("/"), Path::new("")] {
+        let error = io::replace(path, b"new").unwrap_err();
+        assert!(matches!(&error, Error::File { action: "write", path: named, .. } if named == path), "{error}");
+        let error = io::read(path).unwrap_err();
+        assert!(matches!(&error, Error::File { action: "read", path: named, .. } if named == path), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    if cfg!(unix) {
+        assert!(io::read("/dev/zero").unwrap_err().to_string().ends_with("not a regular file"));
+        assert!(io::replace("/dev/null", b"").unwrap_err().to_string().ends_with("not a regular file"));
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn permissions_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for mode in [0o600, 0o640, 0o664, 0o777, 0o444] {
+            io::replace(&path, b"old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            io::replace(&path, b"new").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+        }
+    }
+
+    #[test]
+    fn what_a_link_points_to_is_replaced_and_the_link_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, [file, link, other]) =
+            (folder.path().join("inner"), ["inner/file", "link", "inner/other"].map(|name| folder.path().join(name)));
+        fs::create_dir(&inner).unwrap();
+        // Two links in a row, each relative to its own folder; at first they lead nowhere.
+        symlink("inner/other", &link).unwrap();
+        symlink("../inner/file", &other).unwrap();
+        for content in ["first", "second"] {
+            io::replace(&link, content.as_bytes()).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), content.as_bytes());
+            assert!([&link, &other].iter().all(|link| link.is_symlink()) && !file.is_symlink());
+        }
+        fs::remove_file(&file).unwrap();
+        symlink("other", &file).unwrap();
+        assert!(io::replace(&link, b"").unwrap_err().to_string().ends_with("too many symbolic links"));
+    }
+
+    /// The child's part of the next test.
+    #[test]
+    fn a_child_cannot_write_all() {
+        let Some(path) = env::var_os(SAVED) else { return };
+        let error = io::replace(&path, &vec![1; LARGE]).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+
+    #[test]
+    fn an_error_leaves_the_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let child = child("unix::a_child_cannot_write_all", &path);
+        // No file may be larger than 64 blocks, and the signal that says so is ignored.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]).arg(child.get_program());
+        let report = shell.args(child.get_args()).env(SAVED, &path).output().unwrap();
+        assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stdout));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
