@@ -11,6 +11,8 @@ mod weights;
 
 pub mod batches;
 pub mod cell;
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
 pub mod diagnostics;
 pub mod gradcheck;
 pub mod init;

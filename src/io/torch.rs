@@ -1,4 +1,4 @@
-//! `PyTorch`: `nn.RNN`, `nn.RNNCell` and `nn.Linear`, by the names of a `state_dict`.
+//! PyTorch: `nn.RNN`, `nn.RNNCell` and `nn.Linear`, by the names of a `state_dict`.
 //!
 //! | tensor | shape | here |
 //! |---|---|---|

@@ -1,0 +1,118 @@
+//! Takes a network over from PyTorch: reads its weights, checks that it computes the same, and serves it step by step.
+//!
+//! ```text
+//! cargo run --release --features safetensors --example from_pytorch
+//! cargo run --release --features safetensors --example from_pytorch -- --file model.safetensors --rnn rnn. --linear head.
+//! ```
+//!
+//! Without a file it is the network of `tests/fixtures/interop_torch.py`, a `torch.nn.RNN` under `encoder.rnn.` and a
+//! `torch.nn.Linear` under `head.`, saved by `safetensors.torch.save_file`, with what torch computed for two sequences.
+//! A file of yours is read, and takes one step from zeros; the names that it holds are in the message if they are others.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use elman::io::{Tensors, safetensors, torch};
+use elman::{Dims, Parameters, cell, sequence};
+use ndarray::{Array, Array2, Array3, ArrayView3, Axis, Dimension};
+use serde_json::Value;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const WEIGHTS: &[u8] = include_bytes!("../../tests/fixtures/torch_rnn.safetensors");
+const RECORDED: &str = include_str!("../../tests/fixtures/interop_torch.json");
+/// Single precision over the steps that were recorded.
+const TOLERANCE: f32 = 1e-6;
+
+/// Reads a network from PyTorch, and runs it.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A state dict of float32, saved as safetensors, instead of the built-in one
+    #[arg(long, value_name = "FILE.safetensors")]
+    file: Option<PathBuf>,
+    /// What the names of the RNN's tensors begin with
+    #[arg(long, default_value = "encoder.rnn.")]
+    rnn: String,
+    /// What the names of the Linear's tensors begin with
+    #[arg(long, default_value = "head.")]
+    linear: String,
+    /// Does what it always does, which is quick
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let read = |weights: &Tensors<f32>| torch::Rnn::new(&arguments.rnn).with_linear(&arguments.linear).read(weights);
+    if let Some(path) = &arguments.file {
+        let p = read(&safetensors::load(path)?)?;
+        describe(&p);
+        let x = Array3::zeros((p.dims().n_x, 1, 1));
+        return serve(&p, &x.view(), &Array2::zeros((p.dims().n_a, 1))).map(drop);
+    }
+    let p = read(&safetensors::from_bytes(WEIGHTS)?)?;
+    describe(&p);
+
+    let recorded: Value = serde_json::from_str(RECORDED)?;
+    let recorded = &recorded["float32"];
+    let (x, a0) = (array(&recorded["x"])?, array(&recorded["a0"])?);
+    let cache = sequence::forward(&p, &x, &a0)?;
+    let hidden = largest_difference(&cache.hidden(), &array(&recorded["rnn"]["hidden"])?)?;
+    let output = largest_difference(&cache.output(), &array(&recorded["rnn"]["output"])?)?;
+    println!("largest difference from torch: {hidden:e} of hidden states, {output:e} of probabilities");
+    if [hidden, output].iter().any(|difference| difference.is_nan() || *difference > TOLERANCE) {
+        return Err(format!("that is more than {TOLERANCE:e}").into());
+    }
+    let served = serve(&p, &x.view(), &a0)?;
+    if served != cache.output() {
+        return Err("step by step the bits have to be those of the whole sequence".into());
+    }
+    println!("step by step: the same bits");
+    Ok(())
+}
+
+fn describe(p: &Parameters<f32>) {
+    let Dims { n_x, n_a, n_y } = p.dims();
+    println!("{n_x} inputs, {n_a} hidden units, {n_y} outputs");
+}
+
+/// Steps through the sequences, as one would whose inputs arrive one at a time, and prints the first one's probabilities.
+fn serve(p: &Parameters<f32>, x: &ArrayView3<'_, f32>, a0: &Array2<f32>) -> Result<Array3<f32>> {
+    let mut stepper = cell::Stepper::new(p, a0.ncols());
+    stepper.set_hidden(a0)?;
+    let mut served = Array3::zeros((p.dims().n_y, a0.ncols(), x.len_of(Axis(2))));
+    for (t, (xt, mut yt)) in x.axis_iter(Axis(2)).zip(served.axis_iter_mut(Axis(2))).enumerate() {
+        stepper.step(&xt)?;
+        yt.assign(&stepper.output());
+        let shown: Vec<_> = yt.column(0).iter().map(|y| format!("{y:.4}")).collect();
+        println!("step {t:2}: {}", shown.join(" "));
+    }
+    Ok(served)
+}
+
+/// An array of the fixture: its shape, and its elements in C order.
+fn array<D: Dimension>(entry: &Value) -> Result<Array<f32, D>> {
+    let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone())?;
+    let values: Vec<f32> = serde_json::from_value(entry["values"].clone())?;
+    Ok(Array::from_shape_vec(shape, values)?.into_dimensionality()?)
+}
+
+fn largest_difference(found: &ArrayView3<'_, f32>, expected: &Array3<f32>) -> Result<f32> {
+    if found.dim() != expected.dim() {
+        return Err(format!("the shape is {:?}, where torch has {:?}", found.dim(), expected.dim()).into());
+    }
+    // `f32::max` would pass a NaN over.
+    let larger = |a: f32, b: f32| if b <= a { a } else { b };
+    Ok(found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, larger))
+}

@@ -1,0 +1,193 @@
+//! A predictor over standard input that keeps its state: one line in, one line out.
+//!
+//! ```text
+//! cargo run --release --features safetensors --example serve -- --model model.safetensors
+//! printf '1 0 0\n0 1 0\nreset\n1 0 0\n' | cargo run --release --features safetensors --example serve
+//! ```
+//!
+//! A line holds the inputs of one step, separated by spaces or commas, or with `--tokens` one token. Each is answered with
+//! the probabilities, or with `--likeliest` by the class whose probability is largest, before the next line is read. `reset`
+//! starts from the zero state, and is not answered. A line that is neither gives a message on standard error, and leaves the
+//! state as it was. The end of the input is the end of the program.
+//!
+//! The model holds float32 weights under this crate's names or torch's; without one it is the small network of
+//! `tests/fixtures/interop_torch.py`, which has three inputs and five classes.
+
+use std::error::Error;
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use elman::io::{Tensors, safetensors, torch};
+use elman::{Parameters, cell, sampling, sequence};
+use ndarray::{Array2, ArrayView1, array};
+use rand::{SeedableRng, rngs::StdRng};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const MODEL: &[u8] = include_bytes!("../../tests/fixtures/torch_rnn.safetensors");
+
+/// Answers every line of standard input with a prediction.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The weights, instead of the built-in ones
+    #[arg(long, value_name = "FILE.safetensors")]
+    model: Option<PathBuf>,
+    /// What the names of a torch RNN's tensors begin with
+    #[arg(long, default_value = "encoder.rnn.")]
+    rnn: String,
+    /// What the names of a torch Linear's tensors begin with
+    #[arg(long, default_value = "head.")]
+    linear: String,
+    /// A line is a token, the one input that is one
+    #[arg(long)]
+    tokens: bool,
+    /// Answers with the likeliest class instead of the probabilities
+    #[arg(long)]
+    likeliest: bool,
+    /// Answers built-in lines instead, and checks the answers
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.quick {
+        return check();
+    }
+    let weights = match &arguments.model {
+        Some(path) => safetensors::load(path)?,
+        None => safetensors::from_bytes(MODEL)?,
+    };
+    let model = model(&weights, &arguments.rnn, &arguments.linear)?;
+    let server = Server::new(&model, arguments.tokens, arguments.likeliest)?;
+    match server.serve(io::stdin().lock(), &mut io::stdout().lock(), &mut io::stderr()) {
+        // Whoever read the answers has gone.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        served => Ok(served?),
+    }
+}
+
+fn model(weights: &Tensors<f32>, rnn: &str, linear: &str) -> Result<Parameters<f32>> {
+    if weights.contains("wax") {
+        return Ok(Parameters::try_from(weights)?);
+    }
+    Ok(torch::Rnn::new(rnn).with_linear(linear).read(weights)?)
+}
+
+struct Server<'p> {
+    stepper: cell::Stepper<'p, f32>,
+    xt: Array2<f32>,
+    tokens: bool,
+    likeliest: bool,
+}
+
+impl<'p> Server<'p> {
+    fn new(model: &'p Parameters<f32>, tokens: bool, likeliest: bool) -> Result<Self> {
+        if model.dims().n_y == 0 {
+            return Err("the model has no output layer, so there is nothing to answer".into());
+        }
+        let xt = Array2::zeros((model.dims().n_x, 1));
+        Ok(Server { stepper: cell::Stepper::new(model, 1), xt, tokens, likeliest })
+    }
+
+    /// Until the input ends. Every answer is on its way before the next line is read.
+    fn serve(mut self, input: impl BufRead, output: &mut impl Write, errors: &mut impl Write) -> io::Result<()> {
+        for (number, line) in (1..).zip(input.split(b'\n')) {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim();
+            if line == "reset" {
+                self.stepper.reset();
+                continue;
+            }
+            match self.step(line) {
+                Ok(()) => {
+                    writeln!(output, "{}", self.answer()?)?;
+                    output.flush()?;
+                }
+                Err(expected) => writeln!(errors, "line {number}: expected {expected}, found `{}`", abridged(line))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One step, or what was expected of the line; then the state is as it was.
+    fn step(&mut self, line: &str) -> std::result::Result<(), String> {
+        let n_x = self.xt.nrows();
+        if self.tokens {
+            let expected = || format!("a token below {n_x}, or `reset`");
+            let token = line.parse().map_err(|_| expected())?;
+            return self.stepper.step_tokens(&[token]).map_err(|_| expected());
+        }
+        let expected = || format!("{n_x} finite numbers, or `reset`");
+        let fields = line.split(|c: char| c.is_whitespace() || c == ',').filter(|field| !field.is_empty());
+        let numbers: Vec<f32> =
+            fields.map(str::parse).collect::<std::result::Result<_, _>>().map_err(|_| expected())?;
+        if numbers.len() != n_x || numbers.iter().any(|number| !number.is_finite()) {
+            return Err(expected());
+        }
+        self.xt.column_mut(0).assign(&ArrayView1::from(&numbers));
+        self.stepper.step(&self.xt).map_err(|error| error.to_string())
+    }
+
+    fn answer(&self) -> io::Result<String> {
+        if self.likeliest {
+            let logits = self.stepper.logits();
+            // The largest logit: nothing is drawn.
+            let class = sampling::Sampler::greedy().sample(&logits.column(0), &mut StdRng::seed_from_u64(0));
+            return class.map(|class| class.to_string()).map_err(io::Error::other);
+        }
+        let probabilities: Vec<_> = self.stepper.output().iter().map(f32::to_string).collect();
+        Ok(probabilities.join(" "))
+    }
+}
+
+fn abridged(line: &str) -> &str {
+    line.char_indices().nth(40).map_or(line, |(end, _)| &line[..end])
+}
+
+/// Serves built-in lines, which must be answered as the whole sequence is.
+fn check() -> Result<()> {
+    let model = model(&safetensors::from_bytes(MODEL)?, "encoder.rnn.", "head.")?;
+    let serve = |tokens, likeliest, lines: &str| -> Result<[String; 2]> {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        Server::new(&model, tokens, likeliest)?.serve(lines.as_bytes(), &mut output, &mut errors)?;
+        Ok([String::from_utf8(output)?, String::from_utf8(errors)?])
+    };
+    let x = array![[[1.0, 0.0, -2.5]], [[0.0, 1.0, 0.5]], [[0.0, 0.0, 1e-3]]];
+    let cache = sequence::forward(&model, &x, &Array2::zeros((model.dims().n_a, 1)))?;
+    let whole: Vec<String> = (0..3)
+        .map(|t| (0..model.dims().n_y).map(|c| cache.output()[[c, 0, t]].to_string()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let expected = format!("{}\n{}\n{}\n{}\n", whole[0], whole[1], whole[2], whole[0]);
+    let [output, errors] = serve(false, false, "1 0 0\n0,1,0\r\n1 2\nnan 0 0\n\n-2.5 .5 1e-3\nreset\n1 0 0")?;
+    print!("{output}{errors}");
+    let message = |line, found| format!("line {line}: expected 3 finite numbers, or `reset`, found `{found}`\n");
+    if output != expected || errors != [message(3, "1 2"), message(4, "nan 0 0"), message(5, "")].concat() {
+        return Err("the answers to numbers have to be those of the whole sequence".into());
+    }
+    let [output, errors] = serve(true, false, "0\n3\none\n1\n")?;
+    if output != format!("{}\n{}\n", whole[0], whole[1]) || errors.lines().count() != 2 {
+        return Err("a token has to be answered as the numbers that it stands for".into());
+    }
+    let [output, _] = serve(true, true, "0\n1\n")?;
+    for (line, answer) in output.lines().zip(&whole) {
+        let largest = answer.split(' ').map(str::parse::<f32>).collect::<std::result::Result<Vec<_>, _>>()?;
+        let class: usize = line.parse()?;
+        if largest.iter().any(|y| *y > largest[class]) {
+            return Err("the likeliest class has to have the largest probability".into());
+        }
+    }
+    Ok(())
+}
