@@ -1,0 +1,161 @@
+//! NumPy's `.npz`: a zip archive with one `.npy` file per array, as `numpy.savez` writes it and `numpy.load` reads it.
+//!
+//! ```python
+//! np.savez("weights.npz", wax=wax, waa=waa, wya=wya, ba=ba, by=by)
+//! ```
+//!
+//! Read are versions 1 to 3 of `.npy`, in C and in Fortran order, little- and big-endian, stored or deflated. The element
+//! types are `f4` and `f8`, whichever is asked for, bit for bit. Arrays of other types are listed under their names, and
+//! so are entries that are no `.npy` files at all. Nothing is unpickled, and nothing is extracted to a disk.
+//!
+//! # Memory
+//!
+//! Deflate makes a thousand zeros out of one byte, so a small file could ask for any amount of memory. An archive is
+//! therefore refused where its arrays unpack to more than 32 times the file's length and 16 MiB beyond that. Only arrays
+//! that are nearly all zero compress so far; written by `numpy.savez`, without compression, they are never refused.
+//! Reading never holds more than 48 times the file's length and 17 MiB, whatever the file says.
+//!
+//! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
+
+mod npy;
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use zip::read::ZipReadOptions;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
+
+use self::npy::Npy;
+use super::tensors::abridged;
+use super::{Error, Tensors, file};
+use crate::Scalar;
+
+/// All entries together may unpack to this many times the file's length,
+const RATIO: u64 = 32;
+/// and to these bytes more.
+const BASE: u64 = 16 << 20;
+
+/// The arrays of a file.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be read, and those of [`from_bytes`].
+///
+/// ```no_run
+/// use elman::Parameters;
+/// use elman::io::npz;
+///
+/// let parameters = Parameters::<f32>::try_from(&npz::load("weights.npz")?)?;
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
+    from_bytes(&file::read(path.as_ref())?)
+}
+
+/// Writes arrays to a file, which has its old content or all of the new, whatever happens.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be written, and those of [`to_bytes`].
+pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
+    file::replace(path.as_ref(), &to_bytes(tensors)?)
+}
+
+/// The arrays of an archive, by their names without `.npy`.
+///
+/// # Errors
+/// [`Error::Format`] where the bytes are no such archive, a checksum is wrong, two entries have one name, an entry is
+/// encrypted, or it all unpacks to too much memory.
+pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| invalid(error.to_string()))?;
+    if archive.has_duplicate_names() {
+        return Err(invalid("two of its entries have the same name"));
+    }
+    let mut left = RATIO.saturating_mul(bytes.len() as u64).saturating_add(BASE);
+    let mut tensors = Tensors::new();
+    for index in 0..archive.len() {
+        read_entry(&mut archive, index, &mut left, &mut tensors)?;
+    }
+    // What no entry shows: some that overlap, and some that the directory leaves out.
+    archive.validate_header_consistency().map_err(|error| invalid(error.to_string()))?;
+    Ok(tensors)
+}
+
+/// Reads one entry, of at most `left` bytes, and takes its bytes from `left`.
+fn read_entry<A: Scalar>(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    index: usize,
+    left: &mut u64,
+    tensors: &mut Tensors<A>,
+) -> Result<(), Error> {
+    let entry = archive.by_index_data(index).map_err(|error| invalid(error.to_string()))?;
+    let (path, size) = (entry.name().map_err(|error| invalid(error.to_string()))?.into_owned(), entry.size());
+    let name = path.strip_suffix(".npy").unwrap_or(&path);
+    let refused = |reason: String| invalid(format!("`{}`: {reason}", abridged(name)));
+    if tensors.contains(name) {
+        return Err(refused("two of its entries have this name".into()));
+    }
+    if name.len() == path.len() {
+        tensors.list(path, "bytes, not .npy".into(), usize::try_from(size).into_iter().collect());
+        return Ok(());
+    }
+    *left = left.checked_sub(size).ok_or_else(|| {
+        refused(format!(
+            "with it the archive unpacks to more than {RATIO} times its length and 16 MiB; \
+             `numpy.savez` writes such arrays without compression"
+        ))
+    })?;
+    let size = usize::try_from(size).map_err(|_| refused(format!("{size} bytes are beyond this machine's memory")))?;
+    let options = ZipReadOptions::new().enforce_header_consistency(true);
+    let mut source = archive.by_index_with_options(index, options).map_err(|error| refused(error.to_string()))?;
+    match npy::read(&mut source, size).map_err(refused)? {
+        Npy::Array(array) => tensors.insert(name, array),
+        Npy::Other { element_type, shape } => tensors.list(name.into(), element_type, shape),
+    }
+    Ok(())
+}
+
+/// An archive of the arrays, not compressed. The same arrays give the same bytes.
+///
+/// ```
+/// use elman::io::{Tensors, npz};
+/// use elman::{Dims, Parameters};
+///
+/// let parameters = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let bytes = npz::to_bytes(&Tensors::from(&parameters))?;
+/// assert_eq!(Parameters::try_from(&npz::from_bytes(&bytes)?)?, parameters);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Metadata`] where there is any, for which this format has no place; [`Error::ElementType`] where a tensor is
+/// only listed; [`Error::Format`] where a name is too long for a zip archive.
+pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
+    if let Some((key, value)) = tensors.metadata().first_key_value() {
+        return Err(Error::Metadata {
+            key: abridged(key),
+            expected: "none, because an .npz file cannot hold any".into(),
+            found: format!("`{}`", abridged(value)),
+        });
+    }
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in tensors.names() {
+        let array = tensors.get(name)?;
+        let bytes = array.len().saturating_mul(size_of::<A>());
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .system(System::Unix)
+            // Half of what needs the long form: the header counts, too.
+            .large_file(bytes > 1 << 31);
+        archive
+            .start_file(format!("{name}.npy"), options)
+            .and_then(|()| Ok(npy::write(&array, |bytes| archive.write_all(bytes))?))
+            .map_err(|error| invalid(format!("`{}`: {error}", abridged(name))))?;
+    }
+    let written = archive.finish().map_err(|error| invalid(error.to_string()))?;
+    Ok(written.into_inner())
+}
+
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::Format { format: ".npz", reason: reason.into() }
+}

@@ -1,0 +1,289 @@
+//! One `.npy` file: a magic string, a version, a Python dictionary as text, and the elements.
+//!
+//! ```text
+//! \x93NUMPY 1 0 | length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), } | elements
+//! ```
+//!
+//! The text's length has two bytes in version 1 and four in versions 2 and 3. Versions 1 and 2 are Latin-1, 3 is UTF-8.
+
+use std::io::{self, Read};
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
+
+use super::super::tensors::abridged;
+use crate::Scalar;
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// Bytes that are turned into elements at a time; a multiple of every element's.
+const CHUNK: usize = 1 << 16;
+/// The most axes that a NumPy array has.
+const MAX_AXES: usize = 64;
+
+/// What a file turns out to hold.
+pub(super) enum Npy<A> {
+    Array(ArrayD<A>),
+    /// Elements of another type than `A`.
+    Other {
+        element_type: String,
+        shape: Vec<usize>,
+    },
+}
+
+/// Reads a file of `size` bytes, all of it.
+///
+/// What is allocated is in proportion to `size`, and not to what the header says.
+pub(super) fn read<A: Scalar>(source: &mut impl Read, size: usize) -> Result<Npy<A>, String> {
+    let (header, length) = read_header(source, size)?;
+    let Header { element_type, fortran_order, shape } = header;
+    let data = size - length;
+    let big_endian = match element_type.strip_suffix(&*element_type_of::<A>()) {
+        Some("<") => false,
+        Some(">") => true,
+        _ => {
+            let found = io::copy(source, &mut io::sink()).map_err(|error| error.to_string())?;
+            return if found == data as u64 {
+                Ok(Npy::Other { element_type, shape })
+            } else {
+                Err(format!("it holds {found} bytes of data, and the archive says {data}"))
+            };
+        }
+    };
+    let elements = shape.iter().try_fold(1, |n: usize, &axis| n.checked_mul(axis));
+    if elements.and_then(|n| n.checked_mul(size_of::<A>())) != Some(data) {
+        return Err(format!("it has {data} bytes of data, and those are not {shape:?} elements of {element_type}"));
+    }
+    let elements = read_elements(source, data, big_endian)?;
+    ArrayD::from_shape_vec(IxDyn(&shape).set_f(fortran_order), elements)
+        .map(Npy::Array)
+        .map_err(|error| format!("an array of shape {shape:?}: {error}"))
+}
+
+/// Reads `length` bytes of elements, to the end of the source.
+fn read_elements<A: Scalar>(source: &mut impl Read, length: usize, big_endian: bool) -> Result<Vec<A>, String> {
+    let mut elements = Vec::with_capacity(length / size_of::<A>());
+    let mut chunk = vec![0; CHUNK.min(length)];
+    let mut left = length;
+    while left > 0 {
+        let bytes = &mut chunk[..left.min(CHUNK)];
+        source.read_exact(bytes).map_err(|error| error.to_string())?;
+        if big_endian {
+            bytes.chunks_exact_mut(size_of::<A>()).for_each(<[u8]>::reverse);
+        }
+        elements.extend(A::from_le(bytes));
+        left -= bytes.len();
+    }
+    // The end is where the checksum is compared.
+    match source.read(&mut [0]).map_err(|error| error.to_string())? {
+        0 => Ok(elements),
+        _ => Err("it is longer than the archive says".into()),
+    }
+}
+
+/// Hands the bytes of a file to `write`, piece by piece.
+pub(super) fn write<A: Scalar>(
+    array: &ArrayViewD<'_, A>,
+    mut write: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    write(&header::<A>(array.shape()))?;
+    let (mut elements, mut chunk) = (array.iter().copied(), Vec::new());
+    loop {
+        chunk.clear();
+        A::extend_le(&mut chunk, elements.by_ref().take(CHUNK / size_of::<A>()));
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        write(&chunk)?;
+    }
+}
+
+/// All that precedes the elements, as NumPy writes it: they begin at a multiple of 64 bytes.
+fn header<A: Scalar>(shape: &[usize]) -> Vec<u8> {
+    const ALIGNMENT: usize = 64;
+    let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let mut text = format!(
+        "{{'descr': '<{}', 'fortran_order': False, 'shape': ({}{comma}), }}",
+        element_type_of::<A>(),
+        axes.join(", ")
+    );
+    let (version, prefix) = if text.len() + ALIGNMENT < usize::from(u16::MAX) { (1, 10) } else { (2, 12) };
+    let length = (prefix + text.len() + 1).next_multiple_of(ALIGNMENT) - prefix;
+    text.extend(std::iter::repeat_n(' ', length - 1 - text.len()));
+    text.push('\n');
+    let mut bytes = [MAGIC, &[version, 0]].concat();
+    bytes.extend(&length.to_le_bytes()[..prefix - MAGIC.len() - 2]);
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+/// NumPy's code of the element type, without the order of the bytes: `f4` or `f8`.
+fn element_type_of<A>() -> String {
+    format!("f{}", size_of::<A>())
+}
+
+struct Header {
+    element_type: String,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+/// The header of a file of `size` bytes, and how many of them it takes.
+fn read_header(source: &mut impl Read, size: usize) -> Result<(Header, usize), String> {
+    let mut bytes = [0; 12];
+    let mut read = |bytes: &mut [u8]| source.read_exact(bytes).map_err(|error| error.to_string());
+    read(&mut bytes[..10])?;
+    if !bytes.starts_with(MAGIC) {
+        return Err("it does not begin as .npy files do".into());
+    }
+    let prefix = match [bytes[6], bytes[7]] {
+        [1, 0] => 10,
+        [2 | 3, 0] => 12,
+        [major, minor] => return Err(format!("version {major}.{minor} of .npy is not known")),
+    };
+    read(&mut bytes[10..prefix])?;
+    let length = bytes[8..prefix].iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
+    let end = usize::try_from(length).ok().and_then(|length| length.checked_add(prefix)).filter(|&end| end <= size);
+    let end = end.ok_or_else(|| format!("a header of {length} bytes, in {size} bytes altogether"))?;
+    let mut text = vec![0; end - prefix];
+    read(&mut text)?;
+    let mut literal = Literal { text: &text, at: 0, latin: bytes[6] < 3 };
+    match literal.header() {
+        Some(header) => Ok((header, end)),
+        None => Err(format!(
+            "its header is not {{'descr': …, 'fortran_order': …, 'shape': …}}, from byte {} on",
+            literal.at
+        )),
+    }
+}
+
+/// The little of Python's literals that a header is made of. Every method takes what it reads, and white space before
+/// it, or is `None` and the header malformed. None is recursive.
+struct Literal<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Whether a byte is a character.
+    latin: bool,
+}
+
+impl<'a> Literal<'a> {
+    fn header(&mut self) -> Option<Header> {
+        let (mut element_type, mut fortran_order, mut shape) = (None, None, None);
+        self.expect(b"{")?;
+        while !self.take(b"}") {
+            let key = self.string()?;
+            self.expect(b":")?;
+            match key {
+                b"descr" if element_type.is_none() => element_type = Some(self.element_type()?),
+                b"fortran_order" if fortran_order.is_none() => fortran_order = Some(self.boolean()?),
+                b"shape" if shape.is_none() => shape = Some(self.shape()?),
+                _ => return None,
+            }
+            if !self.take(b",") {
+                self.expect(b"}")?;
+                break;
+            }
+        }
+        self.skip_space();
+        let header = Header { element_type: element_type?, fortran_order: fortran_order?, shape: shape? };
+        (self.at == self.text.len()).then_some(header)
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
+    fn skip_space(&mut self) {
+        self.at += self.rest().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    }
+
+    /// Whether this comes next; if so, it is taken.
+    fn take(&mut self, token: &[u8]) -> bool {
+        self.skip_space();
+        let next = self.rest().starts_with(token);
+        self.at += if next { token.len() } else { 0 };
+        next
+    }
+
+    fn expect(&mut self, token: &[u8]) -> Option<()> {
+        self.take(token).then_some(())
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        if self.take(b"True") { Some(true) } else { self.expect(b"False").map(|()| false) }
+    }
+
+    /// A string in quotes of either kind, its escapes left as they are.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.skip_space();
+        let (&quote, rest) = self.rest().split_first().filter(|(quote, _)| b"'\"".contains(quote))?;
+        let mut escaped = false;
+        let length = rest.iter().position(|&byte| {
+            let end = byte == quote && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            end
+        })?;
+        self.at += length + 2;
+        Some(&rest[..length])
+    }
+
+    /// A string, or for records a list of any depth, which is named as it is written.
+    fn element_type(&mut self) -> Option<String> {
+        self.skip_space();
+        let start = self.at;
+        if let Some(simple) = self.string() {
+            return Some(self.named(simple));
+        }
+        let mut depth = 0_usize;
+        loop {
+            match self.rest().first()? {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth = depth.checked_sub(1)?,
+                b'\'' | b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                _ if depth == 0 => return None,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Some(self.named(&self.text[start..self.at]));
+            }
+        }
+    }
+
+    /// The beginning as text: more than a message shows, and little whatever the length.
+    fn named(&self, bytes: &[u8]) -> String {
+        let bytes = &bytes[..bytes.len().min(512)];
+        abridged(&if self.latin {
+            bytes.iter().copied().map(char::from).collect()
+        } else {
+            String::from_utf8_lossy(bytes)
+        })
+    }
+
+    /// A tuple of lengths.
+    fn shape(&mut self) -> Option<Vec<usize>> {
+        let (mut shape, mut comma) = (Vec::new(), true);
+        self.expect(b"(")?;
+        while !self.take(b")") {
+            if !comma || shape.len() == MAX_AXES {
+                return None;
+            }
+            shape.push(self.length()?);
+            comma = self.take(b",");
+        }
+        // In Python (3) is a number.
+        (comma || shape.len() > 1).then_some(shape)
+    }
+
+    /// The length of an axis, with the `L` of Python 2 where it has one.
+    fn length(&mut self) -> Option<usize> {
+        self.skip_space();
+        let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = std::str::from_utf8(&self.rest()[..digits]).ok()?.parse().ok()?;
+        self.at += digits;
+        self.take(b"L");
+        Some(length)
+    }
+}
