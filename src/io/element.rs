@@ -10,6 +10,12 @@ pub trait Element: Copy {
     fn from_le(bytes: &[u8]) -> Vec<Self>;
     /// Appends the elements to bytes, little-endian.
     fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>);
+    /// The element's bits, as a number.
+    #[cfg(feature = "serde")]
+    fn bits(self) -> u64;
+    /// The element of these bits, where it has that many.
+    #[cfg(feature = "serde")]
+    fn of_bits(bits: u64) -> Option<Self>;
 }
 
 macro_rules! element {
@@ -23,6 +29,16 @@ macro_rules! element {
 
             fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>) {
                 bytes.extend(elements.into_iter().flat_map(Self::to_le_bytes));
+            }
+
+            #[cfg(feature = "serde")]
+            fn bits(self) -> u64 {
+                self.to_bits().into()
+            }
+
+            #[cfg(feature = "serde")]
+            fn of_bits(bits: u64) -> Option<Self> {
+                bits.try_into().ok().map(Self::from_bits)
             }
         }
     };

@@ -15,7 +15,7 @@ mod layers;
 mod notes;
 mod optimizer;
 #[cfg(feature = "serde")]
-mod serde;
+pub(crate) mod serde;
 mod tensors;
 
 pub mod flax;

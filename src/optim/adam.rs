@@ -34,13 +34,13 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adam<A> {
-    learning_rate: f64,
-    betas: [f64; 2],
-    eps: f64,
-    weight_decay: f64,
-    steps: u64,
-    first_moment: Vec<A>,
-    second_moment: Vec<A>,
+    pub(super) learning_rate: f64,
+    pub(super) betas: [f64; 2],
+    pub(super) eps: f64,
+    pub(super) weight_decay: f64,
+    pub(super) steps: u64,
+    pub(super) first_moment: Vec<A>,
+    pub(super) second_moment: Vec<A>,
 }
 
 /// Where weight decay acts.
@@ -220,7 +220,7 @@ impl<A: Scalar> Optimizer<A> for Adam<A> {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdamW<A> {
-    adam: Adam<A>,
+    pub(super) adam: Adam<A>,
 }
 
 impl<A> AdamW<A> {

@@ -41,6 +41,8 @@ mod adam;
 mod any;
 mod clip;
 mod rms_prop;
+#[cfg(feature = "serde")]
+mod serde;
 mod sgd;
 
 pub use adam::{Adam, AdamW};

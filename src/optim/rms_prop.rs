@@ -36,15 +36,15 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RmsProp<A> {
-    learning_rate: f64,
-    alpha: f64,
-    eps: f64,
-    momentum: f64,
-    centered: bool,
-    weight_decay: f64,
-    square_average: Vec<A>,
-    gradient_average: Vec<A>,
-    velocity: Vec<A>,
+    pub(super) learning_rate: f64,
+    pub(super) alpha: f64,
+    pub(super) eps: f64,
+    pub(super) momentum: f64,
+    pub(super) centered: bool,
+    pub(super) weight_decay: f64,
+    pub(super) square_average: Vec<A>,
+    pub(super) gradient_average: Vec<A>,
+    pub(super) velocity: Vec<A>,
 }
 
 impl<A> RmsProp<A> {

@@ -36,12 +36,12 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sgd<A> {
-    learning_rate: f64,
-    momentum: f64,
-    dampening: f64,
-    nesterov: bool,
-    weight_decay: f64,
-    velocity: Vec<A>,
+    pub(super) learning_rate: f64,
+    pub(super) momentum: f64,
+    pub(super) dampening: f64,
+    pub(super) nesterov: bool,
+    pub(super) weight_decay: f64,
+    pub(super) velocity: Vec<A>,
 }
 
 impl<A> Sgd<A> {

@@ -1,1 +1,0 @@
-//! `Serialize` and `Deserialize`, refusing what is no network.

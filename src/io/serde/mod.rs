@@ -1,0 +1,140 @@
+//! `Serialize` and `Deserialize`, refusing what is no network.
+
+pub(crate) mod number;
+pub(crate) mod numbers;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Dims, Parameters, Scalar};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Dims", remote = "Dims", deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of `Dims`")]
+struct DimsFields {
+    n_x: usize,
+    n_a: usize,
+    n_y: usize,
+}
+
+impl Serialize for Dims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        DimsFields::serialize(self, serializer)
+    }
+}
+
+/// Refuses a network that has more parameters than a machine can address.
+impl<'de> Deserialize<'de> for Dims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dims = DimsFields::deserialize(deserializer)?;
+        if is_addressable(dims) {
+            return Ok(dims);
+        }
+        let Dims { n_x, n_a, n_y } = dims;
+        Err(D::Error::custom(format_args!("a network of n_x = {n_x}, n_a = {n_a} and n_y = {n_y} fits in no memory")))
+    }
+}
+
+/// Whether every matrix has a length. One without elements needs it, too: there, ndarray multiplies the other axes.
+fn is_addressable(Dims { n_x, n_a, n_y }: Dims) -> bool {
+    let length = |rows: usize, columns: usize| rows.max(1).checked_mul(columns.max(1));
+    [length(n_a, n_x), length(n_a, n_a), length(n_y, n_a), Some(n_a), Some(n_y)]
+        .into_iter()
+        .try_fold(0, |sum: usize, length| sum.checked_add(length?))
+        .is_some_and(|elements| isize::try_from(elements).is_ok())
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Parameters", bound = "A: Scalar")]
+struct Written<'a, A> {
+    dims: Dims,
+    #[serde(serialize_with = "numbers::serialize")]
+    wax: &'a [A],
+    #[serde(serialize_with = "numbers::serialize")]
+    waa: &'a [A],
+    #[serde(serialize_with = "numbers::serialize")]
+    wya: &'a [A],
+    #[serde(serialize_with = "numbers::serialize")]
+    ba: &'a [A],
+    #[serde(serialize_with = "numbers::serialize")]
+    by: &'a [A],
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Parameters", deny_unknown_fields, bound = "A: Scalar")]
+struct Read<A> {
+    dims: Dims,
+    #[serde(deserialize_with = "numbers::deserialize")]
+    wax: Vec<A>,
+    #[serde(deserialize_with = "numbers::deserialize")]
+    waa: Vec<A>,
+    #[serde(deserialize_with = "numbers::deserialize")]
+    wya: Vec<A>,
+    #[serde(deserialize_with = "numbers::deserialize")]
+    ba: Vec<A>,
+    #[serde(deserialize_with = "numbers::deserialize")]
+    by: Vec<A>,
+}
+
+/// The dimensions, and each array as its elements, row by row.
+///
+/// Every number comes back with its bits, NaN payloads included. Binary formats hold floats. Formats for people hold
+/// numbers, an f32 as the f64 of the same value, and what is not finite as a string of its bits, such as `"0x7fc00001"`.
+/// `serde_json` needs its feature `float_roundtrip`, without which it rounds some numbers to a neighbour; a binary format
+/// that shortens floats, as CBOR may, need not keep the payload of a NaN.
+///
+/// ```
+/// use elman::{Dims, Parameters};
+///
+/// let mut p = Parameters::<f32>::zeros(Dims { n_x: 1, n_a: 1, n_y: 2 });
+/// p.wax_mut()[[0, 0]] = 0.5;
+/// p.by_mut()[1] = f32::INFINITY;
+/// let text = serde_json::to_string(&p)?;
+/// let expected = concat!(
+///     r#"{"dims":{"n_x":1,"n_a":1,"n_y":2},"#,
+///     r#""wax":[0.5],"waa":[0.0],"wya":[0.0,0.0],"ba":[0.0],"by":[0.0,"0x7f800000"]}"#
+/// );
+/// assert_eq!(text, expected);
+/// assert_eq!(serde_json::from_str::<Parameters<f32>>(&text)?, p);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+impl<A: Scalar> Serialize for Parameters<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = Written {
+            dims: self.dims(),
+            wax: self.wax_slice(),
+            waa: self.waa_slice(),
+            wya: self.wya_slice(),
+            ba: self.ba_slice(),
+            by: self.by_slice(),
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Refuses an array whose length is not what the dimensions say, before memory is allocated for them.
+impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Read { dims, wax, waa, wya, ba, by } = Read::deserialize(deserializer)?;
+        let Dims { n_x, n_a, n_y } = dims;
+        let arrays = [
+            ("wax", wax, n_a * n_x),
+            ("waa", waa, n_a * n_a),
+            ("wya", wya, n_y * n_a),
+            ("ba", ba, n_a),
+            ("by", by, n_y),
+        ];
+        for (name, elements, expected) in &arrays {
+            let found = elements.len();
+            if found != *expected {
+                let message = format_args!("`{name}` has {found} elements, expected {expected}");
+                return Err(D::Error::custom(message));
+            }
+        }
+        let mut parameters = Parameters::zeros(dims);
+        for (to, (_, elements, _)) in parameters.split_mut().into_iter().zip(&arrays) {
+            to.copy_from_slice(elements);
+        }
+        Ok(parameters)
+    }
+}

@@ -1,0 +1,16 @@
+//! Slices of floating-point numbers, each as [`number`](super::number) has it.
+
+use serde::{Deserialize, Deserializer, Serializer};
+
+use super::number::Number;
+use crate::Scalar;
+
+pub(crate) fn serialize<A: Scalar, S: Serializer>(values: &[A], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().copied().map(Number))
+}
+
+/// What is allocated is in proportion to the elements that there are, not to a length that is declared.
+pub(crate) fn deserialize<'de, A: Scalar, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<A>, D::Error> {
+    let numbers = Vec::<Number<A>>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|Number(value)| value).collect())
+}
