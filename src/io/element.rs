@@ -12,10 +12,10 @@ pub trait Element: Copy {
     fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>);
     /// The element's bits, as a number.
     #[cfg(feature = "serde")]
-    fn bits(self) -> u64;
+    fn element_bits(self) -> u64;
     /// The element of these bits, where it has that many.
     #[cfg(feature = "serde")]
-    fn of_bits(bits: u64) -> Option<Self>;
+    fn from_element_bits(bits: u64) -> Option<Self>;
 }
 
 macro_rules! element {
@@ -32,12 +32,12 @@ macro_rules! element {
             }
 
             #[cfg(feature = "serde")]
-            fn bits(self) -> u64 {
+            fn element_bits(self) -> u64 {
                 self.to_bits().into()
             }
 
             #[cfg(feature = "serde")]
-            fn of_bits(bits: u64) -> Option<Self> {
+            fn from_element_bits(bits: u64) -> Option<Self> {
                 bits.try_into().ok().map(Self::from_bits)
             }
         }

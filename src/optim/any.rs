@@ -15,6 +15,7 @@ use crate::{Error, Scalar};
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = "A: Scalar"))]
 #[non_exhaustive]
 pub enum AnyOptimizer<A> {
     /// [`Sgd`]

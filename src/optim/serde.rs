@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Adam, AdamW, RmsProp, Sgd};
 use crate::Scalar;
-use crate::error::check_len;
 use crate::io::serde::{number, numbers};
 
 #[derive(Serialize, Deserialize)]
@@ -116,11 +115,8 @@ optimizer!(Adam, AdamFields, |mut adam| {
     let steps = adam.steps;
     adam.resumed(steps, first, second)
 });
-optimizer!(RmsProp, RmsPropFields, |rms_prop| {
-    for (name, state) in [("gradient_average", &rms_prop.gradient_average), ("velocity", &rms_prop.velocity)] {
-        if !state.is_empty() {
-            check_len(name, state, rms_prop.square_average.len())?;
-        }
-    }
-    Ok(rms_prop)
+optimizer!(RmsProp, RmsPropFields, |mut rms_prop| {
+    let (square, gradient) = (take(&mut rms_prop.square_average), take(&mut rms_prop.gradient_average));
+    let velocity = take(&mut rms_prop.velocity);
+    rms_prop.resumed(square, gradient, velocity)
 });

@@ -28,7 +28,7 @@ impl<'de, A: Scalar> Deserialize<'de> for Number<A> {
 }
 
 pub(crate) fn serialize<A: Scalar, S: Serializer>(&value: &A, serializer: S) -> Result<S::Ok, S::Error> {
-    let bits = value.bits();
+    let bits = value.element_bits();
     if serializer.is_human_readable() {
         return if value.is_finite() {
             serializer.serialize_f64(value.widen())
@@ -65,7 +65,7 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
     fn visit_f32<E: Error>(self, value: f32) -> Result<A, E> {
         // Not by way of f64, which makes a signalling NaN quiet.
         if size_of::<A>() == size_of::<f32>() {
-            Ok(A::of_bits(value.to_bits().into()).expect("an f32 has the bits of an f32"))
+            Ok(A::from_element_bits(value.to_bits().into()).expect("an f32 has the bits of an f32"))
         } else {
             self.visit_f64(value.into())
         }
@@ -94,7 +94,7 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
             .filter(|digits| {
                 digits.len() == 2 * size_of::<A>() && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
             })
-            .and_then(|digits| A::of_bits(u64::from_str_radix(digits, 16).ok()?))
+            .and_then(|digits| A::from_element_bits(u64::from_str_radix(digits, 16).ok()?))
             .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
