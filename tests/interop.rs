@@ -218,26 +218,28 @@ fn payloads() -> Parameters<f32> {
 }
 
 #[test]
-fn weights_keep_every_bit_and_a_sum_of_biases_all_but_the_sign_of_zero_and_of_a_nan() {
-    let p = payloads();
+fn every_bit_comes_back() {
+    let mut p = payloads();
+    let signalling = f32::from_bits(0x7f80_0001);
+    p.ba_mut().assign(&Array1::from_iter([
+        1.5,
+        -0.0,
+        0.0,
+        f32::MIN_POSITIVE / 4.0,
+        -f32::NAN,
+        f32::INFINITY,
+        signalling,
+    ]));
     let bits = |p: &Parameters<f32>| p.as_slice().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    for (name, found) in [
-        ("keras", keras_layers().read(&keras_layers().write(&p).unwrap()).unwrap()),
-        ("linen", linen().read(&linen().write(&p).unwrap()).unwrap()),
-        ("nnx", nnx().read(&nnx().write(&p).unwrap()).unwrap()),
-    ] {
-        assert_eq!(bits(&found), bits(&p), "{name}");
-    }
-    let mut p = p;
-    p.ba_mut().assign(&Array1::from_iter([1.5, -0.0, 0.0, f32::MIN_POSITIVE / 4.0, -3e38, f32::INFINITY, 2.0]));
-    let mut expected = p.clone();
-    expected.ba_mut()[1] = 0.0;
     for (name, found) in [
         ("rnn", torch_rnn().read(&torch_rnn().write(&p).unwrap()).unwrap()),
         ("cell", torch_cell().read(&torch_cell().write(&p).unwrap()).unwrap()),
+        ("keras", keras_layers().read(&keras_layers().write(&p).unwrap()).unwrap()),
+        ("linen", linen().read(&linen().write(&p).unwrap()).unwrap()),
+        ("nnx", nnx().read(&nnx().write(&p).unwrap()).unwrap()),
         ("onnx", onnx_rnn().read(&onnx_rnn().write(&p).unwrap()).unwrap()),
     ] {
-        assert_eq!(bits(&found), bits(&expected), "{name}");
+        assert_eq!(bits(&found), bits(&p), "{name}");
     }
 }
 
@@ -476,4 +478,27 @@ fn what_is_written_lies_row_by_row() {
             assert!(array.is_standard_layout(), "{name}");
         }
     }
+}
+
+#[cfg(feature = "safetensors")]
+#[test]
+fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
+    let mut file = elman::io::safetensors::load("tests/fixtures/torch_rnn.safetensors").unwrap();
+    assert_eq!(torch_rnn().read::<f32>(&file).unwrap(), torch_rnn().read(&weights(&fixture("torch"), "rnn")).unwrap());
+    assert!(file.contains("norm.num_batches_tracked"));
+    file.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "relu".into());
+    assert_refused(
+        torch_rnn().read(&file),
+        "a network of relu units: `encoder.rnn.nonlinearity` says so; an Elman network is one of tanh units",
+    );
+}
+
+#[cfg(feature = "npz")]
+#[test]
+fn files_of_keras_and_flax_are_read() {
+    let load = |name| elman::io::npz::load::<f32>(format!("tests/fixtures/{name}.npz")).unwrap();
+    let found = keras::SimpleRnn::at(0).with_dense_at(3).read(&load("keras_simple_rnn")).unwrap();
+    assert_eq!(found, keras_layers().read(&weights(&fixture("keras"), "simple_rnn")).unwrap());
+    let found = linen().read(&load("flax_simple_cell")).unwrap();
+    assert_eq!(found, linen().read(&weights(&fixture("flax"), "linen")).unwrap());
 }

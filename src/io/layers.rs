@@ -1,6 +1,6 @@
 //! What the layers of every framework have in common: a recurrent one, a dense one, and what they must not be.
 
-use ndarray::{Array, Array1, Array2, ArrayD, ArrayRef, ArrayView2, Axis, Dimension};
+use ndarray::{Array, Array1, Array2, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
 use super::Error;
 use super::tensors::{Tensors, abridged, wrong_shape};
@@ -142,6 +142,11 @@ impl Dense {
 /// A bias, or zeros where the layer has none.
 pub(super) fn optional<A: Scalar>(tensors: &Tensors<A>, name: &str, length: usize) -> Result<Array1<A>, Error> {
     if tensors.contains(name) { Ok(tensors.vector(name, length)?.to_owned()) } else { Ok(Array1::zeros(length)) }
+}
+
+/// The sum of a layer's two biases. One that is zero leaves the other's bits, so that −0 and a NaN come back as they went.
+pub(super) fn sum<A: Scalar>(first: &ArrayRef1<A>, second: &ArrayRef1<A>) -> Array1<A> {
+    Zip::from(first).and(second).map_collect(|&first, &second| if second.is_zero() { first } else { first + second })
 }
 
 /// The network of a recurrent layer and of a dense one, where there is one.

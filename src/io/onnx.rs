@@ -8,8 +8,7 @@
 //! | `B` of `Gemm` or `MatMul` | (`n_a`, `n_y`), or (`n_y`, `n_a`) where `transB` is 1 | `wya` |
 //! | `C` of `Gemm` | (`n_y`) | `by` |
 //!
-//! Written are `ba` and zero, so what is written is read again bit by bit, but for −0 in `ba`, which returns as +0, and for
-//! the bits of a NaN there. A `Gemm`'s `alpha` and `beta` must be 1. On ONNX's side,
+//! Written are `ba` and zero; what is written is read again bit by bit. A `Gemm`'s `alpha` and `beta` must be 1. On ONNX's side,
 //!
 //! ```python
 //! np.savez(path, **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})
@@ -24,7 +23,7 @@
 
 use ndarray::{Array1, Axis, concatenate};
 
-use super::layers::{Axes, Dense, Recurrent, assemble, check_stated, check_tanh, network, stated, write_head};
+use super::layers::{Axes, Dense, Recurrent, assemble, check_stated, check_tanh, network, stated, sum, write_head};
 use super::tensors::wrong_shape;
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
@@ -156,7 +155,7 @@ impl Rnn {
             return Err(wrong_shape(&self.b, format!("[1, {}]", 2 * n_a), both.shape()));
         }
         let (first, second) = both.index_axis_move(Axis(0), 0).split_at(Axis(0), n_a);
-        Ok(&first + &second)
+        Ok(sum(&first, &second))
     }
 
     fn check<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {

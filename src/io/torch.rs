@@ -9,8 +9,7 @@
 //! | `bias` of the `Linear` | (`n_y`) | `by` |
 //!
 //! An `RNNCell` has no `_l0` in its names. Layers made with `bias=False` have no biases: they are zero here. Written are
-//! the two biases `ba` and zero, so what is written is read again bit by bit, but for −0 in `ba`, which returns as +0,
-//! and for the bits of a NaN there; matrices and `by` return as they were.
+//! the two biases `ba` and zero; what is written is read again bit by bit.
 //!
 //! A layer of relu units has the same tensors as one of tanh units. Say what it is, by `with_nonlinearity` or in the file's
 //! metadata under `nonlinearity`, with or without the layer's prefix:
@@ -23,7 +22,7 @@
 
 use ndarray::Array1;
 
-use super::layers::{Axes, Dense, Recurrent, assemble, check_tanh, network, optional, stated, write_head};
+use super::layers::{Axes, Dense, Recurrent, assemble, check_tanh, network, optional, stated, sum, write_head};
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
 
@@ -134,7 +133,7 @@ impl Layer {
         if !tensors.contains(&ih) && !tensors.contains(&hh) {
             return optional(tensors, &ih, n_a);
         }
-        Ok(&tensors.vector(&ih, n_a)? + &tensors.vector(&hh, n_a)?)
+        Ok(sum(&tensors.vector(&ih, n_a)?, &tensors.vector(&hh, n_a)?))
     }
 
     fn check<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
