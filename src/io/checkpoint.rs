@@ -26,8 +26,8 @@ const VERSION: &str = "1";
 
 /// Where a run is: parameters, the optimiser with its state, and notes.
 ///
-/// A run that goes on from a checkpoint has the bits of one that never stopped. Files of [`Tensors`] hold it, as
-/// [`safetensors`](super::safetensors) with `save` and `load`; a file with the five tensors and nothing else is a
+/// A run that goes on from a checkpoint has the bits of one that never stopped. Files of [`Tensors`] with metadata hold it,
+/// which `save` and `load` (feature `safetensors`) write and read; a file with the five tensors and nothing else is a
 /// checkpoint, too. Other tensors in the file are ignored, so a run may add its own to [`to_tensors`](Self::to_tensors).
 ///
 /// ```

@@ -6,6 +6,16 @@
 //! ```text
 //! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
 //! ```
+//!
+//! - Formats: `safetensors` and `npz`, each behind the feature of its name.
+//! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]; [`coming_from`](crate::coming_from) has them side by side. This
+//!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: `Tensors::from(&p)` and
+//!   `Parameters::try_from(&tensors)`.
+//! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
+//! - [`read`] and [`replace`]: whole files, the second atomically.
+//!
+//! Elements are never converted, and keep every bit. A file may come from anyone: what is wrong with it is an [`Error`] that
+//! names the tensor, and no more memory is taken than the file's size allows.
 
 mod checkpoint;
 mod element;
