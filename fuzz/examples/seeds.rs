@@ -6,11 +6,13 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use elman::io::{Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
+use zip::ZipArchive;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -35,6 +37,7 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
         write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     }
+    write("npy", &format!("wax_{kind}"), &wax(&npz::to_bytes(&Tensors::from(&p))?)?)?;
     for (name, file) in [("json", serde_json::to_vec(&p)?), ("postcard", postcard::to_allocvec(&p)?)] {
         write(name, &format!("parameters_{kind}"), &file)?;
     }
@@ -53,6 +56,13 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     }
     Ok(())
+}
+
+/// The `.npy` of `wax` in an archive.
+fn wax(archive: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    ZipArchive::new(Cursor::new(archive))?.by_name("wax.npy")?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> Result<()> {
