@@ -130,7 +130,7 @@ fn an_nnx_cell_computes_here_what_it_does_there_and_goes_back() {
 
 #[test]
 fn an_onnx_operator_computes_here_what_it_does_there_and_goes_back() {
-    let rnn = onnx_rnn().with_activations(&["Tanh"]).with_direction("forward").with_layout(0);
+    let rnn = onnx_rnn().with_activations(&["Tanh", "Tanh"]).with_direction("forward").with_layout(0);
     agrees!(rnn.clone(), "onnx", "rnn", "rnn_written");
 }
 
@@ -480,10 +480,13 @@ fn what_is_written_lies_row_by_row() {
     }
 }
 
+#[cfg(any(feature = "npz", feature = "safetensors"))]
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/");
+
 #[cfg(feature = "safetensors")]
 #[test]
 fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
-    let mut file = elman::io::safetensors::load("tests/fixtures/torch_rnn.safetensors").unwrap();
+    let mut file = elman::io::safetensors::load(FIXTURES.to_owned() + "torch_rnn.safetensors").unwrap();
     assert_eq!(torch_rnn().read::<f32>(&file).unwrap(), torch_rnn().read(&weights(&fixture("torch"), "rnn")).unwrap());
     assert!(file.contains("norm.num_batches_tracked"));
     file.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "relu".into());
@@ -496,7 +499,7 @@ fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
 #[cfg(feature = "npz")]
 #[test]
 fn files_of_keras_and_flax_are_read() {
-    let load = |name| elman::io::npz::load::<f32>(format!("tests/fixtures/{name}.npz")).unwrap();
+    let load = |name| elman::io::npz::load::<f32>(format!("{FIXTURES}{name}.npz")).unwrap();
     let found = keras::SimpleRnn::at(0).with_dense_at(3).read(&load("keras_simple_rnn")).unwrap();
     assert_eq!(found, keras_layers().read(&weights(&fixture("keras"), "simple_rnn")).unwrap());
     let found = linen().read(&load("flax_simple_cell")).unwrap();

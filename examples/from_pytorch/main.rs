@@ -10,6 +10,7 @@
 //! A file of yours is read, and takes one step from zeros; the names that it holds are in the message if they are others.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -57,12 +58,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let read = |weights: &Tensors<f32>| torch::Rnn::new(&arguments.rnn).with_linear(&arguments.linear).read(weights);
     if let Some(path) = &arguments.file {
         let p = read(&safetensors::load(path)?)?;
-        describe(&p);
+        describe(&p)?;
         let x = Array3::zeros((p.dims().n_x, 1, 1));
         return serve(&p, &x.view(), &Array2::zeros((p.dims().n_a, 1))).map(drop);
     }
     let p = read(&safetensors::from_bytes(WEIGHTS)?)?;
-    describe(&p);
+    describe(&p)?;
 
     let recorded: Value = serde_json::from_str(RECORDED)?;
     let recorded = &recorded["float32"];
@@ -70,7 +71,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let cache = sequence::forward(&p, &x, &a0)?;
     let hidden = largest_difference(&cache.hidden(), &array(&recorded["rnn"]["hidden"])?)?;
     let output = largest_difference(&cache.output(), &array(&recorded["rnn"]["output"])?)?;
-    println!("largest difference from torch: {hidden:e} of hidden states, {output:e} of probabilities");
+    writeln!(io::stdout(), "largest difference from torch: {hidden:e} of hidden states, {output:e} of probabilities")?;
     if [hidden, output].iter().any(|difference| difference.is_nan() || *difference > TOLERANCE) {
         return Err(format!("that is more than {TOLERANCE:e}").into());
     }
@@ -78,13 +79,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     if served != cache.output() {
         return Err("step by step the bits have to be those of the whole sequence".into());
     }
-    println!("step by step: the same bits");
+    writeln!(io::stdout(), "step by step: the same bits")?;
     Ok(())
 }
 
-fn describe(p: &Parameters<f32>) {
+fn describe(p: &Parameters<f32>) -> io::Result<()> {
     let Dims { n_x, n_a, n_y } = p.dims();
-    println!("{n_x} inputs, {n_a} hidden units, {n_y} outputs");
+    writeln!(io::stdout(), "{n_x} inputs, {n_a} hidden units, {n_y} outputs")
 }
 
 /// Steps through the sequences, as one would whose inputs arrive one at a time, and prints the first one's probabilities.
@@ -96,7 +97,7 @@ fn serve(p: &Parameters<f32>, x: &ArrayView3<'_, f32>, a0: &Array2<f32>) -> Resu
         stepper.step(&xt)?;
         yt.assign(&stepper.output());
         let shown: Vec<_> = yt.column(0).iter().map(|y| format!("{y:.4}")).collect();
-        println!("step {t:2}: {}", shown.join(" "));
+        writeln!(io::stdout(), "step {t:2}: {}", shown.join(" "))?;
     }
     Ok(served)
 }

@@ -11,8 +11,8 @@
 //! What multiplies the hidden state has no bias, in neither. What is written is read again bit by bit. On Flax's side,
 //!
 //! ```python
-//! np.savez(path, **flax.traverse_util.flatten_dict(variables, sep="/"))                        # linen
-//! np.savez(path, **{"/".join(k): p[...] for k, p in nnx.state(model, nnx.Param).flat_state()})  # nnx
+//! np.savez(path, **flax.traverse_util.flatten_dict(variables, sep="/"))                                  # linen
+//! np.savez(path, **{"/".join(map(str, k)): p[...] for k, p in nnx.state(model, nnx.Param).flat_state()})  # nnx
 //! ```
 //!
 //! Cells of other units, and residual ones, have the same weights. Say what it is, by

@@ -71,10 +71,11 @@ impl Rnn {
         self
     }
 
-    /// What the attribute `activations` says. Whatever is not `["Tanh"]` will be refused.
+    /// What the attribute `activations` says. Whatever does not begin with `"Tanh"` will be refused; a second one is for the
+    /// other direction.
     #[must_use]
     pub fn with_activations(mut self, activations: &[&str]) -> Self {
-        self.activations = Some(activations.join(","));
+        self.activations = activations.first().map(|first| (*first).into());
         self
     }
 
