@@ -190,6 +190,38 @@ fn a_transposed_square_matrix_changes_the_outputs_by_far_more_than_rounding() {
 }
 
 #[test]
+fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
+    let mut tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
+    let [kernel, recurrent] = ["kernel", "recurrent_kernel"]
+        .map(|name| tensors.get(&format!("sequential/simple_rnn/simple_rnn_cell/{name}")).unwrap().to_owned());
+    tensors.insert("arr_0", kernel);
+    tensors.insert("arr_1", recurrent);
+    // The next layer's, such as a scale of each unit.
+    tensors.insert("arr_2", Array1::ones(7));
+    let layer = keras::SimpleRnn::at(0).without_bias();
+    let p = layer.read(&tensors).unwrap();
+    assert_eq!(p.ba(), Array1::<f64>::zeros(7));
+    assert_eq!(layer.write(&p).unwrap().names().collect::<Vec<_>>(), ["arr_0", "arr_1"]);
+    let biased = keras::SimpleRnn::at(0).read(&tensors).unwrap();
+    assert_refused(
+        layer.write(&biased),
+        "`ba` has shape [7], expected a bias of zeros, for no tensor is named to hold it",
+    );
+}
+
+#[test]
+fn layers_that_share_a_name_are_not_written_over_each_other() {
+    let p = torch_rnn().read(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
+    assert_refused(keras::SimpleRnn::at(0).with_dense_at(2).write(&p), "two arrays are called `arr_2`");
+    assert_refused(onnx::Rnn::new("W", "R", "B").with_gemm("B", "C", true).write(&p), "two arrays are called `B`");
+    assert_refused(onnx::Rnn::new("W", "W", "B").write(&p), "two arrays are called `W`");
+    let linear = torch::Rnn::new("").with_linear("");
+    assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
+    let dense = flax::SimpleCell::linen("").with_separator("").with_dense("h");
+    assert_refused(dense.write(&p), "two arrays are called `hkernel`");
+}
+
+#[test]
 fn without_a_head_there_is_no_output_layer() {
     let fixture = fixture("torch");
     let lower = torch::Rnn::new("encoder.rnn.");
@@ -276,12 +308,15 @@ fn torch_refuses_what_is_no_elman_network() {
         );
     }
     for (name, message) in [
-        ("weight_ih_l1", "a stack of layers: `encoder.rnn.weight_ih_l1` says so; an Elman network is one of them"),
+        ("weight_ih_l1", "a stack of layers: `encoder.rnn.weight_ih_l1` says so; an Elman network is a single layer"),
         (
             "weight_ih_l0_reverse",
             "a bidirectional network: `encoder.rnn.weight_ih_l0_reverse` says so; an Elman network is of one direction",
         ),
-        ("weight_hr_l0", "a network with projections: `encoder.rnn.weight_hr_l0` says so; an Elman network is without"),
+        (
+            "weight_hr_l0",
+            "a network with projections: `encoder.rnn.weight_hr_l0` says so; an Elman network is without projections",
+        ),
     ] {
         assert_refused(torch_with(|tensors| tensors.insert(format!("encoder.rnn.{name}"), zeros(&[7, 7]))), message);
     }
@@ -304,6 +339,10 @@ fn another_layers_setting_is_not_this_ones() {
         tensors.metadata_mut().insert("nonlinearity".into(), "relu".into());
     });
     assert!(with_both.is_ok());
+    let mut tensors = weights::<f64>(&fixture("torch"), "rnn");
+    tensors.metadata_mut().insert("nonlinearity".into(), "relu".into());
+    assert!(torch_rnn().read(&tensors).is_err());
+    assert!(torch_rnn().with_nonlinearity("tanh").read(&tensors).is_ok());
 }
 
 #[test]
@@ -466,7 +505,7 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     assert_refused(onnx_rnn().read(&short), "there is no tensor `head.bias`, among `B`, `R`, `W`, `head.weight`");
     assert_refused(
         onnx::Rnn::new("W", "R", "").with_gemm("V", "c", true).write(&payloads()),
-        "`ba` has shape [7], expected [0], for no tensor is named to hold it",
+        "`ba` has shape [7], expected a bias of zeros, for no tensor is named to hold it",
     );
 }
 

@@ -1,4 +1,3 @@
-#![cfg(feature = "safetensors")]
 //! What files hold comes back to the last bit, and runs go on from them as if they had never stopped.
 
 use elman::io::{Checkpoint, Tensors, safetensors};

@@ -1,4 +1,3 @@
-#![cfg(feature = "safetensors")]
 //! A file that is not what it says is an error that names the tensor and the reason: it never panics, and never takes
 //! more memory than 32 times its size.
 
@@ -306,4 +305,19 @@ fn five_tensors_are_a_checkpoint_without_any_metadata() {
     assert_eq!(Checkpoint::try_from(&tensors).unwrap(), Checkpoint::new(p));
     tensors.metadata_mut().insert("format".into(), "pt".into());
     assert_eq!(Checkpoint::try_from(&tensors).unwrap().metadata, *tensors.metadata());
+}
+
+#[test]
+fn a_message_does_not_repeat_a_megabyte() {
+    let long = "x".repeat(1 << 20);
+    for header in [
+        format!(r#""{long}""#),
+        format!(r#"{{"wax":{{"dtype":"{long}","shape":[],"data_offsets":[0,0]}}}}"#),
+        format!(r#"{{"wax":{{"dtype":"F32","shape":"{long}","data_offsets":[0,0]}}}}"#),
+        format!(r#"{{"{long}":{{"dtype":"F32","shape":[1],"data_offsets":[0,0]}}}}"#),
+        format!(r#"{{"__metadata__":"{long}"}}"#),
+    ] {
+        let error = safetensors::from_bytes::<f32>(&file(&header, 0)).unwrap_err().to_string();
+        assert!(error.len() < 1024, "{} bytes", error.len());
+    }
 }

@@ -1,7 +1,5 @@
 //! `.npz` archives: NumPy's are read and ours come back bit for bit, and what is wrong with one is said.
 
-#![cfg(feature = "npz")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write};

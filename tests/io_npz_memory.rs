@@ -1,7 +1,5 @@
 //! What a small `.npz` archive can make a reader allocate, whatever it says.
 
-#![cfg(feature = "npz")]
-
 use std::io::{Cursor, Write};
 
 use allocation_counter::measure;

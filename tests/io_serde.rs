@@ -1,7 +1,5 @@
 //! Networks and optimisers through serde: the same bits, and nothing that is no network.
 
-#![cfg(feature = "serde")]
-
 use allocation_counter::measure;
 use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     File {
         /// What was tried: `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The bytes are not a file of this format.
     #[error("not a valid {format} file: {reason}")]
@@ -31,6 +31,12 @@ pub enum Error {
         tensor: String,
         /// The names that there are.
         present: String,
+    },
+    /// Two arrays would have the same name, and one of them be lost.
+    #[error("two arrays are called `{tensor}`")]
+    Twice {
+        /// The name.
+        tensor: String,
     },
     /// A tensor has elements of another type. Nothing is ever converted.
     #[error("`{tensor}` has elements of type {found}, expected {expected}")]

@@ -16,14 +16,15 @@ use super::Error;
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
     let path = path.as_ref();
     let bytes = fs::metadata(path).and_then(|found| check_regular(&found)).and_then(|()| fs::read(path));
-    bytes.map_err(|source| Error::File { action: "read", path: path.into(), source })
+    bytes.map_err(|reason| Error::File { action: "read", path: path.into(), reason })
 }
 
 /// Writes a file, or replaces it, in one go: at any moment it holds what it did, or all of `bytes`.
 ///
 /// The bytes go to a new file in the same folder, which is synchronised with the disk and then takes the file's place. A
-/// crash leaves the file as it was, and perhaps a `.elman.….part` beside it; an error leaves nothing. Permissions are
-/// kept, the owner becomes the one who writes. Where `path` is a symbolic link, what it points to is replaced.
+/// crash leaves the file as it was, and perhaps a `.elman.….part` beside it. So does an error, without the part; only where
+/// the folder cannot be synchronised at the end are the new bytes there already. Permissions are kept, the owner becomes
+/// the one who writes, and a read-only file is replaced as `mv` does. Where `path` is a symbolic link, what it points to is replaced.
 ///
 /// # Errors
 /// [`Error::File`] where the system refuses, or something at `path` is not a regular file.
@@ -39,7 +40,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
 pub fn replace(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
     let written = follow_links(path).and_then(|file| replace_file(&file, bytes));
-    written.map_err(|source| Error::File { action: "write", path: path.into(), source })
+    written.map_err(|reason| Error::File { action: "write", path: path.into(), reason })
 }
 
 fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -22,7 +22,8 @@
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
 
 use super::layers::{
-    Axes, Dense, Recurrent, assemble, check_stated, check_tanh, gated, network, optional, stated, write_head,
+    Axes, Dense, Recurrent, assemble, check_stated, check_tanh, gated, network, optional, stated, write_bias,
+    write_head,
 };
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
@@ -118,12 +119,13 @@ impl SimpleCell {
     /// The weights of a network.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `n_y != 0` and there is no `Dense`; [`Error::Network`] where this cell is residual or not tanh.
+    /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where `n_y != 0` and there is no
+    /// `Dense`; [`Error::Network`] where this cell is residual or not tanh.
     pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check_settings(&tensors)?;
-        self.weights().write(parameters, &mut tensors);
-        tensors.insert(self.name(self.layers[0], "bias"), parameters.ba().to_owned());
+        self.weights().write(parameters, &mut tensors)?;
+        write_bias("ba", &parameters.ba(), &self.name(self.layers[0], "bias"), &mut tensors)?;
         write_head(parameters, self.dense.as_ref(), &mut tensors)?;
         Ok(tensors)
     }

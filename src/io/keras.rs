@@ -22,7 +22,7 @@
 //!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
-use super::layers::{Axes, Dense, Recurrent, assemble, check_tanh, gated, optional, stated, write_head};
+use super::layers::{Axes, Dense, Recurrent, assemble, check_tanh, gated, optional, stated, write_bias, write_head};
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
 
@@ -62,11 +62,19 @@ impl SimpleRnn {
     }
 
     /// The layer whose weights are at places `first`, `first + 1` and `first + 2` of `get_weights()`, which `np.savez`
-    /// calls `arr_0`, `arr_1` and so on. Without biases there is no third place: a matrix that lies there is refused.
+    /// calls `arr_0`, `arr_1` and so on. A layer with `use_bias=False` has no third place, which only you can know: say so
+    /// by [`without_bias`](Self::without_bias).
     #[must_use]
     pub fn at(first: usize) -> Self {
         let [kernel, recurrent, bias] = [0, 1, 2].map(|k| place(first, k));
         SimpleRnn { prefix: String::new(), kernel, recurrent, bias, dense: None, activation: None }
+    }
+
+    /// The layer has no bias: `ba` is zero.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias.clear();
+        self
     }
 
     /// A `Dense` under this prefix, such as `"sequential/dense/"`, is the output layer. Without one, `n_y` is 0.
@@ -77,7 +85,8 @@ impl SimpleRnn {
         self
     }
 
-    /// A `Dense` whose weights are at places `first` and `first + 1` is the output layer.
+    /// A `Dense` whose weights are at places `first` and `first + 1` is the output layer. With `use_bias=False` it has no
+    /// second place, and has to be the last layer of the model.
     #[must_use]
     pub fn with_dense_at(mut self, first: usize) -> Self {
         self.dense = Some(Dense { weights: place(first, 0), bias: place(first, 1), axes: Axes::InOut });
@@ -100,7 +109,9 @@ impl SimpleRnn {
         self.check(tensors)?;
         let matrices = self.weights().read(tensors)?;
         // A plain layer's bias is a vector; in its place a matrix of two rows is a GRU's, of one unit perhaps.
-        if let Some([2, _]) = tensors.shape(&self.bias) {
+        if !self.bias.is_empty()
+            && let Some([2, _]) = tensors.shape(&self.bias)
+        {
             return Err(gated(&self.bias, "a GRU, its bias having two rows"));
         }
         let ba = optional(tensors, &self.bias, matrices.1.nrows())?;
@@ -110,12 +121,13 @@ impl SimpleRnn {
     /// The weights of a network.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `n_y != 0` and there is no `Dense`; [`Error::Network`] where this layer is not tanh.
+    /// [`Error::Shape`] where `n_y != 0` and there is no `Dense`, or the layer has no bias and `ba` is not zero;
+    /// [`Error::Twice`] where two arrays would have one name; [`Error::Network`] where this layer is not tanh.
     pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check(&tensors)?;
-        self.weights().write(parameters, &mut tensors);
-        tensors.insert(&self.bias, parameters.ba().to_owned());
+        self.weights().write(parameters, &mut tensors)?;
+        write_bias("ba", &parameters.ba(), &self.bias, &mut tensors)?;
         write_head(parameters, self.dense.as_ref(), &mut tensors)?;
         Ok(tensors)
     }

@@ -91,9 +91,9 @@ impl Recurrent {
         Ok((wax, waa))
     }
 
-    pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) {
-        tensors.insert(&self.kernel, self.axes.write(&p.wax()));
-        tensors.insert(&self.feedback, self.axes.write(&p.waa()));
+    pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        insert_new(tensors, &self.kernel, self.axes.write(&p.wax()))?;
+        insert_new(tensors, &self.feedback, self.axes.write(&p.waa()))
     }
 }
 
@@ -139,9 +139,41 @@ impl Dense {
     }
 }
 
-/// A bias, or zeros where the layer has none.
+/// A bias, or zeros where the layer has none: no name for it, or no tensor of this name.
 pub(super) fn optional<A: Scalar>(tensors: &Tensors<A>, name: &str, length: usize) -> Result<Array1<A>, Error> {
-    if tensors.contains(name) { Ok(tensors.vector(name, length)?.to_owned()) } else { Ok(Array1::zeros(length)) }
+    if name.is_empty() || !tensors.contains(name) {
+        return Ok(Array1::zeros(length));
+    }
+    Ok(tensors.vector(name, length)?.to_owned())
+}
+
+/// A bias, called `own` here, as the tensor `name`. Without a name it has to be +0, and is not written.
+pub(super) fn write_bias<A: Scalar>(
+    own: &str,
+    bias: &ArrayRef1<A>,
+    name: &str,
+    tensors: &mut Tensors<A>,
+) -> Result<(), Error> {
+    if !name.is_empty() {
+        return insert_new(tensors, name, bias.to_owned());
+    }
+    if bias.iter().all(|bias| bias.is_zero() && bias.is_sign_positive()) {
+        return Ok(());
+    }
+    Err(wrong_shape(own, "a bias of zeros, for no tensor is named to hold it".into(), bias.shape()))
+}
+
+/// Gives an array a name that no other array of these layers has.
+pub(super) fn insert_new<A, D: Dimension>(
+    tensors: &mut Tensors<A>,
+    name: &str,
+    array: Array<A, D>,
+) -> Result<(), Error> {
+    if tensors.contains(name) {
+        return Err(Error::Twice { tensor: name.into() });
+    }
+    tensors.insert(name, array);
+    Ok(())
 }
 
 /// The sum of a layer's two biases. One that is zero leaves the other's bits, so that −0 and a NaN come back as they went.
@@ -173,9 +205,8 @@ pub(super) fn write_head<A: Scalar>(
 ) -> Result<(), Error> {
     match head {
         Some(Dense { weights, bias, axes }) => {
-            tensors.insert(weights, axes.write(&p.wya()));
-            tensors.insert(bias, p.by().to_owned());
-            Ok(())
+            insert_new(tensors, weights, axes.write(&p.wya()))?;
+            write_bias("by", &p.by(), bias, tensors)
         }
         None if p.dims().n_y == 0 => Ok(()),
         None => {
@@ -185,34 +216,33 @@ pub(super) fn write_head<A: Scalar>(
     }
 }
 
-/// What is said of a layer beside its weights: by the caller, and by the file's metadata under `prefix` and `key`, or
-/// under `key` alone.
+/// What is said of a layer beside its weights: by the caller, or else by the file's metadata under `prefix` and `key`, or
+/// else under `key` alone, which may be meant for another layer.
 pub(super) fn stated<'s, A>(
     own: Option<&'s str>,
     tensors: &'s Tensors<A>,
     prefix: &str,
     key: &str,
-) -> impl Iterator<Item = (String, &'s str)> {
+) -> Option<(String, &'s str)> {
     let own = own.map(|value| (key.to_owned(), value));
     let keys = [format!("{prefix}{key}"), key.to_owned()];
-    let in_file = keys.into_iter().find_map(|key| tensors.metadata().get(&key).map(|value| (key, value.as_str())));
-    own.into_iter().chain(in_file)
+    own.or_else(|| keys.into_iter().find_map(|key| tensors.metadata().get(&key).map(|value| (key, value.as_str()))))
 }
 
 /// Refuses what is stated, unless it is `accepted`, in whatever case.
-pub(super) fn check_stated<'s>(
-    stated: impl IntoIterator<Item = (String, &'s str)>,
+pub(super) fn check_stated(
+    stated: Option<(String, &str)>,
     accepted: &str,
     describe: impl Fn(&str) -> String,
     expected: &'static str,
 ) -> Result<(), Error> {
-    match stated.into_iter().find(|(_, value)| !value.eq_ignore_ascii_case(accepted)) {
+    match stated.filter(|(_, value)| !value.eq_ignore_ascii_case(accepted)) {
         Some((key, value)) => Err(network(&key, describe(&abridged(value)), expected)),
         None => Ok(()),
     }
 }
 
 /// Refuses units that are not tanh ones.
-pub(super) fn check_tanh<'s>(stated: impl IntoIterator<Item = (String, &'s str)>) -> Result<(), Error> {
+pub(super) fn check_tanh(stated: Option<(String, &str)>) -> Result<(), Error> {
     check_stated(stated, "tanh", |value| format!("a network of {value} units"), "one of tanh units")
 }

@@ -15,7 +15,8 @@
 //! - [`read`] and [`replace`]: whole files, the second atomically.
 //!
 //! Elements are never converted, and keep every bit. A file may come from anyone: what is wrong with it is an [`Error`] that
-//! names the tensor, and no more memory is taken than the file's size allows.
+//! names the tensor, and no more memory is taken than the file's size allows. With `n_a = 0`, though, a small file can name any
+//! `n_x`: what is then allocated for inputs is the caller's to bound.
 
 mod checkpoint;
 mod element;

@@ -23,7 +23,10 @@
 
 use ndarray::{Array1, Axis, concatenate};
 
-use super::layers::{Axes, Dense, Recurrent, assemble, check_stated, check_tanh, network, stated, sum, write_head};
+use super::layers::{
+    Axes, Dense, Recurrent, assemble, check_stated, check_tanh, insert_new, network, stated, sum, write_bias,
+    write_head,
+};
 use super::tensors::wrong_shape;
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
@@ -125,24 +128,21 @@ impl Rnn {
     /// The weights of a network, `ba` in the first half of `B` and zero in the second.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there is no name for a bias that is not zero, or `n_y != 0` and there is no `Gemm`;
-    /// [`Error::Network`] where this operator is not as an Elman network.
+    /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where there is no name for a bias that
+    /// is not zero, or `n_y != 0` and there is no `Gemm`; [`Error::Network`] where this operator is not as an Elman
+    /// network.
     pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check(&tensors)?;
-        let head = self.head.as_ref().map_or("C", |head| &head.bias);
-        for (name, bias, holder) in [("ba", parameters.ba(), &*self.b), ("by", parameters.by(), head)] {
-            if holder.is_empty() && bias.iter().any(|bias| *bias != A::zero()) {
-                return Err(wrong_shape(name, "[0], for no tensor is named to hold it".into(), bias.shape()));
-            }
+        self.weights().write(parameters, &mut tensors)?;
+        if self.b.is_empty() {
+            write_bias("ba", &parameters.ba(), "", &mut tensors)?;
+        } else {
+            let zeros = Array1::zeros(parameters.dims().n_a);
+            let halves = concatenate(Axis(0), &[parameters.ba(), zeros.view()]).expect("vectors always fit");
+            insert_new(&mut tensors, &self.b, halves.insert_axis(Axis(0)))?;
         }
-        self.weights().write(parameters, &mut tensors);
-        let zeros = Array1::zeros(parameters.dims().n_a);
-        let halves = concatenate(Axis(0), &[parameters.ba(), zeros.view()]).expect("vectors always fit");
-        tensors.insert(&self.b, halves.insert_axis(Axis(0)));
         write_head(parameters, self.head.as_ref(), &mut tensors)?;
-        // A bias without a name is zero, and not written.
-        tensors.remove("");
         Ok(tensors)
     }
 
@@ -165,7 +165,7 @@ impl Rnn {
         check_stated(direction, "forward", |value| format!("a network of direction {value}"), "a forward one")?;
         let layout = stated(self.layout.as_deref(), tensors, "", "layout");
         check_stated(layout, "0", |value| format!("a network of layout {value}"), "of layout 0, steps first")?;
-        match stated(self.clip.as_deref(), tensors, "", "clip").next() {
+        match stated(self.clip.as_deref(), tensors, "", "clip") {
             Some((key, value)) => Err(network(&key, format!("a network clipped at {value}"), "not clipped")),
             None => Ok(()),
         }

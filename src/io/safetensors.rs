@@ -23,7 +23,7 @@ use safetensors::tensor::TensorInfo;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::tensors::abridged;
+use super::tensors::{abridged, shortened};
 use super::{Error, Tensors, file};
 use crate::Scalar;
 
@@ -73,7 +73,8 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
 /// [`Error::Format`] where the bytes are no safetensors file, name something twice, or hold a tensor of more than 64 axes.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     let (header, data) = split(bytes)?;
-    let header: Header = serde_json::from_str(header).map_err(|error| invalid(format!("header: {error}")))?;
+    let header: Header =
+        serde_json::from_str(header).map_err(|error| invalid(format!("header: {}", shortened(&error.to_string()))))?;
     let mut entries: Vec<(String, TensorInfo)> = header.tensors.into_iter().collect();
     entries.sort_unstable_by_key(|(_, info)| info.data_offsets);
 

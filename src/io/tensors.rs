@@ -200,10 +200,22 @@ pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Er
 }
 
 /// A name from a file, short enough for a message.
-pub(super) fn abridged(name: &str) -> String {
+pub(crate) fn abridged(name: &str) -> String {
     const SHOWN: usize = 64;
     match name.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.into(),
+    }
+}
+
+/// A message that may quote a file: its beginning, and its end, which says where.
+#[cfg(feature = "safetensors")]
+pub(super) fn shortened(message: &str) -> String {
+    const SHOWN: usize = 256;
+    let beginning = message.char_indices().nth(SHOWN).map(|(end, _)| end);
+    let end = message.char_indices().rev().nth(SHOWN).map(|(start, _)| start);
+    match beginning.zip(end) {
+        Some((beginning, end)) if beginning < end => format!("{} … {}", &message[..beginning], &message[end..]),
+        _ => message.into(),
     }
 }

@@ -22,7 +22,9 @@
 
 use ndarray::Array1;
 
-use super::layers::{Axes, Dense, Recurrent, assemble, check_tanh, network, optional, stated, sum, write_head};
+use super::layers::{
+    Axes, Dense, Recurrent, assemble, check_tanh, insert_new, network, optional, stated, sum, write_head,
+};
 use super::{Error, Tensors};
 use crate::{Parameters, Scalar};
 
@@ -92,7 +94,8 @@ macro_rules! layer {
             /// The tensors of a network, `ba` in the first of two biases and zero in the second.
             ///
             /// # Errors
-            /// [`Error::Shape`] where `n_y != 0` and there is no `Linear`; [`Error::Network`] where this layer is not tanh.
+            /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where `n_y != 0` and there is no
+            /// `Linear`; [`Error::Network`] where this layer is not tanh.
             pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 self.0.write(parameters)
             }
@@ -142,9 +145,9 @@ impl Layer {
             return Ok(());
         }
         for (name, found, expected) in [
-            ("weight_hr_l0", "a network with projections", "without"),
+            ("weight_hr_l0", "a network with projections", "without projections"),
             ("weight_ih_l0_reverse", "a bidirectional network", "of one direction"),
-            ("weight_ih_l1", "a stack of layers", "one of them"),
+            ("weight_ih_l1", "a stack of layers", "a single layer"),
         ] {
             let name = format!("{}{name}", self.prefix);
             if tensors.contains(&name) {
@@ -157,9 +160,9 @@ impl Layer {
     fn write<A: Scalar>(&self, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check(&tensors)?;
-        self.weights().write(p, &mut tensors);
-        tensors.insert(self.name("bias_ih"), p.ba().to_owned());
-        tensors.insert(self.name("bias_hh"), Array1::zeros(p.dims().n_a));
+        self.weights().write(p, &mut tensors)?;
+        insert_new(&mut tensors, &self.name("bias_ih"), p.ba().to_owned())?;
+        insert_new(&mut tensors, &self.name("bias_hh"), Array1::<A>::zeros(p.dims().n_a))?;
         write_head(p, self.linear.as_ref(), &mut tensors)?;
         Ok(tensors)
     }

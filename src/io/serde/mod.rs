@@ -41,7 +41,8 @@ fn is_addressable(Dims { n_x, n_a, n_y }: Dims) -> bool {
     [length(n_a, n_x), length(n_a, n_a), length(n_y, n_a), Some(n_a), Some(n_y)]
         .into_iter()
         .try_fold(0, |sum: usize, length| sum.checked_add(length?))
-        .is_some_and(|elements| isize::try_from(elements).is_ok())
+        .and_then(|elements: usize| elements.checked_mul(u64::BITS as usize))
+        .is_some_and(|bits| isize::try_from(bits).is_ok())
 }
 
 #[derive(Serialize)]
@@ -80,7 +81,8 @@ struct Read<A> {
 ///
 /// Every number comes back with its bits, NaN payloads included. Binary formats hold floats. Formats for people hold
 /// numbers, an f32 as the f64 of the same value, and what is not finite as a string of its bits, such as `"0x7fc00001"`.
-/// `serde_json` needs its feature `float_roundtrip`, without which it rounds some numbers to a neighbour; a binary format
+/// `serde_json` needs its feature `float_roundtrip`, without which it rounds some numbers to a neighbour, and must not have
+/// `arbitrary_precision`, with which a number is no number to serde; a binary format
 /// that shortens floats, as CBOR may, need not keep the payload of a NaN.
 ///
 /// ```

@@ -11,6 +11,7 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Scalar;
+use crate::io::tensors::abridged;
 
 /// A number with these impls.
 pub(crate) struct Number<A>(pub(crate) A);
@@ -95,6 +96,6 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
                 digits.len() == 2 * size_of::<A>() && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
             })
             .and_then(|digits| A::from_element_bits(u64::from_str_radix(digits, 16).ok()?))
-            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(&abridged(text)), &self))
     }
 }
