@@ -3,6 +3,9 @@
 //! What the reference writes as (n, m) and (n, m, `T_x`) lies in memory with the axes reversed: m rows of n values for one
 //! step, one step after the other. A view in the logical shape costs nothing; only a caller's array is ever copied.
 
+use std::iter::Sum;
+use std::ops::{Add, Mul};
+
 use ndarray::{
     Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension, IntoDimension, ShapeBuilder,
 };
@@ -64,4 +67,42 @@ where
     fit(&mut flat, shape.size());
     *array = Array::from_shape_vec(shape.f(), flat).expect("the memory is as long as the shape says");
     array.as_slice_memory_order_mut().expect("a new array has no gaps")
+}
+
+/// A number of bytes. What is too large for a `usize` stays at its maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Bytes(pub(crate) usize);
+
+impl Bytes {
+    /// The bytes of an array with these axes.
+    pub(crate) fn of<A>(axes: impl IntoIterator<Item = usize>) -> Self {
+        Bytes(product(axes).saturating_mul(size_of::<A>()))
+    }
+}
+
+impl Add for Bytes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Bytes(self.0.saturating_add(other.0))
+    }
+}
+
+impl Mul<usize> for Bytes {
+    type Output = Self;
+
+    fn mul(self, factor: usize) -> Self {
+        Bytes(self.0.saturating_mul(factor))
+    }
+}
+
+impl Sum for Bytes {
+    fn sum<I: Iterator<Item = Self>>(bytes: I) -> Self {
+        bytes.fold(Bytes::default(), Add::add)
+    }
+}
+
+/// A product of counts. What is too large for a `usize` stays at its maximum.
+pub(crate) fn product(counts: impl IntoIterator<Item = usize>) -> usize {
+    counts.into_iter().fold(1, usize::saturating_mul)
 }

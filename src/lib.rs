@@ -7,7 +7,6 @@ mod layout;
 mod parameters;
 mod scalar;
 mod upstream;
-mod weights;
 
 pub mod batches;
 pub mod cell;

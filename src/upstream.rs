@@ -2,6 +2,9 @@
 
 use ndarray::{ArrayRef, Dimension, Ix2, Ix3};
 
+use crate::Error;
+use crate::error::check_shape;
+
 /// The gradients of a loss with respect to what a forward pass returned; what is not given is zero.
 ///
 /// For one step (`D = Ix2`) the arrays are (n, m), for a sequence (`D = Ix3`) they are (n, m, `T_x`):
@@ -76,6 +79,21 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
     #[must_use]
     pub fn with_output(self, output: &'a ArrayRef<A, D>) -> Self {
         Upstream { output: Some(output), ..self }
+    }
+}
+
+impl<A, D: Dimension> Upstream<'_, A, D> {
+    /// Whether every array has the shape of what it is the gradient of: a hidden state or the outputs.
+    pub(crate) fn check<const N: usize>(&self, hidden: [usize; N], output: [usize; N]) -> Result<(), Error> {
+        for (name, array, shape) in [
+            ("upstream.hidden", self.hidden, hidden),
+            ("upstream.logits", self.logits, output),
+            ("upstream.output", self.output, output),
+        ] {
+            array.map_or(Ok(()), |array| check_shape(name, array, shape))?;
+        }
+        let last = [hidden[0], hidden[1]];
+        self.last_hidden.map_or(Ok(()), |array| check_shape("upstream.last_hidden", array, last))
     }
 }
 

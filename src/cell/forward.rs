@@ -1,9 +1,9 @@
 use ndarray::{ArrayRef2, ArrayView2};
 
+use super::Weights;
 use crate::error::check_shape;
 use crate::kernel::{Epilogue, Start, product, softmax};
 use crate::layout::{copy_time_major, step_view};
-use crate::weights::Weights;
 use crate::{Dims, Error, Parameters, Scalar};
 
 /// What one step leaves behind: all that its gradient reads, and the outputs.
@@ -99,21 +99,43 @@ pub fn forward<A: Scalar>(
     let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
     copy_time_major(own_xt, xt);
     copy_time_major(own_a_prev, a_prev);
-    product(a_next, Start::Bias(parameters.ba_slice()), own_xt, &weights.wax, Epilogue::Store);
-    finish_step(parameters, &weights, own_a_prev, a_next, logits, y);
+    input_projection(a_next, Read::Vectors(own_xt), parameters, &weights);
+    recurrence(a_next, own_a_prev, &weights);
+    head(logits, y, a_next, parameters, &weights);
     Ok(cache)
 }
 
-/// The step from ba + Wax·xt, which `a_next` holds, over m rows.
-pub(super) fn finish_step<A: Scalar>(
-    p: &Parameters<A>,
-    weights: &Weights<A>,
-    a_prev: &[A],
-    a_next: &mut [A],
-    logits: &mut [A],
-    y: &mut [A],
-) {
-    product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
-    product(logits, Start::Bias(p.by_slice()), a_next, &weights.wya, Epilogue::Store);
+/// What rows of steps read: vectors of `n_x` values, or a token each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Read<'a, A> {
+    Vectors(&'a [A]),
+    Tokens(&'a [usize]),
+}
+
+/// z ← ba + Wax·x
+pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, p: &Parameters<A>, weights: &Weights<A>) {
+    let ba = p.ba_slice();
+    match x {
+        Read::Vectors(x) => product(z, Start::Bias(ba), x, &weights.wax, Epilogue::Store),
+        // Wax times a one-hot vector is a column of Wax.
+        Read::Tokens(tokens) => {
+            let n_a = ba.len();
+            for (z, &token) in z.chunks_exact_mut(n_a.max(1)).zip(tokens) {
+                for ((z, &b), &w) in z.iter_mut().zip(ba).zip(&weights.embedding[token * n_a..][..n_a]) {
+                    *z = b + w;
+                }
+            }
+        }
+    }
+}
+
+/// a ← tanh(z + Waa·`a_prev`), where `a` holds z.
+pub(crate) fn recurrence<A: Scalar>(a: &mut [A], a_prev: &[A], weights: &Weights<A>) {
+    product(a, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
+}
+
+/// logits ← by + Wya·a, y ← softmax(logits)
+pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], p: &Parameters<A>, weights: &Weights<A>) {
+    product(logits, Start::Bias(p.by_slice()), a, &weights.wya, Epilogue::Store);
     softmax(y, logits, p.dims().n_y);
 }

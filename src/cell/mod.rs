@@ -16,8 +16,13 @@
 mod backward;
 mod forward;
 mod stepper;
+mod weight_gradient;
+mod weights;
 
 pub use backward::{Backward, backward};
-pub(crate) use backward::{Chain, Scratch, States, X, accumulate, logits_gradient};
+pub(crate) use backward::{head_gradient, input_gradient, logits_gradient, recurrence_gradient};
 pub use forward::{Cache, forward};
+pub(crate) use forward::{Read, head, input_projection, recurrence};
 pub use stepper::Stepper;
+pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};
+pub(crate) use weights::Weights;

@@ -1,10 +1,9 @@
 use ndarray::{ArrayRef2, ArrayView2};
 
-use super::forward::finish_step;
+use super::Weights;
+use super::forward::{Read, head, input_projection, recurrence};
 use crate::error::{check_len, check_shape};
-use crate::kernel::{Epilogue, Start, product};
 use crate::layout::{copy_time_major, step_view};
-use crate::weights::Weights;
 use crate::{Error, Parameters, Scalar};
 
 /// A network that runs step by step and keeps its hidden state: for serving and sampling.
@@ -38,12 +37,15 @@ pub struct Stepper<'p, A> {
 
 impl<'p, A: Scalar> Stepper<'p, A> {
     /// A stepper for a batch of `m` columns, its hidden state zero.
+    ///
+    /// # Panics
+    /// Where the memory of `m` columns is more than a machine can address, as [`Vec`] does.
     #[must_use]
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
         let dims = parameters.dims();
         let mut weights = Weights::default();
         weights.pack_forward(parameters, false);
-        let zeros = |n: usize| vec![A::zero(); n * m];
+        let zeros = |n: usize| vec![A::zero(); n.saturating_mul(m)];
         Stepper {
             parameters,
             weights,
@@ -66,7 +68,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         check_shape("xt", xt, [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
         let Stepper { parameters, weights, xt, next, .. } = self;
-        product(next, Start::Bias(parameters.ba_slice()), xt, &weights.wax, Epilogue::Store);
+        input_projection(next, Read::Vectors(xt), parameters, weights);
         self.finish_step();
         Ok(())
     }
@@ -101,14 +103,15 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         if weights.embedding.is_empty() {
             weights.embed(parameters);
         }
-        weights.look_up(next, parameters.ba_slice(), tokens);
+        input_projection(next, Read::Tokens(tokens), parameters, weights);
         self.finish_step();
         Ok(())
     }
 
     fn finish_step(&mut self) {
         let Stepper { parameters, weights, hidden, next, logits, output, .. } = self;
-        finish_step(parameters, weights, hidden, next, logits, output);
+        recurrence(next, hidden, weights);
+        head(logits, output, next, parameters, weights);
         std::mem::swap(hidden, next);
     }
 

@@ -1,13 +1,12 @@
 use ndarray::{Array2, Axis, Ix3};
 use rand::{Rng, RngExt};
 
-use crate::cell::logits_gradient;
-use crate::error::{check_network, check_range, check_shape};
-use crate::kernel::{Epilogue, Start, product, tanh_gradient};
+use crate::cell::{Weights, head_gradient, logits_gradient, recurrence_gradient};
+use crate::error::{check_network, check_range};
+use crate::kernel::Start;
 use crate::layout::{as_time_major, copy_time_major};
 use crate::parameters::{norm, sum_of_squares};
 use crate::sequence::Cache;
-use crate::weights::Weights;
 use crate::{Dims, Error, Parameters, Scalar, Upstream};
 
 /// ‖g\_t‖₂, the norm of the whole gradient g\_t = ∂L/∂a\_t at the hidden state after every step.
@@ -53,9 +52,6 @@ pub fn gradient_norms<A: Scalar>(
     let (m, t_x) = (cache.batch(), cache.len());
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
-    if let Some(last_hidden) = upstream.last_hidden {
-        check_shape("upstream.last_hidden", last_hidden, [n_a, m])?;
-    }
     let mut weights = Weights::default();
     weights.pack_backward(parameters, false);
 
@@ -67,7 +63,7 @@ pub fn gradient_norms<A: Scalar>(
     if let Some(hidden) = upstream.hidden {
         copy_time_major(&mut own, hidden);
     }
-    product(&mut own, Start::Present, dlogits, &weights.wya, Epilogue::Store);
+    head_gradient(&mut own, Start::Present, dlogits, &weights);
 
     let mut norms = Array2::zeros((m, t_x));
     for j in 0..m {
@@ -193,14 +189,13 @@ fn back<A: Scalar>(
     mut visit: impl FnMut(usize, &mut [A]),
 ) {
     let n_a = cache.dims().n_a;
-    let mut dz = vec![A::zero(); da.len()];
+    let (mut dz, mut a) = (vec![A::zero(); da.len()], vec![A::zero(); da.len()]);
     for t in steps(cache, column).rev() {
         visit(t, da);
+        // What arrives is in `da` already, and every row of it arrives at the same state.
         dz.fill(A::zero());
-        for (dz, da) in dz.chunks_exact_mut(n_a.max(1)).zip(da.chunks_exact(n_a.max(1))) {
-            tanh_gradient(dz, da, state(cache, column, t));
-        }
-        product(da, Start::Zero, &dz, &weights.waa, Epilogue::Store);
+        a.chunks_exact_mut(n_a.max(1)).for_each(|row| row.copy_from_slice(state(cache, column, t)));
+        recurrence_gradient(&mut dz, da, &a, weights);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Kernel, Lanes, Rows, math};
+use super::{Isa, Lanes, Rows, math};
+use crate::Scalar;
+use crate::scalar::{call, compiled};
 
 /// A whole vector in one move, a shorter slice in the first lanes.
 #[inline(always)]
@@ -37,13 +39,15 @@ pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, a: &mut [A]) {
 
 /// dz ← (da + dz) · (1 − a²): the gradient before the nonlinearity, from what the future sends (`da`), what this step
 /// receives (`dz`, overwritten) and the hidden state `a`.
-pub(crate) fn tanh_gradient<A: Kernel>(dz: &mut [A], da: &[A], a: &[A]) {
+pub(crate) fn tanh_gradient<A: Scalar>(dz: &mut [A], da: &[A], a: &[A]) {
     debug_assert!(dz.len() == da.len() && dz.len() == a.len());
-    A::tanh_gradient(TanhGradient { dz, da, a });
+    call::<A, CompiledTanhGradient>(TanhGradient { dz, da, a });
 }
 
+compiled!(CompiledTanhGradient: TanhGradient<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`tanh_gradient`] runs.
-pub struct TanhGradient<'a, A> {
+struct TanhGradient<'a, A> {
     dz: &'a mut [A],
     da: &'a [A],
     a: &'a [A],
@@ -72,14 +76,16 @@ impl<A: Lanes> WithSimd for TanhGradient<'_, A> {
 }
 
 /// sum ← sum + row, for one row after the other; of every row the elements from `first` on.
-pub(crate) fn add_rows<A: Kernel>(sum: &mut [A], first: usize, rows: Rows<A>) {
+pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
     if !sum.is_empty() {
-        A::add_rows(AddRows { sum, first, rows });
+        call::<A, CompiledAddRows>(AddRows { sum, first, rows });
     }
 }
 
+compiled!(CompiledAddRows: AddRows<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`add_rows`] runs.
-pub struct AddRows<'a, A> {
+struct AddRows<'a, A> {
     sum: &'a mut [A],
     first: usize,
     rows: Rows<'a, A>,

@@ -8,7 +8,7 @@ use ndarray::NdFloat;
 use pulp::Simd;
 
 /// An element type whose vectors exist on every instruction set.
-pub trait Lanes: NdFloat + Constants {
+pub(crate) trait Lanes: NdFloat + Constants {
     /// `LANES` elements side by side.
     type Vector<S: Simd>: Copy;
     /// One truth value per lane.
@@ -55,9 +55,27 @@ pub trait Lanes: NdFloat + Constants {
 }
 
 macro_rules! lanes {
-    ($element:ty, $vector:ident, $mask:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident, $load:ident, $store:ident,
-     $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $mul_add:ident, $neg_mul_add:ident,
-     $less_than:ident, $select:ident, $and:ident, $or:ident, $turn:ident) => {
+    ($element:ty {
+        Vector: $vector:ident,
+        Mask: $mask:ident,
+        LANES: $lanes:ident,
+        vectors: $vectors:ident,
+        vectors_mut: $vectors_mut:ident,
+        load: $load:ident,
+        store: $store:ident,
+        splat: $splat:ident,
+        vadd: $add:ident,
+        vsub: $sub:ident,
+        vmul: $mul:ident,
+        vdiv: $div:ident,
+        vfma: $mul_add:ident,
+        vfnma: $neg_mul_add:ident,
+        less_than: $less_than:ident,
+        select: $select:ident,
+        and: $and:ident,
+        or: $or:ident,
+        turn: $turn:ident,
+    }) => {
         impl Lanes for $element {
             type Vector<S: Simd> = S::$vector;
             type Mask<S: Simd> = S::$mask;
@@ -139,47 +157,45 @@ macro_rules! lanes {
     };
 }
 
-lanes!(
-    f32,
-    f32s,
-    m32s,
-    F32_LANES,
-    as_simd_f32s,
-    as_mut_simd_f32s,
-    partial_load_f32s,
-    partial_store_f32s,
-    splat_f32s,
-    add_f32s,
-    sub_f32s,
-    mul_f32s,
-    div_f32s,
-    mul_add_f32s,
-    negate_mul_add_f32s,
-    less_than_f32s,
-    select_f32s,
-    and_f32s,
-    or_f32s,
-    turn_f32
-);
-lanes!(
-    f64,
-    f64s,
-    m64s,
-    F64_LANES,
-    as_simd_f64s,
-    as_mut_simd_f64s,
-    partial_load_f64s,
-    partial_store_f64s,
-    splat_f64s,
-    add_f64s,
-    sub_f64s,
-    mul_f64s,
-    div_f64s,
-    mul_add_f64s,
-    negate_mul_add_f64s,
-    less_than_f64s,
-    select_f64s,
-    and_f64s,
-    or_f64s,
-    turn_f64
-);
+lanes!(f32 {
+    Vector: f32s,
+    Mask: m32s,
+    LANES: F32_LANES,
+    vectors: as_simd_f32s,
+    vectors_mut: as_mut_simd_f32s,
+    load: partial_load_f32s,
+    store: partial_store_f32s,
+    splat: splat_f32s,
+    vadd: add_f32s,
+    vsub: sub_f32s,
+    vmul: mul_f32s,
+    vdiv: div_f32s,
+    vfma: mul_add_f32s,
+    vfnma: negate_mul_add_f32s,
+    less_than: less_than_f32s,
+    select: select_f32s,
+    and: and_f32s,
+    or: or_f32s,
+    turn: turn_f32,
+});
+lanes!(f64 {
+    Vector: f64s,
+    Mask: m64s,
+    LANES: F64_LANES,
+    vectors: as_simd_f64s,
+    vectors_mut: as_mut_simd_f64s,
+    load: partial_load_f64s,
+    store: partial_store_f64s,
+    splat: splat_f64s,
+    vadd: add_f64s,
+    vsub: sub_f64s,
+    vmul: mul_f64s,
+    vdiv: div_f64s,
+    vfma: mul_add_f64s,
+    vfnma: negate_mul_add_f64s,
+    less_than: less_than_f64s,
+    select: select_f64s,
+    and: and_f64s,
+    or: or_f64s,
+    turn: turn_f64,
+});

@@ -11,7 +11,10 @@ use pulp::{Simd, WithSimd};
 
 use super::elementwise::load;
 use super::transpose::{SIDE, turn};
-use super::{Kernel, Lanes, Rows};
+use super::{Isa, Lanes, Rows};
+use crate::Scalar;
+use crate::layout::Bytes;
+use crate::scalar::{call, compiled};
 
 /// A cache line, and the widest vector: no vector straddles two lines when the first one starts on a line.
 const ALIGNMENT: usize = 64;
@@ -47,6 +50,11 @@ impl<A: Clone> Clone for Packed<A> {
     }
 }
 
+/// Columns with the padding behind them.
+fn padded(n: usize) -> usize {
+    n.checked_next_multiple_of(STRIP).unwrap_or(usize::MAX)
+}
+
 /// Elements of the buffer before its first cache line.
 fn aligned_start<A>(buffer: *const A) -> usize {
     buffer.align_offset(ALIGNMENT).min(slack::<A>())
@@ -57,21 +65,20 @@ fn slack<A>() -> usize {
     ALIGNMENT / size_of::<A>()
 }
 
-impl<A: Lanes> Packed<A> {
+impl<A: Scalar> Packed<A> {
     /// Packs `k` rows of `n` elements.
-    pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>)
-    where
-        A: Kernel,
-    {
-        A::pack_rows(PackRows { storage: self.reshape(k, n), k, n, rows });
+    pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>) {
+        call::<A, CompiledPackRows>(PackRows { storage: self.reshape(k, n), k, n, rows });
     }
 
     /// Packs Wᵀ, where `w` holds the `n` rows of `k` elements of W.
-    pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A])
-    where
-        A: Kernel,
-    {
-        A::pack_transposed(PackTransposed { storage: self.reshape(k, n), k, w });
+    pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
+        call::<A, CompiledPackTransposed>(PackTransposed { storage: self.reshape(k, n), k, w });
+    }
+
+    /// The memory that a matrix of `k` rows and `n` columns takes.
+    pub(crate) fn bytes(k: usize, n: usize) -> Bytes {
+        Bytes::of::<A>([padded(n), k]) + Bytes(ALIGNMENT)
     }
 
     /// Some of the rows, as the terms of a product.
@@ -82,7 +89,7 @@ impl<A: Lanes> Packed<A> {
 
     /// Makes room for (k, n) and returns the storage, its contents unspecified.
     fn reshape(&mut self, k: usize, n: usize) -> &mut [A] {
-        let length = n.next_multiple_of(STRIP) * k;
+        let length = padded(n) * k;
         if self.buffer.len() < length + slack::<A>() {
             self.buffer = Vec::new();
             self.buffer = vec![A::zero(); length + slack::<A>()];
@@ -109,13 +116,13 @@ impl<A> Clone for Terms<'_, A> {
 
 impl<A> Copy for Terms<'_, A> {}
 
-impl<'a, A: Lanes> From<&'a Packed<A>> for Terms<'a, A> {
+impl<'a, A: Scalar> From<&'a Packed<A>> for Terms<'a, A> {
     fn from(packed: &'a Packed<A>) -> Self {
         packed.terms(0..packed.k)
     }
 }
 
-impl<'a, A: Lanes> Terms<'a, A> {
+impl<'a, A> Terms<'a, A> {
     /// Rows, the length of every chain.
     pub(crate) fn k(self) -> usize {
         self.k
@@ -128,15 +135,20 @@ impl<'a, A: Lanes> Terms<'a, A> {
 
     /// The vectors of one group of columns, row after row.
     #[inline(always)]
-    pub(super) fn group<S: Simd>(self, group: usize) -> &'a [A::Vector<S>] {
+    pub(super) fn group<S: Simd>(self, group: usize) -> &'a [A::Vector<S>]
+    where
+        A: Lanes,
+    {
         let lanes = A::lanes::<S>();
         let first = self.packed.start + (group * self.packed.k + self.first) * lanes;
         A::vectors::<S>(&self.packed.buffer[first..][..self.k * lanes]).0
     }
 }
 
+compiled!(CompiledPackRows: PackRows<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`Packed::pack_rows`] runs.
-pub struct PackRows<'a, A> {
+struct PackRows<'a, A> {
     storage: &'a mut [A],
     k: usize,
     n: usize,
@@ -166,8 +178,10 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
     }
 }
 
+compiled!(CompiledPackTransposed: PackTransposed<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`Packed::pack_transposed`] runs.
-pub struct PackTransposed<'a, A> {
+struct PackTransposed<'a, A> {
     storage: &'a mut [A],
     k: usize,
     w: &'a [A],

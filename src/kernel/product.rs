@@ -15,7 +15,9 @@ use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::elementwise::{load, store, tanh};
 use super::packed::Terms;
-use super::{Kernel, Lanes};
+use super::{Isa, Lanes};
+use crate::Scalar;
+use crate::scalar::{call, compiled};
 
 /// What a chain starts at: C₀.
 #[derive(Clone, Copy)]
@@ -43,7 +45,7 @@ const ROW_BLOCK: usize = 96;
 const UNROLL: usize = 4;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
-pub(crate) fn product<'a, A: Kernel>(
+pub(crate) fn product<'a, A: Scalar>(
     c: &mut [A],
     start: Start<A>,
     a: &[A],
@@ -53,12 +55,14 @@ pub(crate) fn product<'a, A: Kernel>(
     let b = b.into();
     debug_assert_eq!(c.len() * b.k(), a.len() * b.n());
     if !c.is_empty() {
-        A::product(Product { c, start, a, b, epilogue });
+        call::<A, CompiledProduct>(Product { c, start, a, b, epilogue });
     }
 }
 
+compiled!(CompiledProduct: Product<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`product`] runs.
-pub struct Product<'a, A> {
+struct Product<'a, A> {
     c: &'a mut [A],
     start: Start<'a, A>,
     a: &'a [A],

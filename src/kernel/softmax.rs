@@ -7,24 +7,29 @@
 //! A sum over classes is sixteen partial sums, class `c` in number `c mod 16`, added by halves: an order that does not
 //! depend on the width of the vectors, so the bits do not either.
 
+use ndarray::NdFloat;
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Kernel, Lanes, math};
+use super::{Isa, Lanes, math};
+use crate::Scalar;
+use crate::scalar::{call, compiled};
 
 /// Partial sums: a multiple of every vector's lanes.
 const PARTS: usize = 16;
 
 /// y ← softmax(z) for each row of `n` classes.
-pub(crate) fn softmax<A: Kernel>(y: &mut [A], z: &[A], n: usize) {
+pub(crate) fn softmax<A: Scalar>(y: &mut [A], z: &[A], n: usize) {
     debug_assert_eq!(y.len(), z.len());
     if n > 0 {
-        A::softmax(Softmax { y, z, n });
+        call::<A, CompiledSoftmax>(Softmax { y, z, n });
     }
 }
 
+compiled!(CompiledSoftmax: Softmax<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`softmax`] runs.
-pub struct Softmax<'a, A> {
+struct Softmax<'a, A> {
     y: &'a mut [A],
     z: &'a [A],
     n: usize,
@@ -79,7 +84,7 @@ fn largest<S: Simd, A: Lanes>(simd: S, z: &[A]) -> A {
 
 /// The partial sums added by halves.
 #[inline(always)]
-fn total<A: Lanes>(mut parts: [A; PARTS]) -> A {
+fn total<A: NdFloat>(mut parts: [A; PARTS]) -> A {
     let mut half = PARTS / 2;
     while half > 0 {
         for i in 0..half {
@@ -92,7 +97,7 @@ fn total<A: Lanes>(mut parts: [A; PARTS]) -> A {
 }
 
 /// dz ← dz + y · (dy − Σ dy·y) for each row of `n` classes.
-pub(crate) fn add_softmax_gradient<A: Lanes>(dz: &mut [A], dy: &[A], y: &[A], n: usize) {
+pub(crate) fn add_softmax_gradient<A: Scalar>(dz: &mut [A], dy: &[A], y: &[A], n: usize) {
     debug_assert!(dz.len() == y.len() && dy.len() == y.len());
     if n == 0 {
         return;

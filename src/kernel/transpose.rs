@@ -4,7 +4,9 @@ use std::array;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Kernel, Lanes, Rows};
+use super::{Isa, Lanes, Rows};
+use crate::Scalar;
+use crate::scalar::{call, compiled};
 
 /// Rows and columns that are turned at once, in registers.
 pub(super) const SIDE: usize = 4;
@@ -12,14 +14,16 @@ pub(super) const SIDE: usize = 4;
 const BLOCK: usize = 16;
 
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
-pub(crate) fn transpose<A: Kernel>(target: &mut [A], k: usize, rows: Rows<A>) {
+pub(crate) fn transpose<A: Scalar>(target: &mut [A], k: usize, rows: Rows<A>) {
     if !target.is_empty() {
-        A::transpose(Transpose { target, k, rows });
+        call::<A, CompiledTranspose>(Transpose { target, k, rows });
     }
 }
 
+compiled!(CompiledTranspose: Transpose<'a, A> => (), |call| Isa::current().run(call));
+
 /// What [`transpose`] runs.
-pub struct Transpose<'a, A> {
+struct Transpose<'a, A> {
     target: &'a mut [A],
     k: usize,
     rows: Rows<'a, A>,

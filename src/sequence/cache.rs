@@ -1,9 +1,10 @@
 use ndarray::{ArrayView2, ArrayView3};
 
-use super::forward::Workspace;
+use super::Extent;
+use super::columns::ForwardWorkspace;
 use super::input::{Input, Values};
 use super::schedule::Schedule;
-use crate::layout::{copy_time_major, fit, sequence_view, step_view, time_major_mut};
+use crate::layout::{Bytes, copy_time_major, fit, sequence_view, step_view, time_major_mut};
 use crate::{Dims, Scalar, cell};
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
@@ -29,7 +30,7 @@ pub struct Cache<A> {
     pub(crate) output: Vec<A>,
     /// The hidden state after every column's own last step, where it is not the last of `states`.
     pub(super) last: Vec<A>,
-    pub(super) workspace: Workspace<A>,
+    pub(super) workspace: ForwardWorkspace<A>,
 }
 
 impl<A> Default for Cache<A> {
@@ -46,7 +47,7 @@ impl<A> Default for Cache<A> {
             logits: Vec::new(),
             output: Vec::new(),
             last: Vec::new(),
-            workspace: Workspace::default(),
+            workspace: ForwardWorkspace::default(),
         }
     }
 }
@@ -140,34 +141,48 @@ impl<A> Cache<A> {
         &self.states[t * size..][..size]
     }
 
-    /// A column's state before a position of its [`Schedule`].
-    pub(super) fn row_at(&self, position: usize, column: usize) -> &[A] {
-        let (m, n_a, length) = (self.m, self.dims.n_a, self.lengths[column]);
-        let block = match self.reversed {
-            false if position > length => return &self.last[column * n_a..][..n_a],
-            false => position,
-            true if position + length <= self.t_x => 0,
-            true => self.t_x - position + 1,
+    /// A column's state before a position of the [`Schedule`]: after the last step that the column has had by then.
+    pub(super) fn state_before(&self, position: usize, column: usize) -> &[A] {
+        let (n_a, length) = (self.dims.n_a, self.lengths[column]);
+        let previous = if self.reversed {
+            // Steps length − 1 … 0 are at the positions T_x − length … T_x − 1.
+            (position + length > self.t_x).then(|| self.t_x - position)
+        } else {
+            position.min(length).checked_sub(1)
         };
-        &self.states[(block * m + column) * n_a..][..n_a]
+        &self.states[self.row_after(previous, column) * n_a..][..n_a]
     }
 
     pub(super) fn schedule(&self) -> Schedule<'_> {
-        Schedule { t_x: self.t_x, lengths: &self.lengths, reversed: self.reversed }
+        Schedule { t_x: self.t_x, lengths: &self.lengths, first: 0, reversed: self.reversed }
     }
 
     /// The row of `states` that a column's step starts from.
     pub(super) fn row_before(&self, step: usize, column: usize) -> usize {
-        let block = match self.reversed {
-            false => step,
-            true if step + 1 < self.lengths[column] => step + 2,
-            true => 0,
+        let previous = if self.reversed {
+            Some(step + 1).filter(|&step| step < self.lengths[column])
+        } else {
+            step.checked_sub(1)
         };
-        block * self.m + column
+        self.row_after(previous, column)
+    }
+
+    /// The row of `states` that a column's step leaves: `a0` lies before the first step's. Without a step it is `a0`.
+    fn row_after(&self, step: Option<usize>, column: usize) -> usize {
+        step.map_or(0, |step| step + 1) * self.m + column
     }
 }
 
 impl<A: Scalar> Cache<A> {
+    /// The memory of a cache of this extent, without its workspace.
+    pub(super) fn bytes(extent: Extent) -> Bytes {
+        let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = extent;
+        let x = if tokens { Bytes::of::<usize>([m, steps]) } else { Bytes::of::<A>([n_x, m, steps]) };
+        let last = usize::from(!extent.is_in_place());
+        let states = Bytes::of::<A>([n_a, m, steps + 1 + last]);
+        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of::<usize>([m])
+    }
+
     /// A copy of step `t` as the cell would have left it; `None` where it is not a step of every column.
     #[must_use]
     pub fn step(&self, t: usize) -> Option<cell::Cache<A>> {
@@ -200,7 +215,7 @@ impl<A: Scalar> Cache<A> {
             Some(lengths) => self.lengths.extend_from_slice(lengths),
             None => self.lengths.resize(m, t_x),
         }
-        let schedule = Schedule { t_x, lengths: &self.lengths, reversed: input.reversed };
+        let schedule = Schedule { t_x, lengths: &self.lengths, first: 0, reversed: input.reversed };
         match input.values {
             Values::Vectors(x) => {
                 self.tokens = None;

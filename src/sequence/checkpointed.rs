@@ -1,12 +1,14 @@
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayRef2, ArrayView3, Ix3};
 
+use super::backward::Workspace;
+use super::columns::ForwardWorkspace;
 use super::input::Values;
-use super::{BLOCK_ROWS, Backward, Cache, Input, backward_into, block_steps, forward_into};
+use super::{Backward, Cache, Extent, Input, backward_into, forward_into};
 use crate::error::check_shape;
-use crate::kernel::threads;
-use crate::layout::{copy_time_major, step_view};
+use crate::layout::{Bytes, copy_time_major, step_view};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
 /// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
@@ -106,10 +108,10 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     ) -> Result<Self, Error> {
         Self::run(parameters, x.into(), a0, |size| {
             let least = size.bytes(size.least());
-            if memory < least {
-                return Err(Error::Memory { argument: "memory", expected: least, found: memory });
+            if memory < least.0 {
+                return Err(Error::Memory { argument: "memory", expected: least.0, found: memory });
             }
-            Ok(size.longest(memory))
+            Ok(size.longest(Bytes(memory)))
         })
     }
 
@@ -117,13 +119,12 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         parameters: &'a Parameters<A>,
         input: Input<'a, A>,
         a0: &ArrayRef2<A>,
-        length: impl FnOnce(Size) -> Result<usize, Error>,
+        length: impl FnOnce(Size<A>) -> Result<usize, Error>,
     ) -> Result<Self, Error> {
         let dims = parameters.dims();
         let (m, t_x) = input.check(dims)?;
         check_shape("a0", a0, [dims.n_a, m])?;
-        let tokens = matches!(input.values, Values::Tokens(_));
-        let length = length(Size { dims, m, t_x, tokens, element: size_of::<A>() })?;
+        let length = length(Size::new(dims, &input))?;
         // One segment without a step stands for a sequence without one.
         let segments = t_x.div_ceil(length).max(1);
         let mut states = vec![A::zero(); segments * dims.n_a * m];
@@ -220,27 +221,34 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
 
 /// What the memory of a [`Checkpointed`] sequence depends on.
 #[derive(Debug, Clone, Copy)]
-struct Size {
-    dims: Dims,
-    m: usize,
-    t_x: usize,
-    tokens: bool,
-    /// Bytes of an element.
-    element: usize,
+struct Size<A> {
+    /// Of the whole sequence.
+    whole: Extent,
+    element: PhantomData<A>,
 }
 
-impl Size {
+impl<A: Scalar> Size<A> {
+    fn new(dims: Dims, input: &Input<'_, A>) -> Self {
+        let (m, steps) = input.size();
+        let rectangular = input.lengths.is_none();
+        let tokens = matches!(input.values, Values::Tokens(_));
+        let plain = rectangular && !input.reversed;
+        let whole = Extent { dims, m, steps, tokens, plain, rectangular, threads: 1 };
+        Size { whole, element: PhantomData }
+    }
+
     /// The length of segments that takes the least memory: at most where the states of all and the steps of one are in
     /// balance, and less where a block of rows shrinks with it.
     fn least(self) -> usize {
-        let (state, step) = (self.m * self.dims.n_a * self.element, self.step());
-        let balance = (self.t_x.saturating_mul(state) / step.max(1)).isqrt().clamp(1, self.t_x.max(1));
+        let Extent { dims, m, steps, .. } = self.whole;
+        let (state, step) = (Bytes::of::<A>([m, dims.n_a]), self.step());
+        let balance = ((state * steps).0 / step.0.max(1)).isqrt().clamp(1, steps.max(1));
         (1..=balance).min_by_key(|&length| self.bytes(length)).unwrap_or(1)
     }
 
     /// The greatest length that keeps within so many bytes, which are enough for the least memory.
-    fn longest(self, memory: usize) -> usize {
-        let (mut fits, mut above) = (self.least(), self.t_x.max(1) + 1);
+    fn longest(self, memory: Bytes) -> usize {
+        let (mut fits, mut above) = (self.least(), self.whole.steps.max(1) + 1);
         while above - fits > 1 {
             let middle = fits.midpoint(above);
             if self.bytes(middle) <= memory {
@@ -252,28 +260,25 @@ impl Size {
         fits
     }
 
-    /// Bytes that one step of a segment takes.
-    fn step(self) -> usize {
-        let Dims { n_x, n_a, n_y } = self.dims;
-        let (elements, words) = if self.tokens { (n_a + 3 * n_y, 1) } else { (2 * n_x + n_a + 3 * n_y, 0) };
-        self.m * (elements * self.element + words * size_of::<usize>())
+    /// The memory of one step of a segment: in the cache, in the caller's gradient at the logits, and in `dx`.
+    fn step(self) -> Bytes {
+        let of = |steps| Cache::<A>::bytes(self.whole.with_steps(steps));
+        let Dims { n_x, n_y, .. } = self.whole.dims;
+        let dx = if self.whole.tokens { 0 } else { n_x };
+        Bytes(of(1).0.saturating_sub(of(0).0)) + Bytes::of::<A>([self.whole.m, n_y.saturating_add(dx)])
     }
 
-    /// Bytes with segments of this length, at most.
-    fn bytes(self, length: usize) -> usize {
-        let Dims { n_x, n_a, n_y } = self.dims;
-        let m = self.m;
-        let padded = |n: usize| n.next_multiple_of(16);
-        let b = (m * length).min(BLOCK_ROWS.max(m));
-        let segments = self.t_x.div_ceil(length);
-        let packed = (padded(n_a) + padded(n_x)) * (n_x + n_a) + (padded(n_y) + padded(n_a)) * (n_a + n_y);
-        // Both workspaces with every buffer that some reading of the input needs; going forward, each thread has a block.
-        let threads = threads::available().min(m).max(1);
-        let forward = (n_x + n_a + 2 * n_y + 1) * b * threads;
-        let block =
-            (3 * n_a + 4 * n_y + n_x + padded(n_x) + 2 * padded(n_a)) * b + (padded(n_a) + 5 * n_a) * m + forward;
-        let words = (5 + threads) * b + 4 * m + 2 * (threads + 1) * (length / block_steps(m) + 2) + 512;
-        let elements = self.dims.len() + packed + block + segments * n_a * m + 2 * n_a * m;
-        elements * self.element + length * self.step() + words * size_of::<usize>()
+    /// The memory with segments of this length, at most.
+    fn bytes(self, length: usize) -> Bytes {
+        let segment = self.whole.with_steps(length);
+        let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = self.whole;
+        let dx = if tokens { 0 } else { n_x };
+        // The states before the segments, `da0` and `da`.
+        let states = Bytes::of::<A>([n_a, m, steps.div_ceil(length).saturating_add(2)]);
+        let gradients = Bytes::of::<A>([self.whole.dims.len()]) + Bytes::of::<A>([dx, m, length]);
+        let dlogits = Bytes::of::<A>([n_y, m, length]);
+        let lengths = Bytes::of::<usize>([m]);
+        let forward = Cache::<A>::bytes(segment) + ForwardWorkspace::<A>::bytes(segment);
+        states + gradients + dlogits + lengths + forward + Workspace::<A>::bytes(segment)
     }
 }

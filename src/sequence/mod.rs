@@ -45,9 +45,10 @@
 mod backward;
 mod cache;
 mod checkpointed;
+mod columns;
+mod extent;
 mod forward;
 mod input;
-pub(crate) mod passes;
 mod schedule;
 mod truncated;
 
@@ -58,7 +59,10 @@ pub use forward::{forward, forward_into};
 pub use input::Input;
 pub use truncated::{Truncated, Window};
 
+use crate::Dims;
 use crate::kernel::threads;
+use crate::layout::product;
+use extent::Extent;
 
 /// Rows (steps · columns) that are worked on together: large enough that weights are read for many rows at a time, small
 /// enough that the rows stay in cache from one product to the next.
@@ -76,8 +80,9 @@ fn block_steps(m: usize) -> usize {
     (BLOCK_ROWS / m.max(1)).max(1)
 }
 
-/// Threads for so many multiply-adds over m columns.
-fn threads_for(work: usize, m: usize) -> usize {
+/// Threads for so many steps, those of all m columns together.
+fn threads_for(Dims { n_x, n_a, n_y }: Dims, steps: usize, m: usize) -> usize {
+    let work = product([steps, n_a, n_x.saturating_add(n_a).saturating_add(n_y)]);
     let useful = (work / MIN_WORK_PER_THREAD).min(m / MIN_COLUMNS_PER_THREAD);
     if useful <= 1 { 1 } else { useful.min(threads::available()) }
 }

@@ -5,7 +5,6 @@
 //! where it runs backward. Between two positions at which a column begins or ends, the batch is rectangular: a [`Run`].
 
 use std::ops::Range;
-use std::slice::SliceIndex;
 
 use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 
@@ -16,6 +15,8 @@ use super::BLOCK_ROWS;
 pub(super) struct Schedule<'a> {
     pub(super) t_x: usize,
     pub(super) lengths: &'a [usize],
+    /// The number of the batch's columns before these.
+    pub(super) first: usize,
     pub(super) reversed: bool,
 }
 
@@ -76,7 +77,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// The runs that these positions are made of; those without a column are left out.
-    pub(super) fn runs(self, positions: Range<usize>) -> impl Iterator<Item = Run> + 'a {
+    fn runs(self, positions: Range<usize>) -> impl Iterator<Item = Run> + 'a {
         let mut start = positions.start;
         std::iter::from_fn(move || {
             while start < positions.end {
@@ -93,6 +94,12 @@ impl<'a> Schedule<'a> {
             }
             None
         })
+    }
+
+    /// [`runs`](Self::runs) as a list.
+    pub(super) fn list_runs(self, positions: Range<usize>, runs: &mut Vec<Run>) {
+        runs.clear();
+        runs.extend(self.runs(positions));
     }
 
     /// Where blocks begin and end: positions with up to [`BLOCK_ROWS`] rows between them, or a single one.
@@ -136,16 +143,25 @@ impl<'a> Schedule<'a> {
     }
 
     /// Some of the columns.
-    pub(super) fn part(self, columns: impl SliceIndex<[usize], Output = [usize]>) -> Self {
-        Schedule { lengths: &self.lengths[columns], ..self }
+    pub(super) fn part(self, columns: Range<usize>) -> Self {
+        Schedule { lengths: &self.lengths[columns.clone()], first: self.first + columns.start, ..self }
+    }
+
+    /// The first columns, and the others.
+    pub(super) fn split_at(self, column: usize) -> [Self; 2] {
+        [self.part(0..column), self.part(column..self.lengths.len())]
     }
 }
 
-/// Packed rows, and their places in a sequence, (`T_x`, columns, n).
+/// Packed rows, and their places in a sequence.
 impl Schedule<'_> {
     /// packed ← the rows of these runs, one run after the other
+    ///
+    /// - `sequence`: of the whole batch, (`T_x`, m, n)
     pub(super) fn gather<A: Copy>(self, runs: &[Run], sequence: &ArrayView3<A>, mut packed: &mut [A]) {
         let n = sequence.len_of(Axis(2));
+        let columns = self.first..self.first + self.lengths.len();
+        let sequence = sequence.slice_axis(Axis(1), columns.into());
         for (run, position) in each_position(runs) {
             let (rows, rest) = packed.split_at_mut(run.width * n);
             packed = rest;
@@ -162,6 +178,8 @@ impl Schedule<'_> {
     }
 
     /// The rows of these runs ← packed
+    ///
+    /// - `sequence`: of these columns, (`T_x`, columns, n)
     pub(super) fn scatter<A: Copy>(self, runs: &[Run], mut packed: &[A], sequence: &mut ArrayViewMut3<A>) {
         let n = sequence.len_of(Axis(2));
         for (run, position) in each_position(runs) {

@@ -116,7 +116,7 @@ impl<'a, A: Scalar> Truncated<'a, A> {
             let n_a = self.a0.nrows();
             a0 = Array2::zeros((n_a, self.a0.ncols()).f());
             for (column, mut state) in a0.columns_mut().into_iter().enumerate() {
-                state.iter_mut().zip(self.cache.row_at(position, column)).for_each(|(to, from)| *to = *from);
+                state.iter_mut().zip(self.cache.state_before(position, column)).for_each(|(to, from)| *to = *from);
             }
         }
         if start > before {

@@ -3,7 +3,7 @@
 use std::{f32, f64};
 
 /// What tanh and exp are made of in one element type.
-pub trait Constants: Sized + 'static {
+pub(crate) trait Constants: Sized + 'static {
     /// Everything but the sign bit.
     const MAGNITUDE: Self;
     /// The sign bit.
@@ -14,7 +14,7 @@ pub trait Constants: Sized + 'static {
     const EXP: Exp<Self>;
 }
 
-pub struct Tanh<A: 'static> {
+pub(crate) struct Tanh<A: 'static> {
     /// From here on, tanh rounds to 1.
     pub(super) saturation: A,
     /// 2 / ln 2
@@ -32,7 +32,7 @@ pub struct Tanh<A: 'static> {
     pub(super) p: &'static [A],
 }
 
-pub struct Exp<A: 'static> {
+pub(crate) struct Exp<A: 'static> {
     /// Up to here, exp rounds to 0.
     pub(super) lowest: A,
     /// From here on, exp rounds to infinity.

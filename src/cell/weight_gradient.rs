@@ -1,0 +1,197 @@
+//! The gradient of the weights: outer products, added up over steps and columns.
+//!
+//! ```text
+//! dWax += Σ dz·xtᵀ        dWaa += Σ dz·a_prevᵀ        dWya += Σ dlogits·a_nextᵀ
+//! dba  += Σ dz                                        dby  += Σ dlogits
+//! ```
+//!
+//! Every element is one chain of additions that starts at the gradient's value before the call. The last step comes first,
+//! and within a step the columns ascend. Threads share the elements out; they never share a chain.
+
+use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, product, threads, transpose};
+use crate::layout::{Bytes, fit};
+use crate::{Dims, Gradients, Scalar};
+
+/// Rows of steps, each in the order in which their outer products are added.
+pub(crate) struct Steps<'a, A> {
+    /// The number of rows.
+    pub(crate) rows: usize,
+    pub(crate) dz: Rows<'a, A>,
+    pub(crate) dlogits: Rows<'a, A>,
+    pub(crate) x: Inputs<'a, A>,
+    pub(crate) states: States<'a, A>,
+}
+
+/// What the steps read: rows of x, or rows of one token.
+pub(crate) enum Inputs<'a, A> {
+    Vectors(Rows<'a, A>),
+    Tokens(Rows<'a, usize>),
+}
+
+/// The states after the steps, and before them.
+pub(crate) enum States<'a, A> {
+    /// Consecutive steps of `m` columns: from the states after the last step to those before the first. The `a_prev` of a
+    /// step is the `a_next` of the step before, `m` rows on.
+    Consecutive {
+        rows: Rows<'a, A>,
+        m: usize,
+    },
+    Apart {
+        a_next: Rows<'a, A>,
+        a_prev: Rows<'a, A>,
+    },
+}
+
+/// The memory that weight gradients are computed in.
+#[derive(Debug, Clone)]
+pub(crate) struct WeightGradient<A> {
+    /// dzᵀ and dlogitsᵀ: a row for each output.
+    dz: Vec<A>,
+    dlogits: Vec<A>,
+    x: Packed<A>,
+    a_next: Packed<A>,
+    a_prev: Packed<A>,
+    /// dWaxᵀ where the input is tokens: a token adds to one row.
+    dembedding: Vec<A>,
+}
+
+impl<A> Default for WeightGradient<A> {
+    fn default() -> Self {
+        let [x, a_next, a_prev] = [(); 3].map(|()| Packed::default());
+        WeightGradient { dz: Vec::new(), dlogits: Vec::new(), x, a_next, a_prev, dembedding: Vec::new() }
+    }
+}
+
+impl<A: Scalar> WeightGradient<A> {
+    /// The memory for this many rows at a time. Steps that are consecutive share the states of `m` columns.
+    pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, rows: usize, tokens: bool, consecutive: Option<usize>) -> Bytes {
+        let input = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Packed::<A>::bytes(rows, n_x) };
+        let states = match consecutive {
+            Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),
+            None => Packed::<A>::bytes(rows, n_a) * 2,
+        };
+        Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) + input + states
+    }
+
+    /// Before the first call of [`add`](Self::add).
+    pub(crate) fn begin(&mut self, gradients: &Gradients<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims();
+        if tokens {
+            fit(&mut self.dembedding, n_x * n_a);
+            transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax_slice(), n_x));
+        }
+    }
+
+    /// After the last call of [`add`](Self::add).
+    pub(crate) fn end(&self, gradients: &mut Gradients<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims();
+        if tokens {
+            let [wax, ..] = gradients.split_mut();
+            transpose(wax, n_x, Rows::ascending(&self.dembedding, n_a));
+        }
+    }
+
+    /// Adds the outer products of these steps, on up to `threads` threads.
+    pub(crate) fn add(&mut self, gradients: &mut Gradients<A>, steps: Steps<A>, threads: usize) {
+        let Dims { n_x, n_a, n_y } = gradients.dims();
+        let Steps { rows, dz, dlogits, x, states } = steps;
+        let WeightGradient { dz: dz_t, dlogits: dlogits_t, x: packed_x, a_next, a_prev, dembedding } = self;
+        let mut transpose_gradients = || {
+            fit(dz_t, n_a * rows);
+            transpose(dz_t, rows, dz.clone());
+            fit(dlogits_t, n_y * rows);
+            transpose(dlogits_t, rows, dlogits.clone());
+        };
+        let vectors = matches!(x, Inputs::Vectors(_));
+        let consecutive = if let States::Consecutive { m, .. } = states { Some(m) } else { None };
+        let dz_rows = dz.clone();
+        let pack_inputs = || {
+            match x {
+                Inputs::Vectors(x) => packed_x.pack_rows(rows, n_x, x),
+                Inputs::Tokens(tokens) => {
+                    packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
+                    for (dz, token) in dz_rows.zip(tokens) {
+                        add_row(&mut dembedding[token[0] * n_a..][..n_a], dz);
+                    }
+                }
+            }
+            match states {
+                States::Consecutive { rows: states, m } => a_next.pack_rows(rows + m, n_a, states),
+                States::Apart { a_next: next, a_prev: prev } => {
+                    a_next.pack_rows(rows, n_a, next);
+                    a_prev.pack_rows(rows, n_a, prev);
+                }
+            }
+        };
+        if threads > 1 {
+            threads::join(transpose_gradients, pack_inputs);
+        } else {
+            transpose_gradients();
+            pack_inputs();
+        }
+
+        let [dwax, dwaa, dwya, dba, dby] = gradients.split_mut();
+        let (a_next, a_prev) = match consecutive {
+            Some(m) => (a_next.terms(0..rows), a_next.terms(m..m + rows)),
+            None => ((&*a_next).into(), (&*a_prev).into()),
+        };
+        let dwax = if vectors { dwax } else { &mut [] };
+        let outer = |outputs, dw, dz, x, db, rows| OuterProducts { outputs, dw, dz, x, db, first: 0, rows };
+        let matrices = [
+            outer(n_a, dwax, dz_t, (&*packed_x).into(), dba, dz.clone()),
+            outer(n_a, dwaa, dz_t, a_prev, &mut [], dz),
+            outer(n_y, dwya, dlogits_t, a_next, dby, dlogits),
+        ];
+        threads::run_parts(
+            matrices,
+            0..threads,
+            &|matrices: [OuterProducts<A>; 3], parts, middle| {
+                let [a, b, c] = matrices.map(|matrix| matrix.split_at(middle - parts.start, parts.len()));
+                ([a.0, b.0, c.0], [a.1, b.1, c.1])
+            },
+            &|matrices: [OuterProducts<A>; 3]| matrices.into_iter().for_each(OuterProducts::run),
+        );
+    }
+}
+
+/// sum ← sum + row
+fn add_row<A: Scalar>(sum: &mut [A], row: &[A]) {
+    for (sum, &value) in sum.iter_mut().zip(row) {
+        *sum += value;
+    }
+}
+
+/// dW += dzᵀ·x and db += Σ dz for some of a layer's outputs: each is a row of W and an element of b.
+struct OuterProducts<'a, A> {
+    outputs: usize,
+    dw: &'a mut [A],
+    /// dzᵀ, a row for each of these outputs.
+    dz: &'a [A],
+    x: Terms<'a, A>,
+    /// Empty where another matrix of the same outputs has the bias.
+    db: &'a mut [A],
+    /// The number of outputs before these.
+    first: usize,
+    /// dz, a column for each of all outputs.
+    rows: Rows<'a, A>,
+}
+
+impl<A: Scalar> OuterProducts<'_, A> {
+    /// The outputs of the first `part` of `parts`, and the others.
+    fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
+        let OuterProducts { outputs, dw, dz, x, db, first, rows } = self;
+        let middle = outputs * part / parts;
+        let (dw0, dw1) = dw.split_at_mut(middle * x.n());
+        let (dz0, dz1) = dz.split_at(middle * x.k());
+        let (db0, db1) = db.split_at_mut(middle.min(db.len()));
+        (
+            OuterProducts { outputs: middle, dw: dw0, dz: dz0, x, db: db0, first, rows: rows.clone() },
+            OuterProducts { outputs: outputs - middle, dw: dw1, dz: dz1, x, db: db1, first: first + middle, rows },
+        )
+    }
+
+    fn run(self) {
+        product(self.dw, Start::Present, self.dz, self.x, Epilogue::Store);
+        add_rows(self.db, self.first, self.rows);
+    }
+}

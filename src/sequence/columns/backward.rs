@@ -1,0 +1,311 @@
+use std::ops::Range;
+
+use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
+
+use super::rows;
+use crate::cell::{Inputs, States, Steps, Weights, head_gradient, input_gradient};
+use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
+use crate::layout::{Bytes, fit, time_major, time_major_mut};
+use crate::sequence::backward::{self, each_recurrence_gradient};
+use crate::sequence::schedule::{Run, Schedule};
+use crate::sequence::{Cache, Extent};
+use crate::{Dims, Gradients, Scalar, Upstream};
+
+/// The memory that packed columns take beside that of every backward pass.
+#[derive(Debug, Clone)]
+pub(in crate::sequence) struct Workspace<A> {
+    /// Where blocks begin, and where the last one ends.
+    cuts: Vec<usize>,
+    /// Where the columns of each thread begin, and where the last ones end.
+    bounds: Vec<usize>,
+    /// One for each thread.
+    packed: Vec<Packed<A>>,
+    order: Order,
+}
+
+impl<A> Default for Workspace<A> {
+    fn default() -> Self {
+        Workspace { cuts: Vec::new(), bounds: Vec::new(), packed: Vec::new(), order: Order::default() }
+    }
+}
+
+impl<A: Scalar> Workspace<A> {
+    pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
+        let words = Bytes::of::<usize>([2, extent.threads + 1]) + Bytes::of::<Packed<A>>([extent.threads]);
+        let order = Bytes::of::<usize>([3, extent.rows_of_a_block()]);
+        extent.cuts() + words + order + Packed::<A>::bytes(extent) * extent.threads
+    }
+}
+
+/// Some columns of a block of positions, without the steps that they do not have.
+#[derive(Debug, Clone, Default)]
+struct Packed<A> {
+    runs: Vec<Run>,
+    /// What the steps after a run send to its columns.
+    da: Vec<A>,
+    a: Vec<A>,
+    dy: Vec<A>,
+    y: Vec<A>,
+    dx: Vec<A>,
+}
+
+impl<A: Scalar> Packed<A> {
+    fn bytes(extent: Extent) -> Bytes {
+        let Dims { n_x, n_a, n_y } = extent.dims;
+        let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_block_and_thread());
+        let dx = if extent.tokens { 0 } else { n_x };
+        let rows = Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2 + Bytes::of::<A>([rows, dx]);
+        extent.runs() + rows + Bytes::of::<A>([m, n_a])
+    }
+}
+
+/// Block by block: every thread computes the gradients of some columns, then all threads share the gradient of the weights.
+pub(in crate::sequence) fn backward<A: Scalar>(
+    threads: usize,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A, Ix3>,
+    gradients: &mut Gradients<A>,
+    dx: &mut [A],
+    da0: &mut [A],
+    workspace: &mut backward::Workspace<A>,
+) {
+    let backward::Workspace { weights, weight_gradient, dz, dlogits, columns, .. } = workspace;
+    let Workspace { cuts, bounds, packed, order } = columns;
+    let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
+    let schedule = cache.schedule();
+    schedule.cut(cuts);
+    schedule.share(threads, bounds);
+    packed.resize_with(threads.max(packed.len()), Packed::default);
+    let n_dx = if cache.tokens.is_some() { 0 } else { n_x };
+    let mut dx = time_major_mut(n_dx, m, t_x, dx);
+    schedule.fill_padding(&mut dx, A::zero());
+    let [hidden, logits, output] = [upstream.hidden, upstream.logits, upstream.output]
+        .map(|array| array.map(|array| array.view().reversed_axes()));
+    let pass = Pass {
+        weights,
+        hidden,
+        logits,
+        output,
+        a: time_major(n_a, m, t_x, &cache.states[m * n_a..]),
+        y: time_major(n_y, m, t_x, &cache.output),
+    };
+    for block in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
+        let rows = schedule.rows(&block);
+        fit(dz, rows * n_a);
+        fit(dlogits, rows * n_y);
+        let columns = Columns { schedule, dx: dx.view_mut(), dz, dlogits, da: da0, packed };
+        threads::run_parts(
+            columns,
+            0..threads,
+            &|columns: Columns<A>, parts, middle| {
+                let few = middle - parts.start;
+                columns.split_at(bounds[middle] - bounds[parts.start], few, &block, [n_a, n_y])
+            },
+            &|columns: Columns<A>| pass.run(columns, block.clone()),
+        );
+
+        order.list(cache, block.clone(), bounds);
+        let x = match &cache.tokens {
+            Some(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
+            None => Inputs::Vectors(Rows::picked(&cache.x, n_x, &order.steps)),
+        };
+        let steps = Steps {
+            rows,
+            dz: Rows::picked(dz, n_a, &order.packed),
+            dlogits: Rows::picked(dlogits, n_y, &order.packed),
+            x,
+            states: States::Apart {
+                a_next: Rows::picked(&cache.states[m * n_a..], n_a, &order.steps),
+                a_prev: Rows::picked(&cache.states, n_a, &order.before),
+            },
+        };
+        weight_gradient.add(gradients, steps, threads);
+    }
+}
+
+/// What all threads read: of the whole batch, (`T_x`, m, n) each. What the caller gave may have any strides.
+struct Pass<'a, A> {
+    weights: &'a Weights<A>,
+    hidden: Option<ArrayView3<'a, A>>,
+    logits: Option<ArrayView3<'a, A>>,
+    output: Option<ArrayView3<'a, A>>,
+    a: ArrayView3<'a, A>,
+    y: ArrayView3<'a, A>,
+}
+
+/// Some of the batch's columns, and what is written for them.
+struct Columns<'a, A> {
+    schedule: Schedule<'a>,
+    /// (`T_x`, columns, `n_x`)
+    dx: ArrayViewMut3<'a, A>,
+    /// The gradients before the nonlinearity and at the logits: packed rows of the block.
+    dz: &'a mut [A],
+    dlogits: &'a mut [A],
+    /// What comes from the steps after, (columns, `n_a`).
+    da: &'a mut [A],
+    /// One for each thread.
+    packed: &'a mut [Packed<A>],
+}
+
+impl<A> Columns<'_, A> {
+    /// The first columns, for as many threads, and the others.
+    fn split_at(self, column: usize, thread: usize, block: &Range<usize>, [n_a, n_y]: [usize; 2]) -> (Self, Self) {
+        let [schedule0, schedule1] = self.schedule.split_at(column);
+        let rows = schedule0.rows(block);
+        let (dx0, dx1) = self.dx.split_at(Axis(1), column);
+        let (dz0, dz1) = self.dz.split_at_mut(rows * n_a);
+        let (dlogits0, dlogits1) = self.dlogits.split_at_mut(rows * n_y);
+        let (da0, da1) = self.da.split_at_mut(column * n_a);
+        let (packed0, packed1) = self.packed.split_at_mut(thread);
+        (
+            Columns { schedule: schedule0, dx: dx0, dz: dz0, dlogits: dlogits0, da: da0, packed: packed0 },
+            Columns { schedule: schedule1, dx: dx1, dz: dz1, dlogits: dlogits1, da: da1, packed: packed1 },
+        )
+    }
+}
+
+impl<A: Scalar> Pass<'_, A> {
+    /// A block: gather, compute, scatter.
+    fn run(&self, columns: Columns<A>, block: Range<usize>) {
+        let Columns { schedule, mut dx, dz, dlogits, da, packed } = columns;
+        let Packed { runs, da: run_da, a: packed_a, dy: packed_dy, y: packed_y, dx: packed_dx } = &mut packed[0];
+        let Pass { weights, hidden, logits, output, a, y } = self;
+        let (n_x, n_a, n_y) = (dx.len_of(Axis(2)), a.len_of(Axis(2)), y.len_of(Axis(2)));
+        schedule.list_runs(block, runs);
+        let rows = rows(runs);
+
+        match logits {
+            Some(logits) => schedule.gather(runs, logits, dlogits),
+            None => dlogits.fill(A::zero()),
+        }
+        if let Some(output) = output {
+            fit(packed_dy, rows * n_y);
+            fit(packed_y, rows * n_y);
+            schedule.gather(runs, output, packed_dy);
+            schedule.gather(runs, y, packed_y);
+            add_softmax_gradient(dlogits, packed_dy, packed_y, n_y);
+        }
+        let mut start = Start::Present;
+        match hidden {
+            Some(hidden) => schedule.gather(runs, hidden, dz),
+            None => start = Start::Zero,
+        }
+        head_gradient(dz, start, dlogits, weights);
+
+        fit(packed_a, rows * n_a);
+        schedule.gather(runs, a, packed_a);
+        let mut end = rows * n_a;
+        for run in runs.iter().rev() {
+            let part = end - run.rows() * n_a..end;
+            end = part.start;
+            fit(run_da, run.width * n_a);
+            schedule.gather_step(run, da, run_da);
+            each_recurrence_gradient(&mut dz[part.clone()], run_da, &packed_a[part], weights);
+            schedule.scatter_step(run, run_da, da);
+        }
+
+        if n_x > 0 {
+            fit(packed_dx, rows * n_x);
+            input_gradient(packed_dx, dz, weights);
+            schedule.scatter(runs, packed_dx, &mut dx);
+        }
+    }
+}
+
+/// The rows of a block in the order in which their outer products are added: the last position first, columns ascending.
+///
+/// For example two steps of three columns, the last column one step long, the first column on one thread, the others on
+/// another. Packed memory holds, by (step, column), the rows
+///
+/// ```text
+/// packed row    0       1      │  2       3       4
+///            (0, 0)  (1, 0)    │ (0, 1)  (0, 2)  (1, 1)
+/// ```
+///
+/// and the order (1, 0), (1, 1), (0, 0), (0, 1), (0, 2) is 1, 4, 0, 2, 3 of these. In a sequence, row step·3 + column, it
+/// is 3, 4, 0, 1, 2.
+#[derive(Debug, Clone, Default)]
+struct Order {
+    /// Rows of the packed block.
+    packed: Vec<usize>,
+    /// Rows of a sequence, (`T_x`, m).
+    steps: Vec<usize>,
+    /// Rows of a cache's `states`: the states that the steps start from.
+    before: Vec<usize>,
+    /// For every thread, the end of its packed rows that are not listed yet.
+    ends: Vec<usize>,
+}
+
+impl Order {
+    /// Lists the rows of a block of positions. The packed rows of the threads follow one another; `bounds` are the threads'
+    /// columns.
+    fn list<A>(&mut self, cache: &Cache<A>, block: Range<usize>, bounds: &[usize]) {
+        let schedule = cache.schedule();
+        let rows = schedule.rows(&block);
+        for list in [&mut self.packed, &mut self.steps, &mut self.before] {
+            clear(list, rows);
+        }
+        for position in block.clone().rev() {
+            let step = schedule.step(position);
+            for column in schedule.active_at(position) {
+                self.steps.push(step * cache.m + column);
+                self.before.push(cache.row_before(step, column));
+            }
+        }
+
+        let threads = || bounds.windows(2).map(|part| schedule.part(part[0]..part[1]));
+        self.ends.clear();
+        let mut end = 0;
+        self.ends.extend(threads().map(|columns| {
+            end += columns.rows(&block);
+            end
+        }));
+        for position in block.rev() {
+            for (columns, end) in threads().zip(&mut self.ends) {
+                let start = *end - columns.active_at(position).count();
+                self.packed.extend(start..*end);
+                *end = start;
+            }
+        }
+    }
+}
+
+/// Empties a list that is about to get this many elements. A list that is too small is freed first.
+fn clear(list: &mut Vec<usize>, length: usize) {
+    list.clear();
+    if list.capacity() < length {
+        *list = Vec::new();
+        list.reserve_exact(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Array3};
+
+    use super::*;
+    use crate::Parameters;
+    use crate::sequence::{self, Input};
+
+    #[test]
+    fn the_order_of_the_example_is_as_documented() {
+        let p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 1, n_y: 1 });
+        let (x, a0) = (Array3::zeros((1, 3, 2)), Array2::zeros((1, 3)));
+        let ragged = |input: Input<'_, f64>| sequence::forward(&p, input, &a0).expect("the shapes agree");
+        let mut order = Order::default();
+        let cache = ragged(Input::from(&x).lengths(&[2, 2, 1]));
+        order.list(&cache, 0..2, &[0, 1, 3]);
+        assert_eq!(order.packed, [1, 4, 0, 2, 3]);
+        assert_eq!(order.steps, [3, 4, 0, 1, 2]);
+        // A step starts from the state after the step before, which is one block of rows further up in `states`.
+        assert_eq!(order.before, [3, 4, 0, 1, 2]);
+
+        let cache = ragged(Input::from(&x).lengths(&[2, 2, 1]).reversed());
+        order.list(&cache, 0..2, &[0, 1, 3]);
+        // Steps (0, 0), (0, 1), (0, 2), (1, 0), (1, 1): what is computed last comes first.
+        assert_eq!(order.packed, [1, 3, 4, 0, 2]);
+        assert_eq!(order.steps, [0, 1, 2, 3, 4]);
+        // The states after step 1 of the first two columns; `a0` for the others.
+        assert_eq!(order.before, [6, 7, 2, 0, 1]);
+    }
+}

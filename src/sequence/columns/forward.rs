@@ -1,0 +1,175 @@
+use ndarray::{ArrayViewMut3, Axis};
+
+use super::rows;
+use crate::cell::{Read, Weights, head, input_projection};
+use crate::kernel::threads;
+use crate::layout::{Bytes, fit, time_major, time_major_mut};
+use crate::sequence::forward::each_recurrence;
+use crate::sequence::schedule::{Run, Schedule};
+use crate::sequence::{Cache, Extent};
+use crate::{Dims, Parameters, Scalar};
+
+/// The memory that a forward pass is computed in.
+#[derive(Debug, Clone)]
+pub(in crate::sequence) struct Workspace<A> {
+    pub(in crate::sequence) weights: Weights<A>,
+    /// Where the columns of each thread begin, and where the last ones end.
+    bounds: Vec<usize>,
+    /// One for each thread.
+    packed: Vec<Packed<A>>,
+}
+
+impl<A> Default for Workspace<A> {
+    fn default() -> Self {
+        Workspace { weights: Weights::default(), bounds: Vec::new(), packed: Vec::new() }
+    }
+}
+
+impl<A: Scalar> Workspace<A> {
+    /// The most memory that a pass of this extent takes.
+    pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
+        let weights = Weights::<A>::forward_bytes(extent.dims, extent.tokens);
+        if extent.is_in_place() {
+            return weights;
+        }
+        let words = Bytes::of::<usize>([extent.threads + 1]) + Bytes::of::<Packed<A>>([extent.threads]);
+        weights + words + Packed::<A>::bytes(extent) * extent.threads
+    }
+}
+
+/// Some columns of a block of positions, without the steps that they do not have.
+#[derive(Debug, Clone, Default)]
+struct Packed<A> {
+    cuts: Vec<usize>,
+    runs: Vec<Run>,
+    x: Vec<A>,
+    tokens: Vec<usize>,
+    /// The state before a run, of the columns that are active in it.
+    a_prev: Vec<A>,
+    a: Vec<A>,
+    logits: Vec<A>,
+    output: Vec<A>,
+}
+
+impl<A: Scalar> Packed<A> {
+    fn bytes(extent: Extent) -> Bytes {
+        let Dims { n_x, n_a, n_y } = extent.dims;
+        let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_thread());
+        let x = if extent.tokens { Bytes::of::<usize>([rows]) } else { Bytes::of::<A>([rows, n_x]) };
+        let rows = x + Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2;
+        extent.cuts() + extent.runs() + rows + Bytes::of::<A>([m, n_a])
+    }
+}
+
+/// The sequence that `cache` holds, from the states before the first step on.
+pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>, threads: usize) {
+    let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
+    let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
+    let Workspace { weights, bounds, packed } = &mut cache.workspace;
+    schedule.share(threads, bounds);
+    packed.resize_with(threads.max(packed.len()), Packed::default);
+    let (a0, hidden) = cache.states.split_at_mut(n_a * m);
+    fit(&mut cache.last, n_a * m);
+    cache.last.copy_from_slice(a0);
+    let x = match &cache.tokens {
+        Some(tokens) => Read::Tokens(tokens),
+        None => Read::Vectors(&cache.x),
+    };
+    let sequences = [(n_a, hidden), (n_y, &mut cache.logits), (n_y, &mut cache.output)]
+        .map(|(n, flat)| time_major_mut(n, m, t_x, flat));
+    let columns = Columns { schedule, sequences, last: &mut cache.last, packed };
+    let pass = Pass { p, weights, x, m, n_x };
+    threads::run_parts(
+        columns,
+        0..threads,
+        &|columns: Columns<A>, parts, middle| {
+            columns.split_at(bounds[middle] - bounds[parts.start], middle - parts.start)
+        },
+        &|columns: Columns<A>| pass.run(columns),
+    );
+}
+
+/// What all threads read.
+struct Pass<'a, A> {
+    p: &'a Parameters<A>,
+    weights: &'a Weights<A>,
+    /// Of the whole batch, (`T_x`, m, `n_x`).
+    x: Read<'a, A>,
+    m: usize,
+    n_x: usize,
+}
+
+/// Some of the batch's columns through all of time, and what is written for them.
+struct Columns<'a, A> {
+    schedule: Schedule<'a>,
+    /// Hidden states, logits and output, (`T_x`, columns, n).
+    sequences: [ArrayViewMut3<'a, A>; 3],
+    /// The latest state of every column, (columns, `n_a`): before its first step `a0`.
+    last: &'a mut [A],
+    /// One for each thread.
+    packed: &'a mut [Packed<A>],
+}
+
+impl<A> Columns<'_, A> {
+    /// The first columns, for as many threads, and the others.
+    fn split_at(self, column: usize, thread: usize) -> (Self, Self) {
+        let n_a = self.sequences[0].len_of(Axis(2));
+        let [hidden, logits, output] = self.sequences.map(|sequence| sequence.split_at(Axis(1), column));
+        let (last0, last1) = self.last.split_at_mut(column * n_a);
+        let (packed0, packed1) = self.packed.split_at_mut(thread);
+        let [schedule0, schedule1] = self.schedule.split_at(column);
+        (
+            Columns { schedule: schedule0, sequences: [hidden.0, logits.0, output.0], last: last0, packed: packed0 },
+            Columns { schedule: schedule1, sequences: [hidden.1, logits.1, output.1], last: last1, packed: packed1 },
+        )
+    }
+}
+
+impl<A: Scalar> Pass<'_, A> {
+    /// Block by block: gather, compute, scatter.
+    fn run(&self, columns: Columns<A>) {
+        let Columns { schedule, mut sequences, last, packed } = columns;
+        let Packed { cuts, runs, x, tokens, a_prev, a, logits, output } = &mut packed[0];
+        let &Pass { p, weights, m, n_x, .. } = self;
+        let Dims { n_a, n_y, .. } = p.dims();
+        for sequence in &mut sequences {
+            schedule.fill_padding(sequence, A::zero());
+        }
+        schedule.cut(cuts);
+        for block in cuts.windows(2) {
+            schedule.list_runs(block[0]..block[1], runs);
+            let rows = rows(runs);
+            let x = match self.x {
+                Read::Vectors(flat) => {
+                    fit(x, rows * n_x);
+                    schedule.gather(runs, &time_major(n_x, m, schedule.t_x, flat), x);
+                    Read::Vectors(&*x)
+                }
+                Read::Tokens(flat) => {
+                    fit(tokens, rows);
+                    schedule.gather(runs, &time_major(1, m, schedule.t_x, flat), tokens);
+                    Read::Tokens(&*tokens)
+                }
+            };
+            fit(a, rows * n_a);
+            input_projection(a, x, p, weights);
+
+            let mut rest = &mut a[..];
+            for run in &*runs {
+                let (a, later) = rest.split_at_mut(run.rows() * n_a);
+                rest = later;
+                fit(a_prev, run.width * n_a);
+                schedule.gather_step(run, last, a_prev);
+                each_recurrence(a, a_prev, weights);
+                schedule.scatter_step(run, &a[a.len() - a_prev.len()..], last);
+            }
+
+            fit(logits, rows * n_y);
+            fit(output, rows * n_y);
+            head(logits, output, a, p, weights);
+            for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output]) {
+                schedule.scatter(runs, packed, sequence);
+            }
+        }
+    }
+}
