@@ -28,6 +28,12 @@ pub enum Error {
         /// The dimensions that were given.
         found: Shape,
     },
+    /// A network has more parameters than a machine can address.
+    #[error("a network of (n_x, n_a, n_y) = {found} has more parameters than a machine can address")]
+    TooLarge {
+        /// The dimensions (`n_x`, `n_a`, `n_y`).
+        found: Shape,
+    },
     /// A label is not a class of the network's output.
     #[error("`{argument}` holds label {found} at column {column}, step {step}, expected one below {expected}")]
     Label {
@@ -147,6 +153,11 @@ pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected:
         return Ok(());
     }
     Err(Error::Network { argument, expected: Shape::of(&expected), found: Shape::of(&found) })
+}
+
+/// The error of a network of these dimensions, (`n_x`, `n_a`, `n_y`).
+pub(crate) fn too_large(found: [usize; 3]) -> Error {
+    Error::TooLarge { found: Shape::of(&found) }
 }
 
 /// `holds`, for a number that `expected` describes.

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
-use crate::error::{check_network, check_shape};
+use crate::error::{check_network, check_shape, too_large};
 use crate::{Error, Scalar};
 
 /// The dimensions of a network.
@@ -33,9 +33,34 @@ pub struct Dims {
 
 impl Dims {
     /// The number of parameters, `n_a·n_x + n_a² + n_y·n_a + n_a + n_y`.
+    ///
+    /// `usize::MAX` where [`checked_len`](Self::checked_len) is `None`.
     #[must_use]
     pub fn len(self) -> usize {
-        self.by().end
+        self.checked_len().unwrap_or(usize::MAX)
+    }
+
+    /// The number of parameters, or `None` where a machine cannot address that many.
+    ///
+    /// A matrix with a dimension of zero counts as large as if that dimension were one: an array of its shape has to
+    /// exist, too.
+    ///
+    /// ```
+    /// use elman::Dims;
+    ///
+    /// assert_eq!(Dims { n_x: 3, n_a: 5, n_y: 2 }.checked_len(), Some(57));
+    /// assert_eq!(Dims { n_x: usize::MAX, n_a: 5, n_y: 2 }.checked_len(), None);
+    /// assert_eq!(Dims { n_x: usize::MAX, n_a: 0, n_y: 2 }.checked_len(), None);
+    /// ```
+    #[must_use]
+    pub fn checked_len(self) -> Option<usize> {
+        let Dims { n_x, n_a, n_y } = self;
+        let shapes = [[n_a, n_x], [n_a, n_a], [n_y, n_a], [n_a, 1], [n_y, 1]];
+        let elements = shapes
+            .into_iter()
+            .try_fold(0_usize, |sum, [rows, columns]| sum.checked_add(rows.max(1).checked_mul(columns.max(1))?))?;
+        let bytes = isize::try_from(elements.checked_mul(size_of::<f64>())?);
+        bytes.is_ok().then(|| self.by().end)
     }
 
     /// Whether the network has no parameters at all.
@@ -90,9 +115,22 @@ pub type Gradients<A> = Parameters<A>;
 
 impl<A: Scalar> Parameters<A> {
     /// All zero.
+    ///
+    /// # Panics
+    /// Where the parameters do not fit in memory, as `vec!` does. [`try_zeros`](Self::try_zeros) returns an error where no
+    /// machine can address them.
     #[must_use]
     pub fn zeros(dims: Dims) -> Self {
-        Parameters { dims, flat: vec![A::zero(); dims.len()] }
+        Self::try_zeros(dims).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// All zero: [`zeros`](Self::zeros) for dimensions that come from a file or from a user.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
+    pub fn try_zeros(dims: Dims) -> Result<Self, Error> {
+        let flat = vec![A::zero(); checked_len(dims)?];
+        Ok(Parameters { dims, flat })
     }
 
     /// A copy of five arrays, of any layout. `wya` gives `n_y`, `wax` gives `n_a` and `n_x`.
@@ -104,7 +142,8 @@ impl<A: Scalar> Parameters<A> {
     /// - `by`: (`n_y`)
     ///
     /// # Errors
-    /// [`Error::Shape`] where `waa.dim() != (n_a, n_a)`, `wya.ncols() != n_a`, `ba.len() != n_a` or `by.len() != n_y`.
+    /// [`Error::Shape`] where `waa.dim() != (n_a, n_a)`, `wya.ncols() != n_a`, `ba.len() != n_a` or `by.len() != n_y`;
+    /// [`Error::TooLarge`] where an array without elements declares a dimension that no machine can address.
     pub fn from_arrays(
         wax: &ArrayRef2<A>,
         waa: &ArrayRef2<A>,
@@ -118,8 +157,10 @@ impl<A: Scalar> Parameters<A> {
         check_shape("wya", wya, [n_y, n_a])?;
         check_shape("ba", ba, [n_a])?;
         check_shape("by", by, [n_y])?;
+        let dims = Dims { n_x, n_a, n_y };
+        checked_len(dims)?;
         let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
-        Ok(Parameters { dims: Dims { n_x, n_a, n_y }, flat })
+        Ok(Parameters { dims, flat })
     }
 
     /// The dimensions of the network.
@@ -273,6 +314,10 @@ pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
 /// Σ vᵢ² of a slice, one chain in double precision.
 pub(crate) fn sum_of_squares<A: Scalar>(values: &[A]) -> f64 {
     values.iter().map(|v| v.widen() * v.widen()).fold(0.0, |sum, square| sum + square)
+}
+
+fn checked_len(dims: Dims) -> Result<usize, Error> {
+    dims.checked_len().ok_or_else(|| too_large(dims.triple()))
 }
 
 fn matrix<A>(rows: usize, columns: usize, flat: &[A]) -> ArrayView2<'_, A> {

@@ -1,6 +1,6 @@
 //! Parameters are one vector: a flat buffer with five views.
 
-use elman::{Dims, Parameters};
+use elman::{Dims, Error, Parameters};
 use ndarray::{Array1, Array2, array};
 
 const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
@@ -97,4 +97,44 @@ fn parameters_are_compared_element_by_element_within_a_tolerance() {
     assert!(p.ulps_eq(&q, 0.0, 1) && p.ulps_ne(&q, 0.0, 0));
     let other = Parameters::zeros(Dims { n_x: 5, n_a: 3, n_y: 2 });
     assert!(Parameters::<f64>::zeros(DIMS).abs_diff_ne(&other, f64::INFINITY));
+}
+
+#[test]
+fn dimensions_that_no_machine_can_address_are_refused() {
+    let half = usize::MAX / 2 + 1;
+    for (n_x, n_a, n_y) in [
+        (half, 2, 0),
+        (0, half, 0),
+        (0, 1 << (usize::BITS / 2), 0),
+        (0, 2, half),
+        (half, 0, 0),
+        (0, 0, half),
+        (usize::MAX / 64, 5, usize::MAX / 64),
+    ] {
+        let dims = Dims { n_x, n_a, n_y };
+        assert_eq!((dims.checked_len(), dims.len()), (None, usize::MAX), "{dims:?}");
+        let error = Parameters::<f32>::try_zeros(dims).unwrap_err();
+        let expected = format!(
+            "a network of (n_x, n_a, n_y) = ({n_x}, {n_a}, {n_y}) has more parameters than a machine can address"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+#[should_panic(expected = "has more parameters than a machine can address")]
+fn zeros_panics_where_try_zeros_returns_an_error() {
+    let _ = Parameters::<f32>::zeros(Dims { n_x: usize::MAX / 2 + 1, n_a: 2, n_y: 0 });
+}
+
+#[test]
+fn arrays_without_elements_may_declare_a_dimension_that_a_machine_can_address() {
+    let n_x = usize::MAX / 64;
+    let (wax, none) = (Array2::<f64>::zeros((0, n_x)), Array2::zeros((0, 0)));
+    let p = Parameters::from_arrays(&wax, &none, &none, &Array1::zeros(0), &Array1::zeros(0)).unwrap();
+    assert_eq!((p.wax().dim(), p.as_slice().len()), ((0, n_x), 0));
+
+    let wax = Array2::<f64>::zeros((0, usize::MAX / 4));
+    let error = Parameters::from_arrays(&wax, &none, &none, &Array1::zeros(0), &Array1::zeros(0)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }

@@ -109,3 +109,32 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(seed: u32, length: usize) -> Vec<f32> {
+        let value = |i: u32| (i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5;
+        (0..).map(value).take(length).collect()
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_gradient_of_tanh_and_the_sum_of_rows() {
+        for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
+            let (dz, da, a) = (values(1, n), values(2, n), values(3, n));
+            let expected: Vec<f32> =
+                dz.iter().zip(&da).zip(&a).map(|((dz, da), a)| (da + dz) * (-a).mul_add(*a, 1.0)).collect();
+            let rows = values(4, 5 * (n + 2));
+            let sums: Vec<f32> = (0..n).map(|i| rows.chunks(n + 2).fold(dz[i], |sum, row| sum + row[i + 1])).collect();
+            for isa in Isa::all() {
+                let mut found = dz.clone();
+                isa.run(TanhGradient { dz: &mut found, da: &da, a: &a });
+                assert_eq!(found, expected, "{isa:?}, {n} elements");
+                let mut found = dz.clone();
+                isa.run(AddRows { sum: &mut found, first: 1, rows: Rows::ascending(&rows, n + 2) });
+                assert_eq!(found, sums, "{isa:?}, {n} elements");
+            }
+        }
+    }
+}

@@ -71,6 +71,15 @@ impl<A: Scalar> Packed<A> {
         call::<A, CompiledPackRows>(PackRows { storage: self.reshape(k, n), k, n, rows });
     }
 
+    /// [`pack_rows`](Self::pack_rows) for the vectors of one instruction set.
+    #[cfg(test)]
+    pub(super) fn pack_rows_for(&mut self, isa: Isa, k: usize, n: usize, rows: Rows<A>)
+    where
+        A: Lanes,
+    {
+        isa.run(PackRows { storage: self.reshape(k, n), k, n, rows });
+    }
+
     /// Packs Wᵀ, where `w` holds the `n` rows of `k` elements of W.
     pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
         call::<A, CompiledPackTransposed>(PackTransposed { storage: self.reshape(k, n), k, w });
@@ -233,7 +242,6 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Isa;
     use super::*;
 
     struct Unpack<'a>(&'a Packed<f32>);
@@ -267,11 +275,13 @@ mod tests {
         for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31), (23, 65)] {
             let b: Vec<f32> = (1u16..).map(f32::from).take(k * n).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
-            packed.pack_rows(k, n, Rows::ascending(&b, n));
-            assert_eq!(Isa::current().run(Unpack(&packed)), b);
-            packed.pack_transposed(k, n, &transposed);
-            assert_eq!(Isa::current().run(Unpack(&packed)), b);
-            assert_eq!(Isa::current().run(Unpack(&packed.clone())), b);
+            for isa in Isa::all() {
+                packed.pack_rows_for(isa, k, n, Rows::ascending(&b, n));
+                assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
+                isa.run(PackTransposed { storage: packed.reshape(k, n), k, w: &transposed });
+                assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
+                assert_eq!(isa.run(Unpack(&packed.clone())), b, "{isa:?}");
+            }
         }
     }
 }

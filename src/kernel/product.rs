@@ -225,8 +225,8 @@ fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
     a: [&[A]; R],
     b: [&[A::Vector<S>]; V],
 ) {
-    let a4: [&[[A; UNROLL]]; R] = array::from_fn(|r| a[r].as_chunks().0);
-    let b4: [&[[A::Vector<S>; UNROLL]]; V] = array::from_fn(|v| b[v].as_chunks().0);
+    let a4: [&[[A; UNROLL]]; R] = array::from_fn(|r| pulp::as_arrays(a[r]).0);
+    let b4: [&[[A::Vector<S>; UNROLL]]; V] = array::from_fn(|v| pulp::as_arrays(b[v]).0);
     for k in 0..b4[0].len() {
         for u in 0..UNROLL {
             add_term(simd, sums, array::from_fn(|r| a4[r][k][u]), array::from_fn(|v| b4[v][k][u]));
@@ -279,6 +279,15 @@ mod tests {
         std::iter::repeat_with(next).take(length).collect()
     }
 
+    /// [`product`] on one instruction set, for whose vectors `b` is packed.
+    fn on(isa: Isa, c: &mut [f64], start: Start<f64>, a: &[f64], b: &[f64], [k, n]: [usize; 2], epilogue: Epilogue) {
+        let mut packed = Packed::default();
+        packed.pack_rows_for(isa, k, n, Rows::ascending(b, n));
+        if !c.is_empty() {
+            isa.run(Product { c, start, a, b: (&packed).into(), epilogue });
+        }
+    }
+
     /// The definition: one chain per element.
     fn naive(c: &[f64], start: Start<f64>, a: &[f64], b: &[f64], k: usize, n: usize) -> Vec<f64> {
         let chain = |i: usize| {
@@ -301,15 +310,15 @@ mod tests {
                 for k in [0, 1, 2, 7, 255, 257, 521] {
                     let (a, b) = (noise(1, rows * k), noise(2, k * n));
                     let (c, bias) = (noise(3, rows * n), noise(4, n));
-                    let mut packed = Packed::default();
-                    packed.pack_rows(k, n, Rows::ascending(&b, n));
                     let nans = vec![f64::NAN; rows * n];
                     let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
                     for (start, before) in starts {
                         let expected = naive(&c, start, &a, &b, k, n);
-                        let mut found = before.clone();
-                        product(&mut found, start, &a, &packed, Epilogue::Store);
-                        assert_eq!(found, expected, "{rows} rows, k = {k}, n = {n}");
+                        for isa in Isa::all() {
+                            let mut found = before.clone();
+                            on(isa, &mut found, start, &a, &b, [k, n], Epilogue::Store);
+                            assert_eq!(found, expected, "{isa:?}: {rows} rows, k = {k}, n = {n}");
+                        }
                     }
                 }
             }
@@ -320,12 +329,12 @@ mod tests {
     fn the_epilogue_sees_finished_chains_of_every_row() {
         let (rows, k, n) = (2 * ROW_BLOCK + 5, 300, 9);
         let (a, b) = (noise(1, rows * k), noise(2, k * n));
-        let mut packed = Packed::default();
-        packed.pack_rows(k, n, Rows::ascending(&b, n));
-        let mut c = vec![f64::NAN; rows * n];
-        product(&mut c, Start::Zero, &a, &packed, Epilogue::Tanh);
-        for (found, z) in c.iter().zip(naive(&c, Start::Zero, &a, &b, k, n)) {
-            assert!((found - z.tanh()).abs() < 1e-15);
+        for isa in Isa::all() {
+            let mut c = vec![f64::NAN; rows * n];
+            on(isa, &mut c, Start::Zero, &a, &b, [k, n], Epilogue::Tanh);
+            for (found, z) in c.iter().zip(naive(&c, Start::Zero, &a, &b, k, n)) {
+                assert!((found - z.tanh()).abs() < 1e-15, "{isa:?}");
+            }
         }
     }
 }

@@ -115,3 +115,55 @@ pub(crate) fn add_softmax_gradient<A: Scalar>(dz: &mut [A], dy: &[A], y: &[A], n
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// exp(z) / Σ exp(z), as the definition says.
+    fn naive(z: &[f64]) -> Vec<f64> {
+        let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let e: Vec<f64> = z.iter().map(|z| (z - largest).exp()).collect();
+        let total: f64 = e.iter().sum();
+        e.iter().map(|e| e / total).collect()
+    }
+
+    fn logits(n: usize) -> Vec<f64> {
+        (0u32..).map(|i| f64::from(i.wrapping_mul(2_654_435_761) >> 20) / 500.0 - 4.0).take(3 * n).collect()
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same_softmax() {
+        for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65, 130] {
+            let z = logits(n);
+            let mut expected = vec![f64::NAN; z.len()];
+            Isa::Scalar.run(Softmax { y: &mut expected, z: &z, n });
+            for (found, exact) in expected.iter().zip(z.chunks(n).flat_map(naive)) {
+                assert!((found - exact).abs() <= 4.0 * f64::EPSILON * exact, "{found} and not {exact}, {n} classes");
+            }
+            for isa in Isa::all() {
+                let mut found = vec![f64::NAN; z.len()];
+                isa.run(Softmax { y: &mut found, z: &z, n });
+                assert_eq!(found, expected, "{isa:?}, {n} classes");
+            }
+        }
+    }
+
+    #[test]
+    fn infinite_and_missing_logits_are_the_same_on_every_instruction_set() {
+        let (infinity, nan) = (f32::INFINITY, f32::NAN);
+        for column in
+            [[-infinity, 0.0, -infinity], [-infinity, -infinity, -infinity], [infinity, 0.0, 1.0], [nan, 0.0, 1.0]]
+        {
+            for isa in Isa::all() {
+                let mut y = [7.0; 3];
+                isa.run(Softmax { y: &mut y, z: &column, n: 3 });
+                if column == [-infinity, 0.0, -infinity] {
+                    assert_eq!(y, [0.0, 1.0, 0.0], "{isa:?}");
+                } else {
+                    assert!(y[0].is_nan(), "{isa:?}: {column:?} gives {y:?}");
+                }
+            }
+        }
+    }
+}

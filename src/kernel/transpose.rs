@@ -43,7 +43,7 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
             }
             for (target, column) in target.chunks_mut(BLOCK * k).zip((0..).step_by(BLOCK)) {
                 if height == BLOCK && target.len() == BLOCK * k {
-                    for (quarter, rows) in block.as_chunks::<SIDE>().0.iter().enumerate() {
+                    for (quarter, rows) in pulp::as_arrays::<SIDE, _>(&block).0.iter().enumerate() {
                         for side in (0..BLOCK).step_by(SIDE) {
                             for (i, line) in turn(rows, column + side).iter().enumerate() {
                                 target[(side + i) * k + at + quarter * SIDE..][..SIDE].copy_from_slice(line);
@@ -111,10 +111,12 @@ mod tests {
         for k in [0, 1, 7, 8, 15, 16, 33] {
             for n in [0, 1, 7, 16, 17, 31, 49] {
                 let rows: Vec<f64> = (0u16..).map(f64::from).take(k * n).collect();
-                let mut target = vec![f64::NAN; k * n];
-                transpose(&mut target, k, Rows::ascending(&rows, n));
-                for (i, value) in target.iter().enumerate() {
-                    assert_eq!(value.to_bits(), rows[i % k * n + i / k].to_bits(), "{k} rows of {n}");
+                for isa in Isa::all().filter(|_| k * n > 0) {
+                    let mut target = vec![f64::NAN; k * n];
+                    isa.run(Transpose { target: &mut target, k, rows: Rows::ascending(&rows, n) });
+                    for (i, value) in target.iter().enumerate() {
+                        assert_eq!(value.to_bits(), rows[i % k * n + i / k].to_bits(), "{isa:?}: {k} rows of {n}");
+                    }
                 }
             }
         }
