@@ -78,6 +78,11 @@ impl Bytes {
     pub(crate) fn of<A>(axes: impl IntoIterator<Item = usize>) -> Self {
         Bytes(product(axes).saturating_mul(size_of::<A>()))
     }
+
+    /// The bytes of a [`Vec`] that got so many elements: it has room for four at least.
+    pub(crate) fn of_list<A>(length: usize) -> Self {
+        Self::of::<A>([length.max(4)])
+    }
 }
 
 impl Add for Bytes {

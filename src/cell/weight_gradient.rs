@@ -65,7 +65,8 @@ impl<A> Default for WeightGradient<A> {
 impl<A: Scalar> WeightGradient<A> {
     /// The memory for this many rows at a time. Steps that are consecutive share the states of `m` columns.
     pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, rows: usize, tokens: bool, consecutive: Option<usize>) -> Bytes {
-        let input = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Packed::<A>::bytes(rows, n_x) };
+        let embedding = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Bytes::default() };
+        let input = embedding + Packed::<A>::bytes(rows, if tokens { 0 } else { n_x });
         let states = match consecutive {
             Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),
             None => Packed::<A>::bytes(rows, n_a) * 2,

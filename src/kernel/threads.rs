@@ -10,8 +10,10 @@ pub(crate) fn available() -> usize {
     return 1;
 }
 
-/// Runs work that will join more than once on a thread of the pool: from outside, every join would be handed over, and
+/// Runs work that will join more than once on a thread of the pool. From outside, every join would be handed over, and
 /// waited for, on its own.
+///
+/// On a thread of the pool this allocates nothing. From outside, rayon's queue takes a block of memory now and then.
 pub(crate) fn enter(threads: usize, work: impl FnOnce() + Send) {
     #[cfg(feature = "rayon")]
     if threads > 1 {

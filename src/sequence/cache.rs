@@ -9,9 +9,10 @@ use crate::{Dims, Scalar, cell};
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
 ///
-/// It owns its memory, a copy of the input included, and is refilled by
-/// [`forward_into`](crate::sequence::forward_into) without allocating once it has been as large, unless it changes between
-/// vectors and tokens. Two caches are equal where their values are.
+/// It owns its memory, a copy of the input included. [`forward_into`](crate::sequence::forward_into) refills it, and allocates
+/// nothing once it has been as large, unless it changes between vectors and tokens. This holds for one thread, and on the
+/// threads of a rayon pool. A call that enters a pool from outside goes through rayon's queue, which allocates a block now
+/// and then. Two caches are equal where their values are.
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,
@@ -180,7 +181,7 @@ impl<A: Scalar> Cache<A> {
         let x = if tokens { Bytes::of::<usize>([m, steps]) } else { Bytes::of::<A>([n_x, m, steps]) };
         let last = usize::from(!extent.is_in_place());
         let states = Bytes::of::<A>([n_a, m, steps + 1 + last]);
-        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of::<usize>([m])
+        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m)
     }
 
     /// A copy of step `t` as the cell would have left it; `None` where it is not a step of every column.

@@ -277,7 +277,7 @@ impl<A: Scalar> Size<A> {
         let states = Bytes::of::<A>([n_a, m, steps.div_ceil(length).saturating_add(2)]);
         let gradients = Bytes::of::<A>([self.whole.dims.len()]) + Bytes::of::<A>([dx, m, length]);
         let dlogits = Bytes::of::<A>([n_y, m, length]);
-        let lengths = Bytes::of::<usize>([m]);
+        let lengths = Bytes::of_list::<usize>(m);
         let forward = Cache::<A>::bytes(segment) + ForwardWorkspace::<A>::bytes(segment);
         states + gradients + dlogits + lengths + forward + Workspace::<A>::bytes(segment)
     }

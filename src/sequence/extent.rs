@@ -59,12 +59,12 @@ impl Extent {
     /// single position. The list doubles when it grows.
     pub(super) fn cuts(self) -> Bytes {
         let blocks = self.steps.min(product([self.m, self.steps]) / (BLOCK_ROWS / 2) + 1);
-        Bytes::of::<usize>([3, blocks + 5])
+        Bytes::of_list::<usize>(blocks + 1) * 3
     }
 
     /// The list of runs in a block: where every column has all steps, there is one. The list doubles when it grows.
     pub(super) fn runs(self) -> Bytes {
         let runs = if self.rectangular { 1 } else { self.steps.min(self.m + 1).min(BLOCK_ROWS) };
-        Bytes::of::<Run>([3, runs + 4])
+        Bytes::of_list::<Run>(runs) * 3
     }
 }

@@ -31,7 +31,7 @@ impl<A> Default for Workspace<A> {
 
 impl<A: Scalar> Workspace<A> {
     pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
-        let words = Bytes::of::<usize>([2, extent.threads + 1]) + Bytes::of::<Packed<A>>([extent.threads]);
+        let words = Bytes::of_list::<usize>(2 * extent.threads) * 2 + Bytes::of_list::<Packed<A>>(extent.threads);
         let order = Bytes::of::<usize>([3, extent.rows_of_a_block()]);
         extent.cuts() + words + order + Packed::<A>::bytes(extent) * extent.threads
     }

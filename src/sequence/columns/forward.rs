@@ -32,7 +32,7 @@ impl<A: Scalar> Workspace<A> {
         if extent.is_in_place() {
             return weights;
         }
-        let words = Bytes::of::<usize>([extent.threads + 1]) + Bytes::of::<Packed<A>>([extent.threads]);
+        let words = Bytes::of_list::<usize>(2 * extent.threads) + Bytes::of_list::<Packed<A>>(extent.threads);
         weights + words + Packed::<A>::bytes(extent) * extent.threads
     }
 }
