@@ -2,16 +2,14 @@
 //! or in any batch; for any number of threads; for every instruction set; and whatever the memory held
 //! before.
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::naive::{Inputs, Shape};
+use crate::support::problem::Linear;
+use crate::support::results::{Problem, Reading, Results, Workspace};
 use elman::loss::{IGNORE, Reduction, cross_entropy_into};
 use elman::{Gradients, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate};
-use support::naive::{Inputs, Shape};
-use support::problem::Linear;
-use support::results::{Problem, Reading, Results, Workspace};
 
 /// `n_x`, `n_a`, `n_y`, m, `T_x`.
 type Sizes = (usize, usize, usize, usize, usize);
@@ -361,7 +359,7 @@ fn every_instruction_set_computes_the_same_bits() {
     let expected = whole_report();
     for isa in ["scalar", "avx2", "avx512"] {
         let report = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem", "--nocapture"])
+            .args(["--exact", "bits::a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem", "--nocapture"])
             .env("ELMAN_MAX_ISA", isa)
             .output()
             .unwrap();

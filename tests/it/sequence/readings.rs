@@ -1,14 +1,12 @@
 //! Tokens, columns of different lengths, and time reversed: each against a plain sequence that says the same.
 
-mod support;
-
+use crate::support::naive::{Inputs, Shape};
+use crate::support::problem::Linear;
+use crate::support::results::{Problem, Reading, Results};
 use elman::loss::{IGNORE, Reduction, cross_entropy};
 use elman::sequence::{self, Input};
 use elman::{Error, Scalar};
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, Axis, concatenate, s};
-use support::naive::{Inputs, Shape};
-use support::problem::Linear;
-use support::results::{Problem, Reading, Results};
 
 const SHAPES: [(usize, usize, usize, usize, usize); 6] =
     [(3, 5, 2, 7, 11), (17, 15, 16, 5, 13), (5, 33, 4, 1, 9), (7, 65, 9, 13, 3), (2, 8, 3, 200, 5), (4, 7, 3, 12, 67)];
@@ -299,8 +297,8 @@ fn every_dimension_may_be_zero_in_every_reading() {
     ] {
         let mut problem = Problem::<f64>::draw(1, Shape { n_y: 1, ..shape });
         problem.shape.n_y = shape.n_y;
-        let mut rng = support::numpy::Numpy::seed(2);
-        problem.inputs = support::problem::inputs(&mut rng, shape);
+        let mut rng = crate::support::numpy::Numpy::seed(2);
+        problem.inputs = crate::support::problem::inputs(&mut rng, shape);
         problem.parameters = problem.inputs.parameters();
         problem.upstream = Linear::draw(&mut rng, shape);
         let (m, t_x) = (shape.m, shape.t_x);

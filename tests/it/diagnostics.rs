@@ -1,16 +1,14 @@
 //! What passes back through time, against chunks of the sequence and unit vectors; saturation and norms, against loops.
 
-mod support;
-
+use crate::support::naive::{Inputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, inputs};
 use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
 use elman::sequence::{self, Input};
 use elman::{Dims, Error, Parameters, Scalar, Upstream};
 use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::naive::{Inputs, Shape};
-use support::numpy::Numpy;
-use support::problem::{Linear, inputs};
 
 /// Two chains of at most a few hundred terms, and their rounding.
 const DOUBLE: f64 = 1e-13;

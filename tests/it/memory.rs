@@ -1,14 +1,12 @@
 //! Once warm, the calls that reuse memory allocate none.
 
-mod support;
-
+use crate::support::naive::Shape;
+use crate::support::results::{Problem, Workspace};
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::sequence::{Checkpointed, Input};
 use elman::{Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
-use support::naive::Shape;
-use support::results::{Problem, Workspace};
 
 /// Small enough to stay on one thread: only the calling thread's allocations are counted.
 const SHAPES: [Shape; 4] = [
