@@ -4,15 +4,14 @@
 
 use std::process::Command;
 
-use crate::support::naive::{Inputs, Shape};
-use crate::support::problem::Linear;
-use crate::support::results::{Problem, Reading, Results, Workspace};
 use elman::loss::{IGNORE, Reduction, cross_entropy_into};
 use elman::{Gradients, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate};
 
-/// `n_x`, `n_a`, `n_y`, m, `T_x`.
-type Sizes = (usize, usize, usize, usize, usize);
+use crate::support::in_pool;
+use crate::support::naive::{Inputs, Shape};
+use crate::support::problem::{Linear, Sizes};
+use crate::support::results::{Problem, Reading, Results, Workspace};
 
 /// Around the lengths of vectors (4, 8, 16), the heights of tiles, and the
 /// blocks of rows and of chains.
@@ -41,12 +40,7 @@ const LARGE: [Sizes; 5] =
     [(33, 65, 17, 23, 53), (17, 130, 33, 9, 40), (31, 255, 63, 2, 67), (64, 256, 64, 1, 70), (7, 33, 9, 513, 10)];
 
 fn problems<A: Scalar>(shapes: &[Sizes]) -> Vec<Problem<A>> {
-    let shape = |&(n_x, n_a, n_y, m, t_x): &_| Shape { n_x, n_a, n_y, m, t_x };
-    (1..).zip(shapes).map(|(seed, sizes)| Problem::draw(seed, shape(sizes))).collect()
-}
-
-fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+    (1..).zip(shapes).map(|(seed, &sizes)| Problem::draw(seed, sizes.into())).collect()
 }
 
 /// Each of these problems, and each with other sequences.
@@ -316,6 +310,7 @@ fn a_column_has_the_same_bits_alone_and_in_any_batch() {
     a_column_has_the_same_bits_in_any_batch::<f32>(&LARGE[..2]);
 }
 
+#[cfg(feature = "rayon")]
 fn threads_do_not_show<A: Scalar>() {
     for problem in every_problem::<A>() {
         let expected = in_pool(1, || problem.run());
@@ -325,6 +320,7 @@ fn threads_do_not_show<A: Scalar>() {
     }
 }
 
+#[cfg(feature = "rayon")]
 #[test]
 fn one_two_three_and_eight_threads_compute_the_same_bits() {
     threads_do_not_show::<f32>();

@@ -1,11 +1,12 @@
 //! The forward pass against the naive oracle, in both precisions, for x and a0 of every layout, around
 //! the lengths of vectors.
 
+use elman::{Scalar, cell, sequence};
+use ndarray::{Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, Dimension, ShapeBuilder, Slice};
+
 use crate::support::naive::{self, Inputs, Outputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::inputs;
-use elman::{Scalar, cell, sequence};
-use ndarray::{Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, Dimension, ShapeBuilder, Slice};
 
 /// A chain of n terms rounds n times, and the steps hand their errors on through weights of about one;
 /// 128 units in the last place of the largest value cover chains of up to 300 terms and six steps.
