@@ -22,6 +22,7 @@ pub mod sampling;
 pub mod sequence;
 
 pub use error::{Error, Shape};
+pub use kernel::instruction_set;
 pub use parameters::{Dims, Gradients, Parameters};
 pub use scalar::Scalar;
 pub use upstream::Upstream;

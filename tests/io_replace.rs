@@ -8,12 +8,12 @@ use std::{env, fs};
 use elman::io::{self, Error};
 
 fn whole(file: &[u8]) -> bool {
-    !file.is_empty() && file.len().is_multiple_of(LARGE) && file.iter().all(|&byte| byte == file[0])
+    !file.is_empty() && file.len() % LARGE == 0 && file.iter().all(|&byte| byte == file[0])
 }
 
 const LARGE: usize = 1 << 20;
 /// Longer than the slowest machine takes to save.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 const SAVED: &str = "ELMAN_TEST_SAVED_PATH";
 
 fn child(test: &str, path: &Path) -> Command {

@@ -4,6 +4,23 @@ use std::sync::OnceLock;
 
 use pulp::{Scalar128b, Simd, WithSimd};
 
+/// The instruction set of this process: `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
+///
+/// It is the best that the machine has, up to the one that the environment variable `ELMAN_MAX_ISA` names (any of
+/// those four). The environment is read once, before the first computation. AVX-512 needs the feature `avx512`.
+/// Results have the same bits on every instruction set; the time that they take differs.
+///
+/// # Examples
+///
+/// ```
+/// println!("computing with {}", elman::instruction_set());
+/// # assert!(["scalar", "avx2", "avx512", "neon"].contains(&elman::instruction_set()));
+/// ```
+#[must_use]
+pub fn instruction_set() -> &'static str {
+    Isa::current().name()
+}
+
 /// An instruction set that this machine has.
 ///
 /// `Scalar` stands for vectors emulated element by element: it needs no support from the machine.
@@ -12,7 +29,7 @@ pub(crate) enum Isa {
     Scalar,
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     Avx2(pulp::x86::V3),
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
     Avx512(pulp::x86::V4),
     #[cfg(target_arch = "aarch64")]
     Neon(pulp::aarch64::Neon),
@@ -21,8 +38,10 @@ pub(crate) enum Isa {
 impl Isa {
     /// Every instruction set of this machine, the narrowest first.
     pub(crate) fn all() -> impl Iterator<Item = Isa> {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
         let wider = [pulp::x86::V3::try_new().map(Isa::Avx2), pulp::x86::V4::try_new().map(Isa::Avx512)];
+        #[cfg(all(not(feature = "avx512"), any(target_arch = "x86", target_arch = "x86_64")))]
+        let wider = [pulp::x86::V3::try_new().map(Isa::Avx2)];
         #[cfg(target_arch = "aarch64")]
         let wider = [pulp::aarch64::Neon::try_new().map(Isa::Neon)];
         #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
@@ -35,7 +54,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             Isa::Avx2(_) => "avx2",
-            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
             Isa::Avx512(_) => "avx512",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => "neon",
@@ -72,7 +91,7 @@ impl Isa {
             Isa::Scalar => Scalar128b.vectorize(kernel),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             Isa::Avx2(simd) => Simd::vectorize(simd, kernel),
-            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
             Isa::Avx512(simd) => Simd::vectorize(simd, kernel),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(simd) => Simd::vectorize(simd, kernel),

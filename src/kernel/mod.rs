@@ -21,6 +21,7 @@ mod transpose;
 
 pub(crate) use elementwise::{add_rows, tanh_gradient};
 pub(crate) use isa::Isa;
+pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;
 pub(crate) use packed::{Packed, Terms};
 pub(crate) use product::{Epilogue, Start, product};

@@ -1,22 +1,20 @@
 //! Long sequences: exact gradients from checkpoints, and truncated back-propagation.
 
-mod support;
-
 use elman::loss::{IGNORE, Reduction, cross_entropy};
 use elman::sequence::{self, Backward, Checkpointed, Input, Truncated, Window};
 use elman::{Error, Scalar, Upstream};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate, s};
-use support::naive::Shape;
-use support::problem::Linear;
-use support::results::{Problem, Results};
+
+use crate::support::naive::Shape;
+use crate::support::problem::Linear;
+use crate::support::results::{Problem, Results};
 
 const SHAPES: [(usize, usize, usize, usize, usize); 6] =
     [(3, 5, 2, 7, 11), (17, 15, 16, 5, 31), (5, 33, 4, 1, 97), (7, 65, 9, 13, 3), (2, 8, 3, 600, 5), (4, 7, 3, 2, 1)];
 
 fn problems<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
-    let shape = |(n_x, n_a, n_y, m, t_x)| Shape { n_x, n_a, n_y, m, t_x };
     (1..)
-        .zip(SHAPES.map(shape))
+        .zip(SHAPES.map(Shape::from))
         .map(|(seed, shape)| Problem::draw(seed, shape))
         .flat_map(|problem: Problem<A>| [vec![problem.clone()], problem.readings()].concat())
 }

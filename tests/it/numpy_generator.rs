@@ -1,10 +1,9 @@
 //! The tests' replica of NumPy's generator against NumPy itself.
 
-mod support;
-
 use approx::assert_abs_diff_eq;
 use ndarray::Array1;
-use support::{fixture::Fixture, numpy::Numpy};
+
+use crate::support::{fixture::Fixture, numpy::Numpy};
 
 /// A normal goes through the logarithm of the C library, whose last bit is not the same
 /// everywhere; everything after it is rounded the same way on every machine.

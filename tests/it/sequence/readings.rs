@@ -1,21 +1,19 @@
 //! Tokens, columns of different lengths, and time reversed: each against a plain sequence that says the same.
 
-mod support;
-
 use elman::loss::{IGNORE, Reduction, cross_entropy};
 use elman::sequence::{self, Input};
 use elman::{Error, Scalar};
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, Axis, concatenate, s};
-use support::naive::{Inputs, Shape};
-use support::problem::Linear;
-use support::results::{Problem, Reading, Results};
+
+use crate::support::naive::{Inputs, Shape};
+use crate::support::problem::Linear;
+use crate::support::results::{Problem, Reading, Results};
 
 const SHAPES: [(usize, usize, usize, usize, usize); 6] =
     [(3, 5, 2, 7, 11), (17, 15, 16, 5, 13), (5, 33, 4, 1, 9), (7, 65, 9, 13, 3), (2, 8, 3, 200, 5), (4, 7, 3, 12, 67)];
 
 fn problems<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
-    let shape = |(n_x, n_a, n_y, m, t_x)| Shape { n_x, n_a, n_y, m, t_x };
-    (1..).zip(SHAPES.map(shape)).map(|(seed, shape)| Problem::draw(seed, shape))
+    (1..).zip(SHAPES.map(Shape::from)).map(|(seed, shape)| Problem::draw(seed, shape))
 }
 
 /// The vectors that tokens stand for.
@@ -289,18 +287,11 @@ fn columns_without_a_step_hand_their_state_and_its_gradient_on() {
 #[test]
 fn every_dimension_may_be_zero_in_every_reading() {
     let full = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
-    for shape in [
-        Shape { n_x: 0, ..full },
-        Shape { n_a: 0, ..full },
-        Shape { n_y: 0, ..full },
-        Shape { m: 0, ..full },
-        Shape { t_x: 0, ..full },
-        Shape { n_x: 0, n_a: 0, n_y: 0, m: 0, t_x: 0 },
-    ] {
+    for shape in full.with_zeros() {
         let mut problem = Problem::<f64>::draw(1, Shape { n_y: 1, ..shape });
         problem.shape.n_y = shape.n_y;
-        let mut rng = support::numpy::Numpy::seed(2);
-        problem.inputs = support::problem::inputs(&mut rng, shape);
+        let mut rng = crate::support::numpy::Numpy::seed(2);
+        problem.inputs = crate::support::problem::inputs(&mut rng, shape);
         problem.parameters = problem.inputs.parameters();
         problem.upstream = Linear::draw(&mut rng, shape);
         let (m, t_x) = (shape.m, shape.t_x);

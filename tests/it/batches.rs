@@ -7,7 +7,9 @@ use elman::Error;
 use elman::batches::{Batch, Epoch, Stream, buckets, pad};
 use elman::loss::IGNORE;
 use ndarray::{Array2, array};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::Rng;
+
+use crate::support::seeded;
 
 /// Token i of the streams here is OFFSET + i, so that it tells its place, and none is the padding.
 const OFFSET: usize = 1000;
@@ -15,10 +17,6 @@ const OFFSET: usize = 1000;
 const TOKENS: [usize; 9] = [2, 3, 4, 7, 8, 31, 97, 128, 211];
 const COLUMNS: [usize; 7] = [1, 2, 3, 7, 13, 64, 300];
 const STEPS: [usize; 6] = [1, 2, 5, 11, 64, usize::MAX];
-
-fn seeded(seed: u64) -> StdRng {
-    StdRng::seed_from_u64(seed)
-}
 
 fn stream_of(n: usize) -> Vec<usize> {
     (OFFSET..OFFSET + n).collect()

@@ -1,14 +1,14 @@
 //! Once warm, the calls that reuse memory allocate none.
 
-mod support;
-
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::sequence::{Checkpointed, Input};
 use elman::{Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
-use support::naive::Shape;
-use support::results::{Problem, Workspace};
+
+use crate::support::in_pool;
+use crate::support::naive::Shape;
+use crate::support::results::{Problem, Workspace};
 
 /// Small enough to stay on one thread: only the calling thread's allocations are counted.
 const SHAPES: [Shape; 4] = [
@@ -128,15 +128,14 @@ fn documented_peak<A: Scalar>(shape: Shape) -> usize {
 }
 
 fn the_peak_is_documented<A: Scalar>() {
-    // All of the work on the thread that counts.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for shape in [
         Shape { n_x: 17, n_a: 67, n_y: 19, m: 31, t_x: 53 },
         Shape { n_x: 3, n_a: 131, n_y: 5, m: 1, t_x: 7 },
         Shape { n_x: 37, n_a: 11, n_y: 41, m: 523, t_x: 3 },
     ] {
         let Problem { parameters, inputs, targets, .. } = Problem::<A>::draw(1, shape);
-        let found = pool.install(|| {
+        // All of the work on the thread that counts.
+        let found = in_pool(1, || {
             measure(|| {
                 let cache = sequence::forward(&parameters, &inputs.x, &inputs.a0).unwrap();
                 let loss = cross_entropy(&cache, &targets, Reduction::Mean).unwrap();
@@ -170,7 +169,6 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
     let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + j) % shape.n_x);
     let x = ndarray::Array3::from_elem((shape.n_x, m, t_x).f(), A::one());
     let targets = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + t + j) % n_y);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let pass = || {
         let a0 = Array2::zeros((shape.n_a, m));
         let input = match reading {
@@ -190,7 +188,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
         }
         std::hint::black_box(run.into_gradients());
     };
-    usize::try_from(pool.install(|| measure(pass)).bytes_max).unwrap()
+    usize::try_from(in_pool(1, || measure(pass)).bytes_max).unwrap()
 }
 
 #[test]

@@ -4,16 +4,15 @@
 //!
 //! All three look at the gradient by every element of wax, waa, wya, ba, by, x and a0.
 
-mod support;
-
 use elman::loss::{Reduction, cross_entropy};
 use elman::{Upstream, sequence};
 use ndarray::{Array2, Axis};
 use num_complex::Complex64;
 use num_dual::Dual64;
-use support::naive::{self, Inputs, Number, Outputs, Shape};
-use support::numpy::Numpy;
-use support::problem::{Linear, below, inputs, uniform};
+
+use crate::support::naive::{self, Inputs, Number, Outputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, below, inputs, uniform};
 
 /// Central differences with step h err by h²/6 times the third derivative and by 2⁻⁵²·|L|/h of
 /// rounding, both about 1e-9 for losses of a few units; the rest is room for the curved ones.

@@ -1,13 +1,12 @@
 //! `torch.nn.RNN` with a `Linear` head, and gradients by autograd, from `fixtures/torch_rnn.py`:
 //! no formula of ours stands behind these numbers.
 
-mod support;
-
 use approx::assert_relative_eq;
 use elman::loss::{self, Reduction};
 use elman::{Parameters, Upstream, sequence};
 use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
-use support::fixture::Fixture;
+
+use crate::support::fixture::Fixture;
 
 /// A plain port that sums in another order than torch stays within 3e-15 of it; the rest of 1e-13
 /// is room for a `tanh` and an `exp` that are wrong by a few units in the last place, over 11 steps.

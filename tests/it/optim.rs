@@ -2,13 +2,12 @@
 
 #![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
 
-mod support;
-
 use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_norm, clip_value};
 use elman::{Dims, Error, Gradients, Parameters, Scalar};
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
-use support::fixture::Fixture;
+
+use crate::support::fixture::Fixture;
 
 type Boxed = Box<dyn Optimizer<f64>>;
 

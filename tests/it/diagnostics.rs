@@ -1,16 +1,14 @@
 //! What passes back through time, against chunks of the sequence and unit vectors; saturation and norms, against loops.
 
-mod support;
-
 use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
 use elman::sequence::{self, Input};
 use elman::{Dims, Error, Parameters, Scalar, Upstream};
 use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, s};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use support::naive::{Inputs, Shape};
-use support::numpy::Numpy;
-use support::problem::{Linear, inputs};
+
+use crate::support::naive::{Inputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, inputs};
+use crate::support::seeded;
 
 /// Two chains of at most a few hundred terms, and their rounding.
 const DOUBLE: f64 = 1e-13;
@@ -125,9 +123,9 @@ fn norms_in_single_precision_follow_those_in_double() {
         for (&found, &expected) in found.iter().zip(&expected) {
             assert_near(found, expected, SINGLE, &format!("{shape:?}"));
         }
-        let mut rng = StdRng::seed_from_u64(1);
+        let mut rng = seeded(1);
         let found = jacobian_norms(&single.parameters(), &single.forward(), 3, &mut rng).unwrap();
-        let mut rng = StdRng::seed_from_u64(1);
+        let mut rng = seeded(1);
         let expected = jacobian_norms(&inputs.parameters(), &inputs.forward(), 3, &mut rng).unwrap();
         for (&found, &expected) in found.iter().zip(&expected) {
             assert_near(found, expected, SINGLE, &format!("{shape:?}"));
@@ -160,7 +158,7 @@ fn upstream_gradients_may_have_any_layout() {
 fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_step() {
     for (shape, inputs, _) in problems() {
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
-        let norms = jacobian_norms(&parameters, &cache, PROBES, &mut StdRng::seed_from_u64(1)).unwrap();
+        let norms = jacobian_norms(&parameters, &cache, PROBES, &mut seeded(1)).unwrap();
         assert_eq!(norms.dim(), (shape.m, shape.t_x));
         let n_a = f64::from(u32::try_from(shape.n_a).unwrap());
         for t in 0..shape.t_x {
@@ -192,7 +190,7 @@ fn a_columns_norms_do_not_depend_on_the_batch() {
     let (hidden, last) = (loss.hidden.unwrap(), loss.last_hidden.unwrap());
     let upstream = Upstream::hidden(&hidden).with_last_hidden(&last);
     let gradients = gradient_norms(&parameters, &cache, upstream).unwrap();
-    let jacobians = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(7)).unwrap();
+    let jacobians = jacobian_norms(&parameters, &cache, 2, &mut seeded(7)).unwrap();
     for j in 0..SHAPES[0].m {
         let column = Slice::from(j..=j);
         let (x, a0) = (inputs.x.slice_axis(Axis(1), column), inputs.a0.slice_axis(Axis(1), column));
@@ -200,7 +198,7 @@ fn a_columns_norms_do_not_depend_on_the_batch() {
         let (hidden, last) = (hidden.slice_axis(Axis(1), column), last.slice_axis(Axis(1), column));
         let upstream = Upstream::hidden(&hidden).with_last_hidden(&last);
         assert_eq!(gradient_norms(&parameters, &cache, upstream).unwrap().row(0), gradients.row(j));
-        let alone = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(7)).unwrap();
+        let alone = jacobian_norms(&parameters, &cache, 2, &mut seeded(7)).unwrap();
         assert_eq!(alone.row(0), jacobians.row(j));
     }
 }
@@ -264,7 +262,7 @@ fn wrong_arguments_are_named() {
     let shape = SHAPES[0];
     let (inputs, loss) = problem(1, shape);
     let (parameters, cache) = (inputs.parameters(), inputs.forward());
-    let rng = || StdRng::seed_from_u64(1);
+    let rng = || seeded(1);
 
     let other = Parameters::zeros(Dims { n_x: 4, ..shape.dims() });
     let network = |result: Result<Array2<f64>, Error>| {
@@ -308,15 +306,7 @@ fn every_dimension_may_be_zero() {
         ndarray::Array::ones(shape)
     }
     let full = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
-    let shapes = [
-        Shape { n_x: 0, ..full },
-        Shape { n_a: 0, ..full },
-        Shape { n_y: 0, ..full },
-        Shape { m: 0, ..full },
-        Shape { t_x: 0, ..full },
-        Shape { n_x: 0, n_a: 0, n_y: 0, m: 0, t_x: 0 },
-    ];
-    for shape in shapes {
+    for shape in full.with_zeros() {
         let inputs = inputs(&mut Numpy::seed(1), shape);
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let Shape { n_a, n_y, m, t_x, .. } = shape;
@@ -325,7 +315,7 @@ fn every_dimension_may_be_zero() {
         let gradients = gradient_norms(&parameters, &cache, upstream).unwrap();
         assert_eq!(gradients.dim(), (m, t_x));
         assert!(gradients.iter().all(|&norm| (norm > 0.0) == (n_a > 0)), "{shape:?}");
-        let jacobians = jacobian_norms(&parameters, &cache, 2, &mut StdRng::seed_from_u64(1)).unwrap();
+        let jacobians = jacobian_norms(&parameters, &cache, 2, &mut seeded(1)).unwrap();
         assert_eq!(jacobians.dim(), (m, t_x));
         assert!(jacobians.iter().all(|&norm| (norm > 0.0) == (n_a > 0)), "{shape:?}");
         let values = n_a * m * t_x;
@@ -347,7 +337,7 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
         let input = if reversed { input.reversed() } else { input };
         let cache = sequence::forward(&p, input, &inputs.a0).unwrap();
         let gradients = gradient_norms(&p, &cache, loss.upstream()).unwrap();
-        let jacobians = jacobian_norms(&p, &cache, 3, &mut StdRng::seed_from_u64(1)).unwrap();
+        let jacobians = jacobian_norms(&p, &cache, 3, &mut seeded(1)).unwrap();
         let mut above = 0.0;
         for (j, length) in lengths.into_iter().enumerate() {
             let cut = |array: &Array3<f64>| {
@@ -369,7 +359,7 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
             above += saturation(&cache_alone, 0.5).unwrap() * f64::from(u32::try_from(length).unwrap());
             for (norms, alone) in [
                 (&gradients, gradient_norms(&p, &cache_alone, alone.upstream()).unwrap()),
-                (&jacobians, jacobian_norms(&p, &cache_alone, 3, &mut StdRng::seed_from_u64(1)).unwrap()),
+                (&jacobians, jacobian_norms(&p, &cache_alone, 3, &mut seeded(1)).unwrap()),
             ] {
                 let mut found = norms.slice(s![j, ..length]).to_vec();
                 if reversed {

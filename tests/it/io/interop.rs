@@ -1,14 +1,13 @@
 //! Weights of other frameworks: read, run, and compared with what those frameworks computed, by `fixtures/interop_*.py`;
 //! written, and compared with what they loaded.
 
-mod support;
-
 use elman::io::{Error, Tensors, flax, keras, onnx, torch};
 use elman::{Dims, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use support::fixture::Fixture;
+
+use crate::support::fixture::Fixture;
 
 /// Rounding of the element type over 11 steps, with room for a framework's own `tanh`.
 trait Recorded: Scalar + DeserializeOwned {

@@ -8,9 +8,30 @@ use ndarray::{Array, Array2, Array3, Axis, Dimension, Ix2, Ix3};
 use super::naive::{Inputs, Outputs, Shape};
 use super::numpy::Numpy;
 
+/// `n_x`, `n_a`, `n_y`, m, `T_x`.
+pub type Sizes = (usize, usize, usize, usize, usize);
+
+impl From<Sizes> for Shape {
+    fn from((n_x, n_a, n_y, m, t_x): Sizes) -> Self {
+        Shape { n_x, n_a, n_y, m, t_x }
+    }
+}
+
 impl Shape {
     pub fn new(n_x: usize, n_a: usize, n_y: usize, m: usize, t_x: usize) -> Self {
         Shape { n_x, n_a, n_y, m, t_x }
+    }
+
+    /// Each dimension zero in turn, and then all of them.
+    pub fn with_zeros(self) -> [Self; 6] {
+        [
+            Shape { n_x: 0, ..self },
+            Shape { n_a: 0, ..self },
+            Shape { n_y: 0, ..self },
+            Shape { m: 0, ..self },
+            Shape { t_x: 0, ..self },
+            Shape::new(0, 0, 0, 0, 0),
+        ]
     }
 
     pub fn dims(self) -> Dims {

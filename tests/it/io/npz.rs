@@ -12,52 +12,11 @@ use serde::Deserialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Bits of an element as hexadecimal, and back.
-trait Bits: Scalar {
-    const NAME: &'static str;
-    const SPECIAL: [u64; 10];
-    fn to_hex(self) -> String;
-    fn of(bits: u64) -> Self;
-}
-
-impl Bits for f32 {
-    const NAME: &'static str = "f32";
-    const SPECIAL: [u64; 10] =
-        [0x7f80_0001, 0x7fc0_0001, 0xffc1_2345, 0x7f80_0000, 0xff80_0000, 0x8000_0000, 0, 1, 0x807f_ffff, 0x7f7f_ffff];
-    fn to_hex(self) -> String {
-        format!("{:08x}", self.to_bits())
-    }
-    fn of(bits: u64) -> Self {
-        f32::from_bits(u32::try_from(bits).unwrap())
-    }
-}
-
-impl Bits for f64 {
-    const NAME: &'static str = "f64";
-    const SPECIAL: [u64; 10] = [
-        0x7ff0_0000_0000_0001,
-        0x7ff8_0000_0000_0001,
-        0xfff8_1234_5678_9abc,
-        0x7ff0_0000_0000_0000,
-        0xfff0_0000_0000_0000,
-        0x8000_0000_0000_0000,
-        0,
-        1,
-        0x800f_ffff_ffff_ffff,
-        0x7fef_ffff_ffff_ffff,
-    ];
-    fn to_hex(self) -> String {
-        format!("{:016x}", self.to_bits())
-    }
-    fn of(bits: u64) -> Self {
-        f64::from_bits(bits)
-    }
-}
+use crate::support::bits::{Bits, bits};
 
 /// Names, shapes and bits: what two archives have to have in common.
-fn bits<A: Bits>(tensors: &Tensors<A>) -> BTreeMap<String, (Vec<usize>, Vec<String>)> {
-    let bits = |array: &ndarray::ArrayViewD<'_, A>| array.iter().map(|&value| value.to_hex()).collect();
-    tensors.arrays().map(|(name, array)| (name.into(), (array.shape().to_vec(), bits(&array)))).collect()
+fn contents<A: Bits>(tensors: &Tensors<A>) -> BTreeMap<String, (Vec<usize>, Vec<u64>)> {
+    tensors.arrays().map(|(name, array)| (name.into(), (array.shape().to_vec(), bits(array)))).collect()
 }
 
 #[track_caller]
@@ -71,6 +30,11 @@ fn refused<A: Scalar>(bytes: &[u8], reasons: &[&str]) {
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+/// A pattern as the script writes it: every digit.
+fn hexadecimal<A: Bits>(value: &A) -> String {
+    format!("{:0digits$x}", value.to_pattern(), digits = 2 * size_of::<A>())
 }
 
 /// What the script says of an array.
@@ -90,14 +54,17 @@ fn numpy_is_read<A: Bits>(archive: &str) {
     for (name, Described { dtype, shape, bits }) in described {
         assert_eq!(tensors.shape(name).unwrap(), shape, "{name}");
         if let Some(bits) = bits {
-            let found: Vec<_> = tensors.get(name).unwrap().iter().map(|&value| value.to_hex()).collect();
+            let found: Vec<_> = tensors.get(name).unwrap().iter().map(hexadecimal).collect();
             assert_eq!(&found, bits, "{name}");
         } else {
             let error = tensors.get(name).unwrap_err().to_string();
             // NumPy calls records by their bytes alone; the file has their fields.
             let dtype = if dtype.starts_with("|V") { "[('größe', '<f4', (2, 3))" } else { dtype };
             let expected = format!("`{name}` has elements of type {dtype}");
-            assert!(error.starts_with(&expected) && error.ends_with(&format!(", expected {}", A::NAME)), "{error}");
+            assert!(
+                error.starts_with(&expected) && error.ends_with(&format!(", expected {}", std::any::type_name::<A>())),
+                "{error}"
+            );
         }
     }
 }
@@ -137,18 +104,18 @@ fn the_other_float_is_named_and_never_converted() {
 }
 
 fn samples<A: Bits>() -> Tensors<A> {
-    let special: Vec<A> = A::SPECIAL.iter().map(|&bits| A::of(bits)).collect();
+    let special: Vec<A> = A::SPECIAL.iter().map(|&bits| A::from_pattern(bits)).collect();
     let mut tensors = Tensors::new();
-    tensors.insert("special", Array::from_shape_vec((2, 5), special.clone()).unwrap());
-    tensors.insert("columns first", Array::from_shape_vec((2, 5).f(), special).unwrap());
-    tensors.insert("scalar", Array::<A, Ix0>::from_elem((), A::of(1)));
+    tensors.insert("special", Array::from_shape_vec((2, 9), special.clone()).unwrap());
+    tensors.insert("columns first", Array::from_shape_vec((2, 9).f(), special).unwrap());
+    tensors.insert("scalar", Array::<A, Ix0>::from_elem((), A::from_pattern(1)));
     for shape in [&[0][..], &[0, 7], &[3, 0, 5], &[1; 64]] {
-        tensors.insert(format!("{shape:?}"), ArrayD::from_elem(IxDyn(shape), A::of(A::SPECIAL[1])));
+        tensors.insert(format!("{shape:?}"), ArrayD::from_elem(IxDyn(shape), A::from_pattern(A::SPECIAL[1])));
     }
     // Longer than the pieces that are read and written at a time.
-    tensors.insert("long", Array1::from_shape_fn(40_009, |i| A::of(i as u64)));
+    tensors.insert("long", Array1::from_shape_fn(40_009, |i| A::from_pattern(i as u64)));
     for name in ["", "x.npy", "../../etc/passwd", "/root", "a\\b", "a/b:0", "größe ☃", "\0\n", "C:\\x"] {
-        tensors.insert(name, Array1::from_elem(3, A::of(1)));
+        tensors.insert(name, Array1::from_elem(3, A::from_pattern(1)));
     }
     tensors
 }
@@ -157,7 +124,7 @@ fn comes_back<A: Bits>() {
     let tensors = samples::<A>();
     let bytes = npz::to_bytes(&tensors).unwrap();
     let back = npz::from_bytes::<A>(&bytes).unwrap();
-    assert_eq!(bits(&back), bits(&tensors));
+    assert_eq!(contents(&back), contents(&tensors));
     assert_eq!(npz::to_bytes(&back).unwrap(), bytes);
     assert_eq!(npz::from_bytes::<A>(&npz::to_bytes(&Tensors::<A>::new()).unwrap()).unwrap(), Tensors::new());
 }
@@ -173,7 +140,7 @@ fn a_file_comes_back_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.npz");
     npz::save(&path, &samples::<f64>()).unwrap();
-    assert_eq!(bits(&npz::load::<f64>(&path).unwrap()), bits(&samples::<f64>()));
+    assert_eq!(contents(&npz::load::<f64>(&path).unwrap()), contents(&samples::<f64>()));
     assert!(matches!(npz::load::<f64>(folder.path().join("none")), Err(Error::File { action: "read", .. })));
 }
 
@@ -306,7 +273,7 @@ fn files_that_are_no_npy_are_refused_by_name() {
 /// Small, with stored and deflated entries of NumPy's and of ours.
 fn small() -> [Vec<u8>; 3] {
     let mut tensors = Tensors::new();
-    tensors.insert("wax", Array::from_shape_fn((3, 5), |(i, j)| f32::of((17 * i + j) as u64)));
+    tensors.insert("wax", Array::from_shape_fn((3, 5), |(i, j)| f32::from_pattern((17 * i + j) as u64)));
     tensors.insert("by", Array1::from_elem(2, 0.5_f32));
     let npy = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (64,)}", &[7; 256]);
     [
@@ -335,7 +302,7 @@ fn one_wrong_byte_is_refused_or_changes_nothing() {
                 let mut wrong = whole.clone();
                 wrong[at] ^= flipped;
                 match npz::from_bytes::<f32>(&wrong) {
-                    Ok(found) => assert_eq!(bits(&found), bits(&expected), "byte {at} ^ {flipped}"),
+                    Ok(found) => assert_eq!(contents(&found), contents(&expected), "byte {at} ^ {flipped}"),
                     Err(_) => refused += 1,
                 }
             }

@@ -5,6 +5,8 @@ use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
 use ndarray::{Array1, Array2, ArrayD, arr0};
 
+use crate::support::bits::{Bits, bits};
+
 const ALL_DIMS: [Dims; 6] = [
     Dims { n_x: 3, n_a: 5, n_y: 2 },
     Dims { n_x: 3, n_a: 5, n_y: 0 },
@@ -14,70 +16,13 @@ const ALL_DIMS: [Dims; 6] = [
     Dims { n_x: 7, n_a: 11, n_y: 13 },
 ];
 
-/// NaN, quiet and signalling, with payloads and both signs; infinities, zeros, subnormals, the largest.
-const PATTERNS_32: [u32; 13] = [
-    0x7fc0_0000,
-    0x7fc1_2345,
-    0xffc5_4321,
-    0x7f80_0001,
-    0xffbf_ffff,
-    0x7f80_0000,
-    0xff80_0000,
-    0x8000_0000,
-    0,
-    1,
-    0x807f_ffff,
-    0x7f7f_ffff,
-    0x3f9d_f3b6,
-];
-const PATTERNS_64: [u64; 13] = [
-    0x7ff8_0000_0000_0000,
-    0x7ff8_1234_5678_9abc,
-    0xfff9_8765_4321_0000,
-    0x7ff0_0000_0000_0001,
-    0xfff7_ffff_ffff_ffff,
-    0x7ff0_0000_0000_0000,
-    0xfff0_0000_0000_0000,
-    0x8000_0000_0000_0000,
-    0,
-    1,
-    0x800f_ffff_ffff_ffff,
-    0x7fef_ffff_ffff_ffff,
-    0x3ff3_be76_c8b4_3958,
-];
-
-trait Bits: Scalar {
-    /// Special values, then ordinary ones, then special ones again.
-    fn pattern(index: usize) -> Self;
-    fn bits(self) -> u64;
-}
-
-impl Bits for f32 {
-    fn pattern(index: usize) -> Self {
-        f32::from_bits(PATTERNS_32[index % PATTERNS_32.len()])
-    }
-    fn bits(self) -> u64 {
-        self.to_bits().into()
-    }
-}
-
-impl Bits for f64 {
-    fn pattern(index: usize) -> Self {
-        f64::from_bits(PATTERNS_64[index % PATTERNS_64.len()])
-    }
-    fn bits(self) -> u64 {
-        self.to_bits()
-    }
-}
-
-fn bits<A: Bits>(values: &[A]) -> Vec<u64> {
-    values.iter().map(|value| value.bits()).collect()
-}
-
+/// The elements are the special values in turn.
 fn parameters_come_back<A: Bits>() {
     for dims in ALL_DIMS {
         let mut p = Parameters::<A>::zeros(dims);
-        (0..).zip(p.as_mut_slice()).for_each(|(index, value)| *value = A::pattern(index));
+        (0..)
+            .zip(p.as_mut_slice())
+            .for_each(|(index, value)| *value = A::from_pattern(A::SPECIAL[index % A::SPECIAL.len()]));
         let bytes = safetensors::to_bytes(&Checkpoint::new(p.clone()).to_tensors().unwrap()).unwrap();
         let back = Checkpoint::try_from(&safetensors::from_bytes::<A>(&bytes).unwrap()).unwrap().parameters;
         assert_eq!(back.dims(), dims);

@@ -5,14 +5,12 @@
 use elman::sampling::Sampler;
 use elman::{Dims, Error, cell, init};
 use ndarray::{Array1, array, s};
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use rand::{Rng, RngExt, rngs::StdRng};
+
+use crate::support::seeded;
 
 /// Exponentials, a sum and a quotient, each within a few units of double precision.
 const ROUNDING: f64 = 1e-14;
-
-fn seeded(seed: u64) -> StdRng {
-    StdRng::seed_from_u64(seed)
-}
 
 fn random_logits(n: usize, rng: &mut StdRng) -> Array1<f64> {
     Array1::from_shape_simple_fn(n, || rng.random_range(-3.0..3.0))

@@ -1,13 +1,12 @@
 //! Dimensions of zero, NaN and infinities.
 
-mod support;
-
 use elman::loss::{Reduction, cross_entropy};
 use elman::{Parameters, Upstream, cell, sequence};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
-use support::naive::{self, Inputs, Shape};
-use support::numpy::Numpy;
-use support::problem::{Linear, inputs};
+
+use crate::support::naive::{self, Inputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, inputs};
 
 /// Sums of at most ten terms, in another order.
 const ROUNDING: f64 = 1e-14;

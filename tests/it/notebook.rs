@@ -2,12 +2,11 @@
 //! against the numbers that it prints, then against every digit, and with the gradients that it
 //! leaves out, from `fixtures/notebook.py`.
 
-mod support;
-
 use approx::assert_relative_eq;
 use elman::{Parameters, Upstream, loss, sequence};
 use ndarray::{Array2, Array3, Axis};
-use support::{fixture::Fixture, numpy::Numpy};
+
+use crate::support::{fixture::Fixture, numpy::Numpy};
 
 /// A plain port that sums in another order than NumPy stays within 3e-15 of it; the rest of 1e-13
 /// is room for a `tanh` and an `exp` that are wrong by a few units in the last place, and for four

@@ -1,14 +1,13 @@
 //! A wrong argument is an error that names it, what was expected and what was found; nothing is
 //! broadcast, nothing panics, and what the call would have written stays as it was.
 
-mod support;
-
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::{Dims, Error, Parameters, Upstream, cell, sequence};
 use ndarray::{Array1, Array2, Array3, Axis, Ix2, Ix3, Slice};
-use support::naive::{Inputs, Shape};
-use support::numpy::Numpy;
-use support::problem::{Linear, inputs};
+
+use crate::support::naive::{Inputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, inputs};
 
 const SHAPE: Shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 10, t_x: 4 };
 

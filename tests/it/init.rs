@@ -7,16 +7,13 @@
 use elman::init::{irnn, keras, set_spectral_radius, spectral, spectral_radius, torch};
 use elman::{Dims, Error, Parameters, Scalar};
 use ndarray::{Array2, ArrayRef2, Axis, array};
-use rand::{SeedableRng, rngs::StdRng};
+
+use crate::support::seeded;
 
 const DIMS: Dims = Dims { n_x: 40, n_a: 64, n_y: 30 };
 
 /// Householder reflections are orthogonal to a few units in the last place each.
 const ORTHOGONAL: f64 = 1e-12;
-
-fn seeded(seed: u64) -> StdRng {
-    StdRng::seed_from_u64(seed)
-}
 
 /// Each initialiser at one element type.
 fn all<A: Scalar>(dims: Dims, seed: u64) -> [Parameters<A>; 4] {

@@ -1,13 +1,12 @@
 //! The forward pass against the naive oracle, in both precisions, for x and a0 of every layout, around
 //! the lengths of vectors.
 
-mod support;
-
 use elman::{Scalar, cell, sequence};
 use ndarray::{Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, Dimension, ShapeBuilder, Slice};
-use support::naive::{self, Inputs, Outputs, Shape};
-use support::numpy::Numpy;
-use support::problem::inputs;
+
+use crate::support::naive::{self, Inputs, Outputs, Shape};
+use crate::support::numpy::Numpy;
+use crate::support::problem::inputs;
 
 /// A chain of n terms rounds n times, and the steps hand their errors on through weights of about one;
 /// 128 units in the last place of the largest value cover chains of up to 300 terms and six steps.
@@ -167,7 +166,7 @@ fn gradients_of_any_layout_give_the_same_numbers() {
     for (seed, shape) in (1..).zip(shapes().step_by(4)) {
         let mut rng = Numpy::seed(seed);
         let inputs = inputs(&mut rng, shape);
-        let upstream = support::problem::Linear::draw(&mut rng, shape);
+        let upstream = crate::support::problem::Linear::draw(&mut rng, shape);
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let all = upstream.upstream();
         let expected = sequence::backward(&parameters, &cache, all).unwrap();

@@ -5,7 +5,9 @@
 use elman::gradcheck::{self, Report};
 use elman::{Dims, Error, Gradients, Parameters, Upstream, init, loss, sequence};
 use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, ArrayD, IxDyn, array};
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::RngExt;
+
+use crate::support::seeded;
 
 /// What the module's documentation promises for a smooth loss, over the floor of 1/1000 in the denominator.
 const TOLERANCE: f64 = 1e-9;
@@ -21,7 +23,7 @@ struct Network {
 
 impl Network {
     fn draw(seed: u64, steps: usize) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = seeded(seed);
         let p = init::torch(DIMS, &mut rng);
         let x = Array::from_shape_simple_fn((3, 2, steps), || rng.random_range(-2.0..2.0));
         let a0 = Array::from_shape_simple_fn((5, 2), || rng.random_range(-1.0..1.0));

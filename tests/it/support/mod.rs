@@ -1,0 +1,29 @@
+//! What several modules share: NumPy's random numbers, fixtures read from JSON, the network as a naive oracle, and
+//! random problems.
+
+#![allow(unreachable_pub, reason = "a test program exports nothing; `pub` is what the other modules use")]
+
+use rand::{SeedableRng, rngs::StdRng};
+
+#[cfg(any(feature = "npz", feature = "safetensors", feature = "serde"))]
+pub mod bits;
+pub mod fixture;
+pub mod naive;
+pub mod numpy;
+pub mod problem;
+pub mod results;
+
+pub fn seeded(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+/// Runs with this many threads to share the work; without the feature `rayon` there is the calling thread alone.
+#[cfg(feature = "rayon")]
+pub fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+}
+
+#[cfg(not(feature = "rayon"))]
+pub fn in_pool<R>(_threads: usize, run: impl FnOnce() -> R) -> R {
+    run()
+}
