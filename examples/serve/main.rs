@@ -97,10 +97,6 @@ impl<'p> Server<'p> {
         if model.dims().n_y == 0 {
             return Err("the model has no output layer, so there is nothing to answer".into());
         }
-        // Without hidden units no weight bounds the inputs that a file can name.
-        if model.dims().n_a == 0 {
-            return Err("the model has no hidden units".into());
-        }
         if let Some(at) = model.as_slice().iter().position(|weight| !weight.is_finite()) {
             let name = model.name_of(at).unwrap_or_default();
             return Err(format!("the model's {name} is {}, expected a finite number", model.as_slice()[at]).into());

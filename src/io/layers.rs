@@ -3,7 +3,7 @@
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
 use super::Error;
-use super::tensors::{Tensors, abridged, wrong_shape};
+use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
 use crate::{Parameters, Scalar};
 
 /// How a layer's matrix lies in a file; `out` are the units that it computes, `in` what it reads.
@@ -88,12 +88,17 @@ impl Recurrent {
                 return Err(wrong_shape(name, axes.shape(sizes), found));
             }
         }
+        let found = tensors.shape(kernel).expect("it was read");
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), found, ("n_x", wax.ncols()), n_a)?;
         Ok((wax, waa))
     }
 
     pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        insert_new(tensors, &self.kernel, self.axes.write(&p.wax()))?;
-        insert_new(tensors, &self.feedback, self.axes.write(&p.waa()))
+        let Recurrent { kernel, feedback, axes } = self;
+        let wax = axes.write(&p.wax());
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), wax.shape(), ("n_x", p.dims().n_x), p.dims().n_a)?;
+        insert_new(tensors, kernel, wax)?;
+        insert_new(tensors, feedback, axes.write(&p.waa()))
     }
 }
 
@@ -131,9 +136,13 @@ impl Dense {
         n_a: usize,
     ) -> Result<(ArrayView2<'t, A>, Array1<A>), Error> {
         let wya = self.axes.read(tensors, &self.weights, ["n_y", &n_a.to_string()])?;
+        let found = tensors.shape(&self.weights).expect("it was read");
         if wya.ncols() != n_a {
-            let found = tensors.shape(&self.weights).expect("it was read");
             return Err(wrong_shape(&self.weights, self.axes.shape(["n_y", &n_a.to_string()]), found));
+        }
+        if !tensors.contains(&self.bias) {
+            let expected = self.axes.shape(["n_y", "n_a"]);
+            check_confirmed(&self.weights, &expected, found, ("n_y", wya.nrows()), n_a)?;
         }
         Ok((wya, optional(tensors, &self.bias, wya.nrows())?))
     }

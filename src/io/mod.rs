@@ -14,9 +14,12 @@
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`replace`]: whole files, the second atomically.
 //!
-//! Elements are never converted, and keep every bit. A file may come from anyone: what is wrong with it is an [`Error`] that
-//! names the tensor, and no more memory is taken than the file's size allows. With `n_a = 0`, though, a small file can name any
-//! `n_x`: what is then allocated for inputs is the caller's to bound.
+//! Elements are never converted, and keep every bit.
+//!
+//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and no more memory
+//! is taken than the file's size allows. The matrices of a network without hidden units have no elements, whatever their
+//! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is and no bias
+//! confirms it.
 
 mod checkpoint;
 mod element;
