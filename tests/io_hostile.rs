@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use allocation_counter::measure;
-use elman::io::{Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
+use elman::io::{Activation::Tanh, Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
 use elman::optim::{Adam, AnyOptimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters};
 use ndarray::{Array1, Array2, ArrayD};
@@ -232,25 +232,29 @@ const READERS: [Reader; 10] = [
         Checkpoint::try_from(tensors).map(|checkpoint| checkpoint.parameters)
     }),
     ("torch", &["weight_ih_l0", "weight_hh_l0", "weight"], |tensors| {
-        torch::Rnn::new("").with_linear("").read(tensors)
+        torch::Rnn::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
     }),
-    ("torch without a head", &["weight_ih_l0", "weight_hh_l0"], |tensors| torch::Rnn::new("").read(tensors)),
+    ("torch without a head", &["weight_ih_l0", "weight_hh_l0"], |tensors| {
+        torch::Rnn::new("", Tanh).without_bias().read(tensors)
+    }),
     ("torch cell", &["weight_ih", "weight_hh", "weight"], |tensors| {
-        torch::RnnCell::new("").with_linear("").read(tensors)
+        torch::RnnCell::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
     }),
     ("keras", &["rnn/kernel", "rnn/recurrent_kernel", "kernel"], |tensors| {
-        keras::SimpleRnn::new("rnn/").with_dense("").read(tensors)
+        keras::SimpleRnn::new("rnn/", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
     }),
     ("keras places", &["arr_0", "arr_1", "arr_2"], |tensors| {
-        keras::SimpleRnn::at(0).without_bias().with_dense_at(2).read(tensors)
+        keras::SimpleRnn::at(0, Tanh).without_bias().with_dense_at(2).without_head_bias().read(tensors)
     }),
     ("linen", &["i/kernel", "h/kernel", "kernel"], |tensors| {
-        flax::SimpleCell::linen("").with_dense("").read(tensors)
+        flax::SimpleCell::linen("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
     }),
     ("nnx", &["dense_i/kernel", "dense_h/kernel", "kernel"], |tensors| {
-        flax::SimpleCell::nnx("").with_dense("").read(tensors)
+        flax::SimpleCell::nnx("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
     }),
-    ("onnx", &["W", "R", "head"], |tensors| onnx::Rnn::new("W", "R", "").with_gemm("head", "", true).read(tensors)),
+    ("onnx", &["W", "R", "head"], |tensors| {
+        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true).read(tensors)
+    }),
 ];
 
 /// Shapes without elements, of any rank that a reader takes.
@@ -300,7 +304,7 @@ fn a_dimension_that_no_element_confirms_is_refused_by_its_tensor() {
         tensors.insert("weight_ih_l0", Array2::zeros((0, n_x)));
         tensors.insert("weight_hh_l0", Array2::zeros((0, 0)));
         tensors.insert("head.weight", Array2::zeros((n_y, 0)));
-        torch::Rnn::new("").with_linear("head.").read(&tensors)
+        torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias().read(&tensors)
     };
     assert_eq!(torch(256, 256).unwrap().dims(), Dims { n_x: 256, n_a: 0, n_y: 256 });
     assert_eq!(
@@ -316,15 +320,22 @@ fn a_dimension_that_no_element_confirms_is_refused_by_its_tensor() {
 }
 
 #[test]
-fn inputs_that_would_be_refused_are_not_written() {
+fn dimensions_that_would_be_refused_are_not_written() {
     let expected = |name: &str, n_x: &str| {
         format!("`{name}` has shape [0, 257], expected {n_x} with n_x at most 256, because n_a is 0")
     };
     let p = Parameters::<f32>::zeros(Dims { n_x: 257, n_a: 0, n_y: 2 });
     let error = Checkpoint::new(p.clone()).to_tensors().unwrap_err().to_string();
     assert_eq!(error, expected("wax", "(n_a, n_x)"));
-    let error = torch::Rnn::new("").with_linear("head.").write(&p).unwrap_err().to_string();
+    let error = torch::Rnn::new("", Tanh).with_linear("head.").write(&p).unwrap_err().to_string();
     assert_eq!(error, expected("weight_ih_l0", "[n_a, n_x]"));
+    let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 0, n_y: 257 });
+    let linear = torch::Rnn::new("", Tanh).with_linear("head.");
+    assert!(linear.write(&p).is_ok());
+    assert_eq!(
+        linear.without_head_bias().write(&p).unwrap_err().to_string(),
+        "`head.weight` has shape [257, 0], expected [n_y, n_a] with n_y at most 256, because n_a is 0"
+    );
 }
 
 /// The elements of a bias are as many as the outputs.
@@ -332,7 +343,7 @@ fn inputs_that_would_be_refused_are_not_written() {
 fn outputs_that_a_bias_confirms_may_be_any_number() {
     let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 0, n_y: 1000 });
     assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
-    let linear = torch::Rnn::new("").with_linear("head.");
+    let linear = torch::Rnn::new("", Tanh).with_linear("head.");
     assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
 }
 

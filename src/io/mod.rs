@@ -1,7 +1,8 @@
 //! Weights in and out: this crate's own files, and the weights of other frameworks.
 //!
-//! [`Tensors`], named arrays, are what everything meets in. A format turns a file into them, a framework's module knows
-//! what its layers call their weights and how they lie, and each works with each:
+//! [`Tensors`] are named arrays. A format converts a file into them, and a framework's module converts them into
+//! [`Parameters`](crate::Parameters): it knows the framework's names, transposes and biases. Every format works with every
+//! framework, in both directions:
 //!
 //! ```text
 //! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
@@ -14,6 +15,10 @@
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`replace`]: whole files, the second atomically.
 //!
+//! A framework's tensors do not show a layer's nonlinearity, and a lost bias looks like one that was never there. The caller
+//! therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()` where there is none.
+//! Anything else is refused.
+//!
 //! Elements are never converted, and keep every bit.
 //!
 //! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and no more memory
@@ -21,6 +26,7 @@
 //! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is and no bias
 //! confirms it.
 
+mod activation;
 mod checkpoint;
 mod element;
 mod error;
@@ -41,6 +47,7 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
+pub use activation::Activation;
 pub use checkpoint::Checkpoint;
 pub(crate) use element::Element;
 pub use error::Error;
