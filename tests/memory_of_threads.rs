@@ -1,5 +1,6 @@
 //! The memory of all threads: what checkpoints take beside what they say, and that warm passes allocate nothing.
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::sync::{Mutex, PoisonError};

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use elman::io::{Tensors, safetensors, torch};
+use elman::io::{Activation, Tensors, safetensors, torch};
 use elman::{Dims, Parameters, cell, sequence};
 use ndarray::{Array, Array2, Array3, ArrayView3, Axis, Dimension};
 use serde_json::Value;
@@ -55,7 +55,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let read = |weights: &Tensors<f32>| torch::Rnn::new(&arguments.rnn).with_linear(&arguments.linear).read(weights);
+    let layers = torch::Rnn::new(&arguments.rnn, Activation::Tanh).with_linear(&arguments.linear);
+    let read = |weights: &Tensors<f32>| layers.read(weights);
     if let Some(path) = &arguments.file {
         let p = read(&safetensors::load(path)?)?;
         describe(&p)?;

@@ -10,8 +10,8 @@
 //! starts from the zero state, and is not answered. A line that is neither gives a message on standard error, and leaves the
 //! state as it was. The end of the input is the end of the program.
 //!
-//! The model holds float32 weights under this crate's names or torch's; without one it is the small network of
-//! `tests/fixtures/interop_torch.py`, which has three inputs and five classes.
+//! The model holds float32 weights of a tanh network under this crate's names or torch's; without one it is the small
+//! network of `tests/fixtures/interop_torch.py`, which has three inputs and five classes.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use elman::io::{Tensors, safetensors, torch};
+use elman::io::{Activation, Tensors, safetensors, torch};
 use elman::{Parameters, cell, sampling, sequence};
 use ndarray::{Array2, ArrayView1, array};
 use rand::{SeedableRng, rngs::StdRng};
@@ -82,7 +82,7 @@ fn model(weights: &Tensors<f32>, rnn: &str, linear: &str) -> Result<Parameters<f
     if weights.contains("wax") {
         return Ok(Parameters::try_from(weights)?);
     }
-    Ok(torch::Rnn::new(rnn).with_linear(linear).read(weights)?)
+    Ok(torch::Rnn::new(rnn, Activation::Tanh).with_linear(linear).read(weights)?)
 }
 
 struct Server<'p> {
@@ -96,10 +96,6 @@ impl<'p> Server<'p> {
     fn new(model: &'p Parameters<f32>, tokens: bool, likeliest: bool) -> Result<Self> {
         if model.dims().n_y == 0 {
             return Err("the model has no output layer, so there is nothing to answer".into());
-        }
-        // Without hidden units no weight bounds the inputs that a file can name.
-        if model.dims().n_a == 0 {
-            return Err("the model has no hidden units".into());
         }
         if let Some(at) = model.as_slice().iter().position(|weight| !weight.is_finite()) {
             let name = model.name_of(at).unwrap_or_default();

@@ -9,9 +9,10 @@ use std::fs;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use elman::io::{Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
+use elman::io::{Activation::Tanh, Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
+use ndarray::{Array2, ArrayD};
 use zip::ZipArchive;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -27,17 +28,25 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     p.by_mut()[0] = A::nan();
     for (name, tensors) in [
         ("elman", Tensors::from(&p)),
-        ("torch", torch::Rnn::new("rnn.").with_linear("linear.").write(&p)?),
-        ("torch_cell", torch::RnnCell::new("").with_linear("linear.").write(&p)?),
-        ("keras", keras::SimpleRnn::new("rnn/").with_dense("dense/").write(&p)?),
-        ("keras_places", keras::SimpleRnn::at(0).with_dense_at(3).write(&p)?),
-        ("flax", flax::SimpleCell::linen("").with_dense("dense/").write(&p)?),
-        ("onnx", onnx::Rnn::new("W", "R", "B").with_gemm("wy", "by", true).write(&p)?),
+        ("torch", torch::Rnn::new("rnn.", Tanh).with_linear("linear.").write(&p)?),
+        ("torch_cell", torch::RnnCell::new("", Tanh).with_linear("linear.").write(&p)?),
+        ("keras", keras::SimpleRnn::new("rnn/", Tanh).with_dense("dense/").write(&p)?),
+        ("keras_places", keras::SimpleRnn::at(0, Tanh).with_dense_at(3).write(&p)?),
+        ("flax", flax::SimpleCell::linen("", Tanh).with_dense("dense/").write(&p)?),
+        ("onnx", onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("wy", "by", true).write(&p)?),
     ] {
         write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     }
-    write("npy", &format!("wax_{kind}"), &wax(&npz::to_bytes(&Tensors::from(&p))?)?)?;
+    for (name, tensors) in without_elements::<A>() {
+        write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
+        write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
+    }
+    for (name, matrix) in
+        [("wax", p.wax().to_owned()), ("no_rows", Array2::zeros((0, 5))), ("no_columns", Array2::zeros((5, 0)))]
+    {
+        write("npy", &format!("{name}_{kind}"), &npy(matrix)?)?;
+    }
     for (name, file) in [("json", serde_json::to_vec(&p)?), ("postcard", postcard::to_allocvec(&p)?)] {
         write(name, &format!("parameters_{kind}"), &file)?;
     }
@@ -58,10 +67,29 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// The `.npy` of `wax` in an archive.
-fn wax(archive: &[u8]) -> Result<Vec<u8>> {
+/// Networks without hidden units, whose shapes may declare any dimensions; and their readers' names.
+fn without_elements<A: Scalar>() -> [(&'static str, Tensors<A>); 4] {
+    let tensors = |names: [(&str, &[usize]); 3]| {
+        let mut tensors = Tensors::new();
+        for (name, shape) in names {
+            tensors.insert(name, ArrayD::<A>::zeros(shape));
+        }
+        tensors
+    };
+    [
+        ("empty_elman", Tensors::from(&Parameters::zeros(Dims { n_x: 3, n_a: 0, n_y: 2 }))),
+        ("empty_torch", tensors([("weight_ih_l0", &[0, 3]), ("weight_hh_l0", &[0, 0]), ("linear.weight", &[2, 0])])),
+        ("empty_keras", tensors([("arr_0", &[3, 0]), ("arr_1", &[0, 0]), ("arr_2", &[0, 2])])),
+        ("empty_onnx", tensors([("W", &[1, 0, 3]), ("R", &[1, 0, 0]), ("wy", &[0, 2])])),
+    ]
+}
+
+/// The `.npy` of a matrix.
+fn npy<A: Scalar>(matrix: Array2<A>) -> Result<Vec<u8>> {
+    let mut tensors = Tensors::new();
+    tensors.insert("matrix", matrix);
     let mut bytes = Vec::new();
-    ZipArchive::new(Cursor::new(archive))?.by_name("wax.npy")?.read_to_end(&mut bytes)?;
+    ZipArchive::new(Cursor::new(npz::to_bytes(&tensors)?))?.by_name("matrix.npy")?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::notes::Notes;
+use super::tensors::check_inputs;
 use super::{Error, Tensors, optimizer};
 use crate::optim::AnyOptimizer;
 use crate::{Dims, Parameters, Scalar};
@@ -70,9 +71,10 @@ impl<A: Scalar> Checkpoint<A> {
     /// The named arrays that files hold.
     ///
     /// # Errors
-    /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`, and [`Error::Shape`] where the optimiser is one
-    /// of other parameters.
+    /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`; [`Error::Shape`] where the optimiser is one of
+    /// other parameters, or `n_a == 0` and `n_x > 256`.
     pub fn to_tensors(&self) -> Result<Tensors<A>, Error> {
+        check_inputs(&self.parameters.wax())?;
         let mut tensors = Tensors::from(&self.parameters);
         let mut notes = Notes::default();
         if let Some(optimizer) = &self.optimizer {

@@ -24,7 +24,8 @@ macro_rules! element {
             const ELEMENT_TYPE: &'static str = stringify!($element);
 
             fn from_le(bytes: &[u8]) -> Vec<Self> {
-                bytes.as_chunks().0.iter().copied().map(Self::from_le_bytes).collect()
+                let elements = bytes.chunks_exact(size_of::<Self>());
+                elements.map(|bytes| Self::from_le_bytes(bytes.try_into().expect("it has this length"))).collect()
             }
 
             fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>) {

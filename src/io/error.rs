@@ -58,14 +58,14 @@ pub enum Error {
         /// The shape that was found.
         found: Vec<usize>,
     },
-    /// The weights are those of a network that this crate does not compute.
-    #[error("{found}: `{tensor}` says so; an Elman network is {expected}")]
+    /// The weights belong to another kind of network than the caller expects, or than this crate computes.
+    #[error("`{tensor}` shows {found}, expected {expected}")]
     Network {
-        /// The tensor, or the setting, that gives it away.
+        /// The tensor, or the setting, that shows it.
         tensor: String,
-        /// What the Elman network is in this respect.
-        expected: &'static str,
-        /// What the weights are of.
+        /// The network that is expected, in this respect.
+        expected: String,
+        /// What the weights belong to.
         found: String,
     },
     /// A value of a file's metadata is missing, or has no meaning.

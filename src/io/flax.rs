@@ -8,39 +8,43 @@
 //! | `kernel` of `Dense` | of `Linear` | (`n_a`, `n_y`) | `wya`, transposed |
 //! | `bias` of `Dense` | of `Linear` | (`n_y`) | `by` |
 //!
-//! What multiplies the hidden state has no bias, in neither. What is written is read again bit by bit. On Flax's side,
+//! The kernel of the hidden state has no bias, in neither. `read` returns the bits that `write` was given. On Flax's side,
 //!
 //! ```python
 //! np.savez(path, **flax.traverse_util.flatten_dict(variables, sep="/"))                                  # linen
 //! np.savez(path, **{"/".join(map(str, k)): p[...] for k, p in nnx.state(model, nnx.Param).flat_state()})  # nnx
 //! ```
 //!
-//! Cells of other units, and residual ones, have the same weights. Say what it is, by
-//! [`with_activation_fn`](SimpleCell::with_activation_fn) and [`with_residual`](SimpleCell::with_residual), or in the file's
-//! metadata under `activation_fn` and `residual`, with or without the cell's prefix.
+//! A `Dense` made with `use_bias=False` has no bias. Say so by [`without_head_bias`](SimpleCell::without_head_bias), and for a
+//! cell of your own by [`without_bias`](SimpleCell::without_bias): `by` and `ba` are then zero. Otherwise a missing bias is an
+//! error.
+//!
+//! The weights do not show what a cell's units compute, so the [`Activation`] is an argument. Nor do they show whether a cell
+//! is residual: say it by [`with_residual`](SimpleCell::with_residual). Where the file's metadata has the keys
+//! `activation_fn` and `residual`, with the cell's prefix or without, another cell is an error.
 //!
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
 
 use super::layers::{
-    Axes, Dense, Recurrent, assemble, check_stated, check_tanh, gated, network, optional, stated, write_bias,
-    write_head,
+    Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, gated, network, stated,
 };
-use super::{Error, Tensors};
+use super::{Activation, Error, Tensors};
 use crate::{Parameters, Scalar};
 
 /// Flax's `SimpleCell`, and a `Dense` or `Linear` on its hidden states.
 ///
 /// ```
-/// use elman::io::flax::SimpleCell;
+/// use elman::io::{Activation, flax::SimpleCell};
 /// use elman::{Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
-/// let cell = SimpleCell::linen("params/SimpleCell_0/").with_dense("params/Dense_0/");
+/// let cell = SimpleCell::linen("params/SimpleCell_0/", Activation::Tanh).with_dense("params/Dense_0/");
 /// let tensors = cell.write(&p)?;
 /// assert_eq!(tensors.get("params/SimpleCell_0/i/kernel")?.shape(), [3, 7]);
 /// assert_eq!(cell.read(&tensors)?, p);
 ///
-/// let tensors = SimpleCell::nnx("rnn.cell.").with_separator(".").with_dense("head.").write(&p)?;
+/// let cell = SimpleCell::nnx("rnn.cell.", Activation::Tanh).with_separator(".").with_dense("head.");
+/// let tensors = cell.write(&p)?;
 /// assert_eq!(tensors.get("rnn.cell.dense_h.kernel")?.shape(), [7, 7]);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
@@ -48,35 +52,44 @@ use crate::{Parameters, Scalar};
 pub struct SimpleCell {
     prefix: String,
     separator: String,
-    /// The names of what multiplies the input and the hidden state.
+    /// The names of the input's kernel and bias, and of the hidden state's kernel.
     layers: [&'static str; 2],
-    dense: Option<Dense>,
-    activation_fn: Option<String>,
+    with_bias: bool,
+    head: Head,
+    activation: Activation,
     residual: bool,
 }
 
 impl SimpleCell {
-    /// linen's cell, whose names begin with `prefix`, such as `"params/SimpleCell_0/"` with its last separator.
+    /// linen's cell, by the beginning of its names, such as `"params/SimpleCell_0/"` with its last separator; and Flax's
+    /// `activation_fn`.
     #[must_use]
-    pub fn linen(prefix: &str) -> Self {
-        SimpleCell::new(prefix, ["i", "h"])
+    pub fn linen(prefix: &str, activation: Activation) -> Self {
+        SimpleCell::new(prefix, ["i", "h"], activation)
     }
 
-    /// nnx's cell, whose names begin with `prefix`, such as `"rnn/cell/"` with its last separator.
+    /// nnx's cell, by the beginning of its names, such as `"rnn/cell/"` with its last separator; and Flax's `activation_fn`.
     #[must_use]
-    pub fn nnx(prefix: &str) -> Self {
-        SimpleCell::new(prefix, ["dense_i", "dense_h"])
+    pub fn nnx(prefix: &str, activation: Activation) -> Self {
+        SimpleCell::new(prefix, ["dense_i", "dense_h"], activation)
     }
 
-    fn new(prefix: &str, layers: [&'static str; 2]) -> Self {
-        let (prefix, separator) = (prefix.into(), "/".into());
-        SimpleCell { prefix, separator, layers, dense: None, activation_fn: None, residual: false }
+    fn new(prefix: &str, layers: [&'static str; 2], activation: Activation) -> Self {
+        let (prefix, separator, head) = (prefix.into(), "/".into(), Head::default());
+        SimpleCell { prefix, separator, layers, with_bias: true, head, activation, residual: false }
     }
 
-    /// What stands between the parts of a name, `"/"` unless said otherwise. Prefixes are taken as they are.
+    /// What separates the parts of a name, `"/"` unless said otherwise. Prefixes are taken as they are.
     #[must_use]
     pub fn with_separator(mut self, separator: &str) -> Self {
         self.separator = separator.into();
+        self
+    }
+
+    /// The cell has no bias: `ba` is zero. A tensor for it is refused.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.with_bias = false;
         self
     }
 
@@ -84,60 +97,65 @@ impl SimpleCell {
     #[must_use]
     pub fn with_dense(mut self, prefix: &str) -> Self {
         let [weights, bias] = ["kernel", "bias"].map(|name| format!("{prefix}{name}"));
-        self.dense = Some(Dense { weights, bias, axes: Axes::InOut });
+        self.head.set(Dense { weights, bias: Bias::named(bias), axes: Axes::InOut });
         self
     }
 
-    /// The name of the cell's `activation_fn`. Whatever is not `"tanh"` will be refused.
+    /// The `Dense` or `Linear` was made with `use_bias=False`: `by` is zero. A tensor for its bias is refused.
     #[must_use]
-    pub fn with_activation_fn(mut self, activation_fn: &str) -> Self {
-        self.activation_fn = Some(activation_fn.into());
+    pub fn without_head_bias(mut self) -> Self {
+        self.head.remove_bias();
         self
     }
 
-    /// What the cell's `residual` says. True will be refused.
+    /// The cell's `residual`. True is refused when the network is read or written.
     #[must_use]
     pub fn with_residual(mut self, residual: bool) -> Self {
         self.residual = residual;
         self
     }
 
-    /// The network that the tensors hold; those of other names are ignored.
+    /// The network that the tensors hold. Tensors of other names are ignored.
     ///
     /// # Errors
-    /// [`Error::Network`] where it is gated, residual, or not of tanh units; [`Error::Missing`], [`Error::ElementType`] and
-    /// [`Error::Shape`] where a tensor is not there, or not as above.
+    /// - [`Error::Network`] where the file's metadata states another activation, where the network is gated or residual, and
+    ///   where there is a bias that should not be there.
+    /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
+    /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
+    ///   or outputs that no bias confirms.
     pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        self.check_settings(tensors)?;
+        check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
+        self.check_residual(tensors)?;
         self.check_names(tensors)?;
         let matrices = self.weights().read(tensors)?;
         self.check_biases(tensors)?;
-        let ba = optional(tensors, &self.name(self.layers[0], "bias"), matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, self.dense.as_ref())
+        let ba = self.bias().read(tensors, matrices.1.nrows())?;
+        assemble(tensors, matrices, &ba, &self.head)
     }
 
     /// The weights of a network.
     ///
     /// # Errors
-    /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where `n_y != 0` and there is no
-    /// `Dense`; [`Error::Network`] where this cell is residual or not tanh.
+    /// - [`Error::Network`] where this cell is residual.
+    /// - [`Error::Twice`] where two arrays would have one name.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
+    ///   [`read`](Self::read) would refuse the shape.
     pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
-        self.check_settings(&tensors)?;
+        self.check_residual(&tensors)?;
         self.weights().write(parameters, &mut tensors)?;
-        write_bias("ba", &parameters.ba(), &self.name(self.layers[0], "bias"), &mut tensors)?;
-        write_head(parameters, self.dense.as_ref(), &mut tensors)?;
+        self.bias().write("ba", &parameters.ba(), &mut tensors)?;
+        self.head.write(parameters, &mut tensors)?;
         Ok(tensors)
     }
 
-    fn check_settings<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
-        check_tanh(stated(self.activation_fn.as_deref(), tensors, &self.prefix, "activation_fn"))?;
+    fn check_residual<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         let residual = stated(self.residual.then_some("true"), tensors, &self.prefix, "residual");
-        check_stated(residual, "false", |_| "a residual cell".into(), "one that adds no state before tanh")
+        check_stated(residual, "false", |_| "a residual cell".into(), "one that adds no state before its activation")
     }
 
     /// Gates are layers of their own, or share a kernel, which its shape shows.
-    fn check_names<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
+    fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
             let name = self.name(layer, "kernel");
             if tensors.contains(&name) {
@@ -147,13 +165,21 @@ impl SimpleCell {
         Ok(())
     }
 
-    /// In no `SimpleCell` is there a bias beside the hidden state's kernel.
-    fn check_biases<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
+    /// A `SimpleCell` has no bias beside the hidden state's kernel.
+    fn check_biases<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         let bias = self.name(self.layers[1], "bias");
         if tensors.contains(&bias) {
-            return Err(network(&bias, "a cell with a bias for the hidden state", "one with the input's bias alone"));
+            return Err(network(&bias, "a cell with a bias of the hidden state", "one with the input's bias alone"));
         }
         Ok(())
+    }
+
+    fn bias(&self) -> Bias {
+        let mut bias = Bias::named(self.name(self.layers[0], "bias"));
+        if !self.with_bias {
+            bias.remove();
+        }
+        bias
     }
 
     fn weights(&self) -> Recurrent {

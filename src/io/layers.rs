@@ -1,9 +1,9 @@
-//! What the layers of every framework have in common: a recurrent one, a dense one, and what they must not be.
+//! What the frameworks have in common: a recurrent layer, a dense one, and the networks that are refused.
 
-use ndarray::{Array, Array1, Array2, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
+use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
-use super::Error;
-use super::tensors::{Tensors, abridged, wrong_shape};
+use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
+use super::{Activation, Error};
 use crate::{Parameters, Scalar};
 
 /// How a layer's matrix lies in a file; `out` are the units that it computes, `in` what it reads.
@@ -88,12 +88,17 @@ impl Recurrent {
                 return Err(wrong_shape(name, axes.shape(sizes), found));
             }
         }
+        let found = tensors.shape(kernel).expect("it was read");
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), found, ("n_x", wax.ncols()), n_a)?;
         Ok((wax, waa))
     }
 
     pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        insert_new(tensors, &self.kernel, self.axes.write(&p.wax()))?;
-        insert_new(tensors, &self.feedback, self.axes.write(&p.waa()))
+        let Recurrent { kernel, feedback, axes } = self;
+        let wax = axes.write(&p.wax());
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), wax.shape(), ("n_x", p.dims().n_x), p.dims().n_a)?;
+        insert_new(tensors, kernel, wax)?;
+        insert_new(tensors, feedback, axes.write(&p.waa()))
     }
 }
 
@@ -108,59 +113,152 @@ fn check_ungated<A: Scalar>(name: &str, waa: &ArrayView2<'_, A>) -> Result<(), E
 }
 
 pub(super) fn gated(tensor: &str, found: impl Into<String>) -> Error {
-    network(tensor, found, "without gates")
+    network(tensor, found, "a network without gates")
 }
 
-pub(super) fn network(tensor: &str, found: impl Into<String>, expected: &'static str) -> Error {
-    Error::Network { tensor: tensor.into(), expected, found: found.into() }
+pub(super) fn network(tensor: &str, found: impl Into<String>, expected: impl Into<String>) -> Error {
+    Error::Network { tensor: tensor.into(), expected: expected.into(), found: found.into() }
 }
 
-/// A dense layer by the names of its weights: the network's head.
+/// A layer's bias, by the name of its tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bias {
+    name: String,
+    /// Whether the name can be no other layer's.
+    unique: bool,
+    present: bool,
+}
+
+impl Bias {
+    /// A bias whose name says which layer it belongs to.
+    pub(super) fn named(name: String) -> Self {
+        Bias { name, unique: true, present: true }
+    }
+
+    /// A bias at a place, which is another tensor's where the layer has no bias.
+    pub(super) fn at(place: String) -> Self {
+        Bias { name: place, unique: false, present: true }
+    }
+
+    /// No bias, and no name for one.
+    pub(super) fn none() -> Self {
+        Bias { name: String::new(), unique: false, present: false }
+    }
+
+    /// The layer has no bias.
+    pub(super) fn remove(&mut self) {
+        self.present = false;
+    }
+
+    /// The name of the tensor, where the layer has a bias. One that the layer should not have is refused.
+    pub(super) fn find<A>(&self, tensors: &Tensors<A>) -> Result<Option<&str>, Error> {
+        if !self.present && self.unique && tensors.contains(&self.name) {
+            return Err(network(&self.name, "a layer with a bias", "one without"));
+        }
+        Ok(self.present.then_some(&self.name))
+    }
+
+    /// The vector, or zeros where the layer has no bias.
+    pub(super) fn read<A: Scalar>(&self, tensors: &Tensors<A>, length: usize) -> Result<Array1<A>, Error> {
+        match self.find(tensors)? {
+            Some(name) => Ok(tensors.vector(name, length)?.to_owned()),
+            None => Ok(Array1::zeros(length)),
+        }
+    }
+
+    /// Adds the tensor of a bias, called `own` here. Where the layer has no bias, it has to be +0 and is not written.
+    pub(super) fn write<A: Scalar>(
+        &self,
+        own: &str,
+        bias: &ArrayRef1<A>,
+        tensors: &mut Tensors<A>,
+    ) -> Result<(), Error> {
+        if self.present {
+            return insert_new(tensors, &self.name, bias.to_owned());
+        }
+        if bias.iter().all(|bias| bias.is_zero() && bias.is_sign_positive()) {
+            return Ok(());
+        }
+        Err(wrong_shape(own, "zeros, because the layer has no bias".into(), bias.shape()))
+    }
+}
+
+/// A dense layer by the names of its weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dense {
     pub(super) weights: String,
-    pub(super) bias: String,
+    pub(super) bias: Bias,
     pub(super) axes: Axes,
 }
 
-impl Dense {
-    /// `wya` and `by`; a layer without a bias has no tensor for it.
+/// The output layer: a dense one, where the caller names one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Head {
+    dense: Option<Dense>,
+    without_bias: bool,
+}
+
+impl Head {
+    pub(super) fn set(&mut self, dense: Dense) {
+        self.dense = Some(dense);
+    }
+
+    /// The layer has no bias, whether it is named before or after this.
+    pub(super) fn remove_bias(&mut self) {
+        self.without_bias = true;
+    }
+
+    /// The layer as the caller describes it.
+    fn dense(&self) -> Option<Dense> {
+        let mut dense = self.dense.clone();
+        if let Some(dense) = dense.as_mut().filter(|_| self.without_bias) {
+            dense.bias.remove();
+        }
+        dense
+    }
+
+    /// `wya` and `by`, without rows where there is no output layer.
     fn read<'t, A: Scalar>(
         &self,
         tensors: &'t Tensors<A>,
         n_a: usize,
     ) -> Result<(ArrayView2<'t, A>, Array1<A>), Error> {
-        let wya = self.axes.read(tensors, &self.weights, ["n_y", &n_a.to_string()])?;
+        let Some(Dense { weights, bias, axes }) = self.dense() else {
+            let none = ArrayView2::from_shape((0, n_a), &[]).expect("it has no elements");
+            return Ok((none, Array1::zeros(0)));
+        };
+        let wya = axes.read(tensors, &weights, ["n_y", &n_a.to_string()])?;
+        let found = tensors.shape(&weights).expect("it was read");
         if wya.ncols() != n_a {
-            let found = tensors.shape(&self.weights).expect("it was read");
-            return Err(wrong_shape(&self.weights, self.axes.shape(["n_y", &n_a.to_string()]), found));
+            return Err(wrong_shape(&weights, axes.shape(["n_y", &n_a.to_string()]), found));
         }
-        Ok((wya, optional(tensors, &self.bias, wya.nrows())?))
+        if bias.find(tensors)?.is_none() {
+            check_outputs(&weights, axes, found, wya.dim())?;
+        }
+        Ok((wya, bias.read(tensors, wya.nrows())?))
+    }
+
+    /// Adds the layer's tensors. Where no layer is named, there must be no outputs.
+    pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        let Some(Dense { weights, bias, axes }) = self.dense() else {
+            if p.dims().n_y == 0 {
+                return Ok(());
+            }
+            let expected = format!("[0, {}], because no output layer is named", p.dims().n_a);
+            return Err(wrong_shape("wya", expected, p.wya().shape()));
+        };
+        let wya = axes.write(&p.wya());
+        if bias.find(tensors)?.is_none() {
+            check_outputs(&weights, axes, wya.shape(), p.wya().dim())?;
+        }
+        insert_new(tensors, &weights, wya)?;
+        bias.write("by", &p.by(), tensors)
     }
 }
 
-/// A bias, or zeros where the layer has none: no name for it, or no tensor of this name.
-pub(super) fn optional<A: Scalar>(tensors: &Tensors<A>, name: &str, length: usize) -> Result<Array1<A>, Error> {
-    if name.is_empty() || !tensors.contains(name) {
-        return Ok(Array1::zeros(length));
-    }
-    Ok(tensors.vector(name, length)?.to_owned())
-}
-
-/// A bias, called `own` here, as the tensor `name`. Without a name it has to be +0, and is not written.
-pub(super) fn write_bias<A: Scalar>(
-    own: &str,
-    bias: &ArrayRef1<A>,
-    name: &str,
-    tensors: &mut Tensors<A>,
-) -> Result<(), Error> {
-    if !name.is_empty() {
-        return insert_new(tensors, name, bias.to_owned());
-    }
-    if bias.iter().all(|bias| bias.is_zero() && bias.is_sign_positive()) {
-        return Ok(());
-    }
-    Err(wrong_shape(own, "a bias of zeros, for no tensor is named to hold it".into(), bias.shape()))
+/// Refuses outputs that neither an element of the weights nor one of a bias confirms.
+fn check_outputs(weights: &str, axes: Axes, found: &[usize], (n_y, n_a): (usize, usize)) -> Result<(), Error> {
+    check_confirmed(weights, &axes.shape(["n_y", "n_a"]), found, ("n_y", n_y), n_a)
 }
 
 /// Gives an array a name that no other array of these layers has.
@@ -181,43 +279,19 @@ pub(super) fn sum<A: Scalar>(first: &ArrayRef1<A>, second: &ArrayRef1<A>) -> Arr
     Zip::from(first).and(second).map_collect(|&first, &second| if second.is_zero() { first } else { first + second })
 }
 
-/// The network of a recurrent layer and of a dense one, where there is one.
+/// The network of a recurrent layer and of its head.
 pub(super) fn assemble<A: Scalar>(
     tensors: &Tensors<A>,
     (wax, waa): (ArrayView2<'_, A>, ArrayView2<'_, A>),
     ba: &Array1<A>,
-    head: Option<&Dense>,
+    head: &Head,
 ) -> Result<Parameters<A>, Error> {
-    let n_a = waa.nrows();
-    let none = Array2::zeros((0, n_a));
-    let (wya, by) = match head {
-        Some(head) => head.read(tensors, n_a)?,
-        None => (none.view(), Array1::zeros(0)),
-    };
+    let (wya, by) = head.read(tensors, waa.nrows())?;
     Ok(Parameters::from_arrays(&wax, &waa, &wya, ba, &by).expect("every shape was checked"))
 }
 
-/// The head into the tensors. Without a layer for it, there must be no head.
-pub(super) fn write_head<A: Scalar>(
-    p: &Parameters<A>,
-    head: Option<&Dense>,
-    tensors: &mut Tensors<A>,
-) -> Result<(), Error> {
-    match head {
-        Some(Dense { weights, bias, axes }) => {
-            insert_new(tensors, weights, axes.write(&p.wya()))?;
-            write_bias("by", &p.by(), bias, tensors)
-        }
-        None if p.dims().n_y == 0 => Ok(()),
-        None => {
-            let expected = format!("[0, {}], for no layer is named to hold it", p.dims().n_a);
-            Err(wrong_shape("wya", expected, p.wya().shape()))
-        }
-    }
-}
-
-/// What is said of a layer beside its weights: by the caller, or else by the file's metadata under `prefix` and `key`, or
-/// else under `key` alone, which may be meant for another layer.
+/// A setting of a layer and its key: the caller's, or else the metadata's under `prefix` and `key`, or else its value under
+/// `key` alone, which may belong to another layer.
 pub(super) fn stated<'s, A>(
     own: Option<&'s str>,
     tensors: &'s Tensors<A>,
@@ -229,12 +303,12 @@ pub(super) fn stated<'s, A>(
     own.or_else(|| keys.into_iter().find_map(|key| tensors.metadata().get(&key).map(|value| (key, value.as_str()))))
 }
 
-/// Refuses what is stated, unless it is `accepted`, in whatever case.
+/// Refuses a setting that is stated and is not `accepted`, in whatever case.
 pub(super) fn check_stated(
     stated: Option<(String, &str)>,
     accepted: &str,
     describe: impl Fn(&str) -> String,
-    expected: &'static str,
+    expected: impl Into<String>,
 ) -> Result<(), Error> {
     match stated.filter(|(_, value)| !value.eq_ignore_ascii_case(accepted)) {
         Some((key, value)) => Err(network(&key, describe(&abridged(value)), expected)),
@@ -242,7 +316,14 @@ pub(super) fn check_stated(
     }
 }
 
-/// Refuses units that are not tanh ones.
-pub(super) fn check_tanh(stated: Option<(String, &str)>) -> Result<(), Error> {
-    check_stated(stated, "tanh", |value| format!("a network of {value} units"), "one of tanh units")
+/// Refuses a file whose metadata names another nonlinearity than the caller expects.
+pub(super) fn check_activation<A>(
+    expected: Activation,
+    tensors: &Tensors<A>,
+    prefix: &str,
+    key: &str,
+) -> Result<(), Error> {
+    let stated = stated(None, tensors, prefix, key);
+    let describe = |value: &str| format!("a network of {value} units");
+    check_stated(stated, expected.name(), describe, format!("one of {expected} units"))
 }

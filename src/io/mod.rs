@@ -1,7 +1,8 @@
 //! Weights in and out: this crate's own files, and the weights of other frameworks.
 //!
-//! [`Tensors`], named arrays, are what everything meets in. A format turns a file into them, a framework's module knows
-//! what its layers call their weights and how they lie, and each works with each:
+//! [`Tensors`] are named arrays. A format converts a file into them, and a framework's module converts them into
+//! [`Parameters`](crate::Parameters): it knows the framework's names, transposes and biases. Every format works with every
+//! framework, in both directions:
 //!
 //! ```text
 //! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
@@ -14,10 +15,18 @@
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`replace`]: whole files, the second atomically.
 //!
-//! Elements are never converted, and keep every bit. A file may come from anyone: what is wrong with it is an [`Error`] that
-//! names the tensor, and no more memory is taken than the file's size allows. With `n_a = 0`, though, a small file can name any
-//! `n_x`: what is then allocated for inputs is the caller's to bound.
+//! A framework's tensors do not show a layer's nonlinearity, and a lost bias looks like one that was never there. The caller
+//! therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()` where there is none.
+//! Anything else is refused.
+//!
+//! Elements are never converted, and keep every bit.
+//!
+//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and no more memory
+//! is taken than the file's size allows. The matrices of a network without hidden units have no elements, whatever their
+//! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is and no bias
+//! confirms it.
 
+mod activation;
 mod checkpoint;
 mod element;
 mod error;
@@ -38,6 +47,7 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
+pub use activation::Activation;
 pub use checkpoint::Checkpoint;
 pub(crate) use element::Element;
 pub use error::Error;

@@ -8,37 +8,41 @@
 //! | `B` of `Gemm` or `MatMul` | (`n_a`, `n_y`), or (`n_y`, `n_a`) where `transB` is 1 | `wya` |
 //! | `C` of `Gemm` | (`n_y`) | `by` |
 //!
-//! Written are `ba` and zero; what is written is read again bit by bit. A `Gemm`'s `alpha` and `beta` must be 1. On ONNX's side,
+//! `write` puts `ba` into the first half of `B` and zeros into the second; `read` returns the same bits. A `Gemm`'s `alpha` and
+//! `beta` must be 1. On ONNX's side,
 //!
 //! ```python
 //! np.savez(path, **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})
 //! ```
 //!
-//! What the operator's attributes say is not in its weights. Say it by [`with_activations`](Rnn::with_activations) and the
-//! like, or in the file's metadata under the attributes' names: `activations`, `direction`, `clip`, `layout`. An operator
-//! whose direction is `reverse` has the same weights: leave its direction away, and have
-//! [`Input::reversed`](crate::sequence::Input::reversed) read the sequence. Likewise `layout`, which is how sequences lie.
+//! `B` of `RNN` and `C` of `Gemm` are optional. Name them `""`, as ONNX does, or say [`without_bias`](Rnn::without_bias) and
+//! [`without_head_bias`](Rnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
+//!
+//! The weights do not show the operator's attributes, so the [`Activation`] is an argument; the others are
+//! [`with_direction`](Rnn::with_direction) and the like. Where the file's metadata has a key `activations`, `direction`,
+//! `clip` or `layout`, another operator is an error. An operator whose direction is `reverse` has the same weights: leave
+//! its direction out, and read the sequence by [`Input::reversed`](crate::sequence::Input::reversed). Leave out `layout`,
+//! too, which only says how the sequences lie.
 //!
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 
 use ndarray::{Array1, Axis, concatenate};
 
 use super::layers::{
-    Axes, Dense, Recurrent, assemble, check_stated, check_tanh, insert_new, network, stated, sum, write_bias,
-    write_head,
+    Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, insert_new, network, stated, sum,
 };
-use super::tensors::wrong_shape;
-use super::{Error, Tensors};
+use super::tensors::{abridged, wrong_shape};
+use super::{Activation, Error, Tensors};
 use crate::{Parameters, Scalar};
 
 /// The `RNN` operator of one direction, and a `Gemm` or `MatMul` on its hidden states.
 ///
 /// ```
-/// use elman::io::onnx::Rnn;
+/// use elman::io::{Activation, onnx::Rnn};
 /// use elman::{Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
-/// let rnn = Rnn::new("W", "R", "B").with_gemm("head.weight", "head.bias", true);
+/// let rnn = Rnn::new("W", "R", "B", Activation::Tanh).with_gemm("head.weight", "head.bias", true);
 /// let tensors = rnn.write(&p)?;
 /// assert_eq!(tensors.get("B")?.shape(), [1, 14]);
 /// assert_eq!(tensors.get("head.weight")?.shape(), [5, 7]);
@@ -49,124 +53,133 @@ use crate::{Parameters, Scalar};
 pub struct Rnn {
     w: String,
     r: String,
-    b: String,
-    head: Option<Dense>,
-    activations: Option<String>,
+    b: Bias,
+    head: Head,
+    activation: Activation,
     direction: Option<String>,
     clip: Option<String>,
     layout: Option<String>,
 }
 
 impl Rnn {
-    /// The operator's inputs by name. `B` may be `""`, as in ONNX: there is none, and `ba` is zero.
+    /// The operator by the names of its inputs, and the first of its `activations`; a second one belongs to the other
+    /// direction. Where `b` is `""`, as ONNX writes an input that is left out, the operator has no bias.
     #[must_use]
-    pub fn new(w: &str, r: &str, b: &str) -> Self {
-        let [w, r, b] = [w, r, b].map(Into::into);
-        Rnn { w, r, b, head: None, activations: None, direction: None, clip: None, layout: None }
+    pub fn new(w: &str, r: &str, b: &str, activation: Activation) -> Self {
+        let ([w, r], b, head) = ([w, r].map(Into::into), optional(b), Head::default());
+        Rnn { w, r, b, head, activation, direction: None, clip: None, layout: None }
     }
 
-    /// A `Gemm` is the output layer: its inputs `B` and `C` by name, and whether its `transB` is 1. `C` may be `""`.
-    /// A `MatMul` and an `Add` are one, with `trans_b` false. Without one, `n_y` is 0.
+    /// The operator has no bias: `ba` is zero. A tensor with the bias's name is refused.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.b.remove();
+        self
+    }
+
+    /// A `Gemm` is the output layer: the names of its inputs `B` and `C`, and whether its `transB` is 1. Where `c` is `""`,
+    /// it has no bias. A `MatMul` and an `Add` are a `Gemm` with `trans_b` false. Without a `Gemm`, `n_y` is 0.
     #[must_use]
     pub fn with_gemm(mut self, b: &str, c: &str, trans_b: bool) -> Self {
         let axes = if trans_b { Axes::OutIn } else { Axes::InOut };
-        self.head = Some(Dense { weights: b.into(), bias: c.into(), axes });
+        self.head.set(Dense { weights: b.into(), bias: optional(c), axes });
         self
     }
 
-    /// What the attribute `activations` says. Whatever does not begin with `"Tanh"` will be refused; a second one is for the
-    /// other direction.
+    /// The `Gemm` has no bias: `by` is zero. A tensor with the bias's name is refused.
     #[must_use]
-    pub fn with_activations(mut self, activations: &[&str]) -> Self {
-        self.activations = activations.first().map(|first| (*first).into());
+    pub fn without_head_bias(mut self) -> Self {
+        self.head.remove_bias();
         self
     }
 
-    /// What the attribute `direction` says. Whatever is not `"forward"` will be refused.
+    /// The attribute `direction`. Whatever is not `"forward"` is refused when the network is read or written.
     #[must_use]
     pub fn with_direction(mut self, direction: &str) -> Self {
         self.direction = Some(direction.into());
         self
     }
 
-    /// The attribute `clip`, where the operator has it: it will be refused.
+    /// The attribute `clip`. Any value is refused when the network is read or written.
     #[must_use]
     pub fn with_clip(mut self, clip: f32) -> Self {
         self.clip = Some(clip.to_string());
         self
     }
 
-    /// What the attribute `layout` says. Whatever is not 0 will be refused.
+    /// The attribute `layout`. Whatever is not 0 is refused when the network is read or written.
     #[must_use]
     pub fn with_layout(mut self, layout: i64) -> Self {
         self.layout = Some(layout.to_string());
         self
     }
 
-    /// The network that the tensors hold; those of other names are ignored.
+    /// The network that the tensors hold. Tensors of other names are ignored.
     ///
     /// # Errors
-    /// [`Error::Network`] where it is gated, bidirectional, not of tanh units, clipped, not forward, or of another layout;
-    /// [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is not there, or not as above.
+    /// - [`Error::Network`] where the file's metadata states another activation; where the operator is gated, bidirectional,
+    ///   clipped, not forward, or of another layout; and where there is a bias that should not be there.
+    /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
+    /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
+    ///   or outputs that no bias confirms.
     pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        self.check(tensors)?;
+        check_activation(self.activation, tensors, "", "activations")?;
+        self.check_attributes(tensors)?;
         for name in [&self.w, &self.r] {
             if let Some([2, _, _]) = tensors.shape(name) {
-                return Err(network(name, "a bidirectional network", "of one direction"));
+                return Err(network(name, "a bidirectional network", "one direction"));
             }
         }
         let matrices = self.weights().read(tensors)?;
-        let ba = self.biases(tensors, matrices.1.nrows())?;
-        if let Some(Dense { bias, .. }) = &self.head
-            && !bias.is_empty()
-        {
-            tensors.get(bias)?;
-        }
-        assemble(tensors, matrices, &ba, self.head.as_ref())
+        let ba = self.read_biases(tensors, matrices.1.nrows())?;
+        assemble(tensors, matrices, &ba, &self.head)
     }
 
-    /// The weights of a network, `ba` in the first half of `B` and zero in the second.
+    /// The weights of a network, `ba` in the first half of `B` and zeros in the second.
     ///
     /// # Errors
-    /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where there is no name for a bias that
-    /// is not zero, or `n_y != 0` and there is no `Gemm`; [`Error::Network`] where this operator is not as an Elman
-    /// network.
+    /// - [`Error::Network`] where an attribute is one that [`read`](Self::read) refuses.
+    /// - [`Error::Twice`] where two arrays would have one name.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, where a bias is not zero and its layer has none, or where
+    ///   [`read`](Self::read) would refuse the shape.
     pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
-        self.check(&tensors)?;
+        self.check_attributes(&tensors)?;
         self.weights().write(parameters, &mut tensors)?;
-        if self.b.is_empty() {
-            write_bias("ba", &parameters.ba(), "", &mut tensors)?;
-        } else {
+        if let Some(name) = self.b.find(&tensors)? {
             let zeros = Array1::zeros(parameters.dims().n_a);
             let halves = concatenate(Axis(0), &[parameters.ba(), zeros.view()]).expect("vectors always fit");
-            insert_new(&mut tensors, &self.b, halves.insert_axis(Axis(0)))?;
+            insert_new(&mut tensors, name, halves.insert_axis(Axis(0)))?;
+        } else {
+            self.b.write("ba", &parameters.ba(), &mut tensors)?;
         }
-        write_head(parameters, self.head.as_ref(), &mut tensors)?;
+        self.head.write(parameters, &mut tensors)?;
         Ok(tensors)
     }
 
-    /// The sum of both halves, zero where there is no `B`.
-    fn biases<A: Scalar>(&self, tensors: &Tensors<A>, n_a: usize) -> Result<Array1<A>, Error> {
-        if self.b.is_empty() {
+    /// The sum of both halves, or zeros where the operator has no `B`.
+    fn read_biases<A: Scalar>(&self, tensors: &Tensors<A>, n_a: usize) -> Result<Array1<A>, Error> {
+        let Some(name) = self.b.find(tensors)? else {
             return Ok(Array1::zeros(n_a));
-        }
-        let both = tensors.matrix(&self.b, &format!("[1, {}]", 2 * n_a))?;
+        };
+        let expected = format!("[1, {}]", 2 * n_a);
+        let both = tensors.matrix(name, &expected)?;
         if both.dim() != (1, 2 * n_a) {
-            return Err(wrong_shape(&self.b, format!("[1, {}]", 2 * n_a), both.shape()));
+            return Err(wrong_shape(name, expected, both.shape()));
         }
         let (first, second) = both.index_axis_move(Axis(0), 0).split_at(Axis(0), n_a);
         Ok(sum(&first, &second))
     }
 
-    fn check<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
-        check_tanh(stated(self.activations.as_deref(), tensors, "", "activations"))?;
+    fn check_attributes<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         let direction = stated(self.direction.as_deref(), tensors, "", "direction");
         check_stated(direction, "forward", |value| format!("a network of direction {value}"), "a forward one")?;
         let layout = stated(self.layout.as_deref(), tensors, "", "layout");
-        check_stated(layout, "0", |value| format!("a network of layout {value}"), "of layout 0, steps first")?;
+        check_stated(layout, "0", |value| format!("a network of layout {value}"), "layout 0, steps first")?;
         match stated(self.clip.as_deref(), tensors, "", "clip") {
-            Some((key, value)) => Err(network(&key, format!("a network clipped at {value}"), "not clipped")),
+            Some((key, value)) => {
+                Err(network(&key, format!("a network clipped at {}", abridged(value)), "one without clipping"))
+            }
             None => Ok(()),
         }
     }
@@ -174,4 +187,9 @@ impl Rnn {
     fn weights(&self) -> Recurrent {
         Recurrent { kernel: self.w.clone(), feedback: self.r.clone(), axes: Axes::OneOutIn }
     }
+}
+
+/// A bias by its name, which is `""` where it is left out.
+fn optional(name: &str) -> Bias {
+    if name.is_empty() { Bias::none() } else { Bias::named(name.into()) }
 }

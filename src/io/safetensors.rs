@@ -4,24 +4,24 @@
 //! length of the header: 8 bytes │ header: JSON, type, shape and place of each tensor by name │ elements, end to end
 //! ```
 //!
-//! The format leaves open what a file means that names a tensor twice; here it is refused. So is everything else that is
-//! no safetensors file, by the tensor's name where it has one. Beside the bytes of the file, reading takes the memory of
-//! the elements, and at most 32 times the size of the header.
+//! The format does not say what a file means that names a tensor twice; here it is refused. Whatever else is wrong with a
+//! file is an error, too, which names the tensor where there is one. Beside the bytes of the file, reading takes the memory
+//! of the elements, and at most 32 times the size of the header.
 //!
 //! The same tensors are always the same bytes.
 //!
 //! Source: the description of the format at <https://github.com/huggingface/safetensors>.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use ndarray::ArrayD;
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::tensors::{abridged, shortened};
 use super::{Error, Tensors, file};
@@ -73,15 +73,19 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
 /// [`Error::Format`] where the bytes are no safetensors file, name something twice, or hold a tensor of more than 64 axes.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     let (header, data) = split(bytes)?;
-    let header: Header =
+    let Unique(header) =
         serde_json::from_str(header).map_err(|error| invalid(format!("header: {}", shortened(&error.to_string()))))?;
-    let mut entries: Vec<(String, TensorInfo)> = header.tensors.into_iter().collect();
-    entries.sort_unstable_by_key(|(_, info)| info.data_offsets);
+    let (mut tensors, mut infos) = (Tensors::new(), Vec::with_capacity(header.len()));
+    for (name, entry) in header {
+        match entry {
+            Entry::Tensor(info) => infos.push((name, info)),
+            Entry::Metadata(Unique(metadata)) => *tensors.metadata_mut() = metadata,
+        }
+    }
+    infos.sort_unstable_by_key(|(_, info)| info.data_offsets);
 
-    let mut tensors = Tensors::new();
-    *tensors.metadata_mut() = header.metadata;
     let mut end = 0;
-    for (name, info) in entries {
+    for (name, info) in infos {
         let elements =
             elements(&info, end, data).map_err(|reason| invalid(format!("tensor `{}` {reason}", abridged(&name))))?;
         end = info.data_offsets.1;
@@ -104,7 +108,7 @@ pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
 /// [`Error::ElementType`] where a tensor is only listed, being of another type than `A`; [`Error::Format`] where a tensor
 /// is called `__metadata__` or has more than 64 axes, or the header is longer than 100 MB.
 pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
-    let mut header = Header { metadata: tensors.metadata().clone(), tensors: BTreeMap::new() };
+    let mut header = Header { metadata: tensors.metadata(), tensors: BTreeMap::new() };
     let mut end = 0;
     for name in tensors.names() {
         let array = tensors.get(name)?;
@@ -115,7 +119,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
         let start = end;
         end += array.len() * size_of::<A>();
         let info = TensorInfo { dtype: dtype::<A>(), shape: array.shape().to_vec(), data_offsets: (start, end) };
-        header.tensors.insert(name.into(), info);
+        header.tensors.insert(name, info);
     }
 
     let mut header = serde_json::to_vec(&header).expect("names, notes and numbers are JSON");
@@ -186,98 +190,87 @@ fn invalid(reason: String) -> Error {
     Error::Format { format: "safetensors", reason }
 }
 
-/// What the format's library calls `Metadata`, but that it reads no name twice, and is written in order.
-struct Header {
-    metadata: BTreeMap<String, String>,
-    tensors: BTreeMap<String, TensorInfo>,
+/// The header as it is written: the metadata, then the tensors by name.
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__", skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<&'a str, TensorInfo>,
 }
 
-impl Serialize for Header {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.metadata.is_empty() {
-            map.serialize_entry(METADATA, &self.metadata)?;
+/// The header as it is read: a value by each name.
+enum Entry {
+    Tensor(TensorInfo),
+    Metadata(Unique<String>),
+}
+
+/// A map that has each name once. The format's own library keeps the last value of a name that is there twice.
+struct Unique<V>(BTreeMap<String, V>);
+
+/// The values of a [`Unique`] map.
+trait Value: Sized {
+    /// The map, for a message.
+    const MAP: &'static str;
+    /// A name, for a message.
+    fn describe(name: &str) -> String;
+    /// Reads the value of a name, which may decide the value's type.
+    fn read<'de, M: MapAccess<'de>>(name: &str, map: &mut M) -> Result<Self, M::Error>;
+}
+
+impl Value for Entry {
+    const MAP: &'static str = "tensors by name";
+
+    fn describe(name: &str) -> String {
+        if name == METADATA { format!("`{METADATA}`") } else { format!("tensor `{}`", abridged(name)) }
+    }
+
+    fn read<'de, M: MapAccess<'de>>(name: &str, map: &mut M) -> Result<Self, M::Error> {
+        if name != METADATA {
+            return map.next_value().map(Entry::Tensor);
         }
-        for (name, info) in &self.tensors {
-            map.serialize_entry(name, info)?;
-        }
-        map.end()
+        let metadata: Option<_> = map.next_value()?;
+        Ok(Entry::Metadata(metadata.unwrap_or(Unique(BTreeMap::new()))))
     }
 }
 
-impl<'de> Deserialize<'de> for Header {
+impl Value for String {
+    const MAP: &'static str = "strings by name";
+
+    fn describe(name: &str) -> String {
+        format!("metadata `{}`", abridged(name))
+    }
+
+    fn read<'de, M: MapAccess<'de>>(_: &str, map: &mut M) -> Result<Self, M::Error> {
+        map.next_value()
+    }
+}
+
+impl<'de, V: Value> Deserialize<'de> for Unique<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(HeaderVisitor)
+        deserializer.deserialize_map(UniqueVisitor(PhantomData))
     }
 }
 
-struct HeaderVisitor;
+struct UniqueVisitor<V>(PhantomData<V>);
 
-impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = Header;
+impl<'de, V: Value> Visitor<'de> for UniqueVisitor<V> {
+    type Value = Unique<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tensors by name")
+        f.write_str(V::MAP)
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Header, M::Error> {
-        let (mut metadata, mut tensors) = (None, BTreeMap::new());
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Unique<V>, M::Error> {
+        let mut values = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            if name != METADATA {
-                insert_next(&mut tensors, "tensor", name, &mut map)?;
-            } else if metadata.replace(map.next_value::<Option<Notes>>()?).is_some() {
-                return Err(M::Error::custom("`__metadata__` is there twice"));
+            if values.contains_key(&name) {
+                return Err(M::Error::custom(format_args!("{} is there twice", V::describe(&name))));
             }
+            let value = V::read(&name, &mut map);
+            let value = value.map_err(|error| M::Error::custom(format_args!("{}: {error}", V::describe(&name))))?;
+            values.insert(name, value);
         }
-        let metadata = metadata.flatten().map_or_else(BTreeMap::new, |Notes(notes)| notes);
-        Ok(Header { metadata, tensors })
-    }
-}
-
-/// The metadata: strings by name.
-struct Notes(BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Notes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(NotesVisitor)
-    }
-}
-
-struct NotesVisitor;
-
-impl<'de> Visitor<'de> for NotesVisitor {
-    type Value = Notes;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("strings by name")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Notes, M::Error> {
-        let mut notes = BTreeMap::new();
-        while let Some(key) = map.next_key()? {
-            insert_next(&mut notes, "metadata", key, &mut map)?;
-        }
-        Ok(Notes(notes))
-    }
-}
-
-/// Reads the value of a key that was not there before.
-fn insert_next<'de, V: Deserialize<'de>, M: MapAccess<'de>>(
-    values: &mut BTreeMap<String, V>,
-    what: &str,
-    key: String,
-    map: &mut M,
-) -> Result<(), M::Error> {
-    match values.entry(key) {
-        Entry::Occupied(entry) => {
-            Err(M::Error::custom(format_args!("{what} `{}` is there twice", abridged(entry.key()))))
-        }
-        Entry::Vacant(entry) => {
-            let value = map.next_value();
-            let named = |error| M::Error::custom(format_args!("{what} `{}`: {error}", abridged(entry.key())));
-            let value = value.map_err(named)?;
-            entry.insert(value);
-            Ok(())
-        }
+        Ok(Unique(values))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, Ix1, Ix2};
+use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
 use crate::{Parameters, Scalar};
@@ -175,7 +175,7 @@ impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
     }
 }
 
-/// The five arrays under their names; other tensors are ignored.
+/// The five arrays under their names; other tensors are ignored. With `n_a = 0`, `n_x` is at most 256.
 impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
     type Error = Error;
 
@@ -191,12 +191,35 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
         }
         let ba = tensors.vector("ba", n_a)?;
         let by = tensors.vector("by", wya.nrows())?;
+        check_inputs(&wax)?;
         Ok(Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked"))
     }
 }
 
 pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Error {
     Error::Shape { tensor: tensor.into(), expected, found: found.to_vec() }
+}
+
+/// Refuses a `wax` whose inputs no element confirms.
+pub(super) fn check_inputs<A: Scalar>(wax: &ArrayView2<'_, A>) -> Result<(), Error> {
+    check_confirmed("wax", "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), wax.nrows())
+}
+
+/// Refuses inputs or outputs of any number. Only where `n_a = 0` does a matrix declare them without an element for each:
+/// a file of a few bytes could otherwise ask for any amount of memory.
+pub(super) fn check_confirmed(
+    tensor: &str,
+    expected: &str,
+    found: &[usize],
+    (symbol, declared): (&str, usize),
+    n_a: usize,
+) -> Result<(), Error> {
+    /// So few that their zeros take less memory than the text that declares them may.
+    const MOST: usize = 256;
+    if n_a > 0 || declared <= MOST {
+        return Ok(());
+    }
+    Err(wrong_shape(tensor, format!("{expected} with {symbol} at most {MOST}, because n_a is 0"), found))
 }
 
 /// A name from a file, short enough for a message.

@@ -8,11 +8,14 @@
 //! | `weight` of the `Linear` | (`n_y`, `n_a`) | `wya` |
 //! | `bias` of the `Linear` | (`n_y`) | `by` |
 //!
-//! An `RNNCell` has no `_l0` in its names. Layers made with `bias=False` have no biases: they are zero here. Written are
-//! the two biases `ba` and zero; what is written is read again bit by bit.
+//! An `RNNCell` has no `_l0` in its names. `write` puts `ba` into the first of the two biases and zeros into the second; `read`
+//! returns the same bits.
 //!
-//! A layer of relu units has the same tensors as one of tanh units. Say what it is, by `with_nonlinearity` or in the file's
-//! metadata under `nonlinearity`, with or without the layer's prefix:
+//! A layer made with `bias=False` has no biases. Say so by [`without_bias`](Rnn::without_bias), and for the `Linear` by
+//! [`without_head_bias`](Rnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
+//!
+//! The tensors do not show whether a layer's units are tanh or relu, so the [`Activation`] is an argument. Store it in the
+//! file, too, and a wrong argument is an error. The key is `nonlinearity`, with the layer's prefix or without:
 //!
 //! ```python
 //! safetensors.torch.save_file(model.state_dict(), path, metadata={"nonlinearity": model.rnn.nonlinearity})
@@ -22,20 +25,18 @@
 
 use ndarray::Array1;
 
-use super::layers::{
-    Axes, Dense, Recurrent, assemble, check_tanh, insert_new, network, optional, stated, sum, write_head,
-};
-use super::{Error, Tensors};
+use super::layers::{Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, network, sum};
+use super::{Activation, Error, Tensors};
 use crate::{Parameters, Scalar};
 
 /// `torch.nn.RNN` of one layer and one direction, and a `torch.nn.Linear` on its hidden states.
 ///
 /// ```
-/// use elman::io::torch::Rnn;
+/// use elman::io::{Activation, torch::Rnn};
 /// use elman::{Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
-/// let rnn = Rnn::new("encoder.rnn.").with_linear("head.");
+/// let rnn = Rnn::new("encoder.rnn.", Activation::Tanh).with_linear("head.");
 /// let tensors = rnn.write(&p)?;
 /// assert_eq!(tensors.get("encoder.rnn.weight_ih_l0")?.shape(), [7, 3]);
 /// assert_eq!(rnn.read(&tensors)?, p);
@@ -47,12 +48,16 @@ pub struct Rnn(Layer);
 /// `torch.nn.RNNCell`, and a `torch.nn.Linear` on its hidden states.
 ///
 /// ```
-/// use elman::io::torch::RnnCell;
+/// use elman::io::{Activation, torch::RnnCell};
 /// use elman::{Dims, Parameters};
 ///
 /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 });
-/// let tensors = RnnCell::new("").write(&p)?;
+/// let cell = RnnCell::new("", Activation::Tanh);
+/// let tensors = cell.write(&p)?;
 /// assert_eq!(tensors.names().collect::<Vec<_>>(), ["bias_hh", "bias_ih", "weight_hh", "weight_ih"]);
+///
+/// let tensors = cell.without_bias().write(&p)?;
+/// assert_eq!(tensors.names().collect::<Vec<_>>(), ["weight_hh", "weight_ih"]);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,41 +66,53 @@ pub struct RnnCell(Layer);
 macro_rules! layer {
     ($layer:ident, $suffix:literal) => {
         impl $layer {
-            /// The layer whose tensors' names begin with `prefix`, such as `"encoder.rnn."` with its full stop, or `""`.
+            /// A layer by the beginning of its tensors' names, such as `"encoder.rnn."` with its full stop, or `""`; and torch's
+            /// `nonlinearity`.
             #[must_use]
-            pub fn new(prefix: &str) -> Self {
-                $layer(Layer { prefix: prefix.into(), suffix: $suffix, linear: None, nonlinearity: None })
+            pub fn new(prefix: &str, activation: Activation) -> Self {
+                $layer(Layer::new(prefix, $suffix, activation))
+            }
+
+            /// The layer was made with `bias=False`: `ba` is zero. Tensors for its biases are refused.
+            #[must_use]
+            pub fn without_bias(mut self) -> Self {
+                self.0.biases.iter_mut().for_each(Bias::remove);
+                self
             }
 
             /// A `Linear` under this prefix, such as `"head."`, is the output layer. Without one, `n_y` is 0.
             #[must_use]
             pub fn with_linear(mut self, prefix: &str) -> Self {
                 let [weights, bias] = ["weight", "bias"].map(|name| format!("{prefix}{name}"));
-                self.0.linear = Some(Dense { weights, bias, axes: Axes::OutIn });
+                self.0.head.set(Dense { weights, bias: Bias::named(bias), axes: Axes::OutIn });
                 self
             }
 
-            /// What torch's `nonlinearity` says. Whatever is not `"tanh"` will be refused.
+            /// The `Linear` was made with `bias=False`: `by` is zero. A tensor for its bias is refused.
             #[must_use]
-            pub fn with_nonlinearity(mut self, nonlinearity: &str) -> Self {
-                self.0.nonlinearity = Some(nonlinearity.into());
+            pub fn without_head_bias(mut self) -> Self {
+                self.0.head.remove_bias();
                 self
             }
 
-            /// The network that the tensors hold; those of other names are ignored.
+            /// The network that the tensors hold. Tensors of other names are ignored.
             ///
             /// # Errors
-            /// [`Error::Network`] where it is relu, gated, bidirectional, projected, or has a second layer;
-            /// [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is not there, or not as above.
+            /// - [`Error::Network`] where the file's metadata states another nonlinearity, where the network is gated,
+            ///   bidirectional or projected, or has a second layer, and where there is a bias that should not be there.
+            /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
+            /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256
+            ///   inputs, or outputs that no bias confirms.
             pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
                 self.0.read(tensors)
             }
 
-            /// The tensors of a network, `ba` in the first of two biases and zero in the second.
+            /// The tensors of a network, `ba` in the first of two biases and zeros in the second.
             ///
             /// # Errors
-            /// [`Error::Twice`] where two arrays would have one name; [`Error::Shape`] where `n_y != 0` and there is no
-            /// `Linear`; [`Error::Network`] where this layer is not tanh.
+            /// - [`Error::Twice`] where two arrays would have one name.
+            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has none,
+            ///   or where [`read`](Self::read) would refuse the shape.
             pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 self.0.write(parameters)
             }
@@ -110,43 +127,40 @@ layer!(RnnCell, "");
 struct Layer {
     prefix: String,
     suffix: &'static str,
-    linear: Option<Dense>,
-    nonlinearity: Option<String>,
+    activation: Activation,
+    /// Of the input and of the hidden state.
+    biases: [Bias; 2],
+    head: Head,
 }
 
 impl Layer {
-    fn name(&self, name: &str) -> String {
-        format!("{}{name}{}", self.prefix, self.suffix)
+    fn new(prefix: &str, suffix: &'static str, activation: Activation) -> Self {
+        let biases = ["bias_ih", "bias_hh"].map(|name| Bias::named(format!("{prefix}{name}{suffix}")));
+        Layer { prefix: prefix.into(), suffix, activation, biases, head: Head::default() }
     }
 
     fn weights(&self) -> Recurrent {
-        Recurrent { kernel: self.name("weight_ih"), feedback: self.name("weight_hh"), axes: Axes::OutIn }
+        let [kernel, feedback] = ["weight_ih", "weight_hh"].map(|name| format!("{}{name}{}", self.prefix, self.suffix));
+        Recurrent { kernel, feedback, axes: Axes::OutIn }
     }
 
     fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        self.check(tensors)?;
+        check_activation(self.activation, tensors, &self.prefix, "nonlinearity")?;
+        self.check_names(tensors)?;
         let matrices = self.weights().read(tensors)?;
-        let ba = self.biases(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, self.linear.as_ref())
+        let [ih, hh] = &self.biases;
+        let n_a = matrices.1.nrows();
+        let ba = sum(&ih.read(tensors, n_a)?, &hh.read(tensors, n_a)?);
+        assemble(tensors, matrices, &ba, &self.head)
     }
 
-    /// The sum of both, zero where there is neither.
-    fn biases<A: Scalar>(&self, tensors: &Tensors<A>, n_a: usize) -> Result<Array1<A>, Error> {
-        let [ih, hh] = ["bias_ih", "bias_hh"].map(|name| self.name(name));
-        if !tensors.contains(&ih) && !tensors.contains(&hh) {
-            return optional(tensors, &ih, n_a);
-        }
-        Ok(sum(&tensors.vector(&ih, n_a)?, &tensors.vector(&hh, n_a)?))
-    }
-
-    fn check<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
-        check_tanh(stated(self.nonlinearity.as_deref(), tensors, &self.prefix, "nonlinearity"))?;
+    fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         if self.suffix.is_empty() {
             return Ok(());
         }
         for (name, found, expected) in [
-            ("weight_hr_l0", "a network with projections", "without projections"),
-            ("weight_ih_l0_reverse", "a bidirectional network", "of one direction"),
+            ("weight_hr_l0", "a network with projections", "one without"),
+            ("weight_ih_l0_reverse", "a bidirectional network", "one direction"),
             ("weight_ih_l1", "a stack of layers", "a single layer"),
         ] {
             let name = format!("{}{name}", self.prefix);
@@ -159,11 +173,11 @@ impl Layer {
 
     fn write<A: Scalar>(&self, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
-        self.check(&tensors)?;
         self.weights().write(p, &mut tensors)?;
-        insert_new(&mut tensors, &self.name("bias_ih"), p.ba().to_owned())?;
-        insert_new(&mut tensors, &self.name("bias_hh"), Array1::<A>::zeros(p.dims().n_a))?;
-        write_head(p, self.linear.as_ref(), &mut tensors)?;
+        let [ih, hh] = &self.biases;
+        ih.write("ba", &p.ba(), &mut tensors)?;
+        hh.write("ba", &Array1::zeros(p.dims().n_a), &mut tensors)?;
+        self.head.write(p, &mut tensors)?;
         Ok(tensors)
     }
 }

@@ -20,6 +20,7 @@ mod numpy_generator;
 mod optim;
 mod parameters;
 mod sampling;
+mod scalar;
 mod torch;
 
 mod io {

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use allocation_counter::measure;
-use elman::io::{Checkpoint, Error, Tensors, safetensors};
+use elman::io::{Activation::Tanh, Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
 use elman::optim::{Adam, AnyOptimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters};
 use ndarray::{Array1, Array2, ArrayD};
@@ -221,6 +221,130 @@ fn reading_takes_at_most_32_times_the_size_of_the_file() {
         println!("{what}: {ratio:.1} times {} bytes", bytes.len());
         assert!(ratio < if data > 0 { 1.001 } else { 32.0 }, "{what}: {ratio:.1}");
     }
+}
+
+/// One reader of every kind: what it is called, the tensors that it reads, and how.
+type Reader = (&'static str, &'static [&'static str], fn(&Tensors<f64>) -> Result<Parameters<f64>, Error>);
+
+const READERS: [Reader; 10] = [
+    ("elman", &["wax", "waa", "wya", "ba", "by"], |tensors| Parameters::try_from(tensors)),
+    ("checkpoint", &["wax", "waa", "wya", "ba", "by"], |tensors| {
+        Checkpoint::try_from(tensors).map(|checkpoint| checkpoint.parameters)
+    }),
+    ("torch", &["weight_ih_l0", "weight_hh_l0", "weight"], |tensors| {
+        torch::Rnn::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
+    }),
+    ("torch without a head", &["weight_ih_l0", "weight_hh_l0"], |tensors| {
+        torch::Rnn::new("", Tanh).without_bias().read(tensors)
+    }),
+    ("torch cell", &["weight_ih", "weight_hh", "weight"], |tensors| {
+        torch::RnnCell::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
+    }),
+    ("keras", &["rnn/kernel", "rnn/recurrent_kernel", "kernel"], |tensors| {
+        keras::SimpleRnn::new("rnn/", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+    }),
+    ("keras places", &["arr_0", "arr_1", "arr_2"], |tensors| {
+        keras::SimpleRnn::at(0, Tanh).without_bias().with_dense_at(2).without_head_bias().read(tensors)
+    }),
+    ("linen", &["i/kernel", "h/kernel", "kernel"], |tensors| {
+        flax::SimpleCell::linen("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+    }),
+    ("nnx", &["dense_i/kernel", "dense_h/kernel", "kernel"], |tensors| {
+        flax::SimpleCell::nnx("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+    }),
+    ("onnx", &["W", "R", "head"], |tensors| {
+        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true).read(tensors)
+    }),
+];
+
+/// Shapes without elements, of any rank that a reader takes.
+fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let mut shapes = vec![vec![0]];
+    for &size in sizes {
+        shapes.extend([vec![0, size], vec![size, 0], vec![1, 0, size], vec![1, size, 0]]);
+    }
+    shapes
+}
+
+/// With no hidden units neither matrix has an element, whatever the inputs and the outputs that its shape declares.
+#[test]
+fn a_shape_without_elements_takes_no_memory_in_any_reader() {
+    let shapes = empty_shapes(&[0, 1, 1 << 8, (1 << 8) + 1, 1 << 28, 1 << 62]);
+    for (reader, names, read) in READERS {
+        let mut accepted = 0;
+        // The weights of the input, of the hidden state and of the head; biases have one axis.
+        for input in &shapes {
+            for hidden in &shapes {
+                for output in &shapes {
+                    let mut tensors = Tensors::new();
+                    for (&name, shape) in names.iter().zip([input, hidden, output, &vec![0], &vec![0]]) {
+                        tensors.insert(name, ArrayD::<f64>::zeros(shape.clone()));
+                    }
+                    let mut result = None;
+                    let peak = measure(|| result = Some(catch_unwind(AssertUnwindSafe(|| read(&tensors))))).bytes_max;
+                    let shapes = [input, hidden, output];
+                    let result = result.unwrap().unwrap_or_else(|_| panic!("{reader} panicked on {shapes:?}"));
+                    assert!(peak < 1 << 13, "{reader} took {peak} bytes for {shapes:?}");
+                    if let Ok(p) = result {
+                        let Dims { n_x, n_a, n_y } = p.dims();
+                        assert!(n_a == 0 && n_x <= 1 << 8 && n_y <= 1 << 8, "{reader} read {shapes:?}");
+                        accepted += 1;
+                    }
+                }
+            }
+        }
+        assert!(accepted > 0, "{reader}");
+    }
+}
+
+#[test]
+fn a_dimension_that_no_element_confirms_is_refused_by_its_tensor() {
+    let torch = |n_x, n_y| {
+        let mut tensors = Tensors::<f32>::new();
+        tensors.insert("weight_ih_l0", Array2::zeros((0, n_x)));
+        tensors.insert("weight_hh_l0", Array2::zeros((0, 0)));
+        tensors.insert("head.weight", Array2::zeros((n_y, 0)));
+        torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias().read(&tensors)
+    };
+    assert_eq!(torch(256, 256).unwrap().dims(), Dims { n_x: 256, n_a: 0, n_y: 256 });
+    assert_eq!(
+        torch(257, 2).unwrap_err().to_string(),
+        "`weight_ih_l0` has shape [0, 257], expected [n_a, n_x] with n_x at most 256, because n_a is 0"
+    );
+    for n_y in [257, 1 << 28, 1 << 62] {
+        assert_eq!(
+            torch(3, n_y).unwrap_err().to_string(),
+            format!("`head.weight` has shape [{n_y}, 0], expected [n_y, n_a] with n_y at most 256, because n_a is 0")
+        );
+    }
+}
+
+#[test]
+fn dimensions_that_would_be_refused_are_not_written() {
+    let expected = |name: &str, n_x: &str| {
+        format!("`{name}` has shape [0, 257], expected {n_x} with n_x at most 256, because n_a is 0")
+    };
+    let p = Parameters::<f32>::zeros(Dims { n_x: 257, n_a: 0, n_y: 2 });
+    let error = Checkpoint::new(p.clone()).to_tensors().unwrap_err().to_string();
+    assert_eq!(error, expected("wax", "(n_a, n_x)"));
+    let error = torch::Rnn::new("", Tanh).with_linear("head.").write(&p).unwrap_err().to_string();
+    assert_eq!(error, expected("weight_ih_l0", "[n_a, n_x]"));
+    let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 0, n_y: 257 });
+    let linear = torch::Rnn::new("", Tanh).with_linear("head.");
+    assert!(linear.write(&p).is_ok());
+    assert_eq!(
+        linear.without_head_bias().write(&p).unwrap_err().to_string(),
+        "`head.weight` has shape [257, 0], expected [n_y, n_a] with n_y at most 256, because n_a is 0"
+    );
+}
+
+/// The elements of a bias are as many as the outputs.
+#[test]
+fn outputs_that_a_bias_confirms_may_be_any_number() {
+    let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 0, n_y: 1000 });
+    assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
+    let linear = torch::Rnn::new("", Tanh).with_linear("head.");
+    assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
 }
 
 fn edited(edit: impl FnOnce(&mut Tensors<f32>)) -> String {

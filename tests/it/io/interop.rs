@@ -1,7 +1,7 @@
 //! Weights of other frameworks: read, run, and compared with what those frameworks computed, by `fixtures/interop_*.py`;
 //! written, and compared with what they loaded.
 
-use elman::io::{Error, Tensors, flax, keras, onnx, torch};
+use elman::io::{Activation::Tanh, Error, Tensors, flax, keras, onnx, torch};
 use elman::{Dims, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use serde::de::DeserializeOwned;
@@ -79,32 +79,32 @@ macro_rules! agrees {
 }
 
 fn torch_rnn() -> torch::Rnn {
-    torch::Rnn::new("encoder.rnn.").with_linear("head.")
+    torch::Rnn::new("encoder.rnn.", Tanh).with_linear("head.")
 }
 
 fn torch_cell() -> torch::RnnCell {
-    torch::RnnCell::new("cell.").with_linear("head.")
+    torch::RnnCell::new("cell.", Tanh).with_linear("head.")
 }
 
 fn keras_layers() -> keras::SimpleRnn {
-    keras::SimpleRnn::new("sequential/simple_rnn/simple_rnn_cell/").with_dense("sequential/dense/")
+    keras::SimpleRnn::new("sequential/simple_rnn/simple_rnn_cell/", Tanh).with_dense("sequential/dense/")
 }
 
 fn linen() -> flax::SimpleCell {
-    flax::SimpleCell::linen("params/SimpleCell_0/").with_dense("params/Dense_0/")
+    flax::SimpleCell::linen("params/SimpleCell_0/", Tanh).with_dense("params/Dense_0/")
 }
 
 fn nnx() -> flax::SimpleCell {
-    flax::SimpleCell::nnx("rnn.cell.").with_separator(".").with_dense("head.")
+    flax::SimpleCell::nnx("rnn.cell.", Tanh).with_separator(".").with_dense("head.")
 }
 
 fn onnx_rnn() -> onnx::Rnn {
-    onnx::Rnn::new("W", "R", "B").with_gemm("head.weight", "head.bias", true)
+    onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("head.weight", "head.bias", true)
 }
 
 #[test]
 fn a_torch_rnn_computes_here_what_it_does_there_and_goes_back() {
-    agrees!(torch_rnn().with_nonlinearity("tanh"), "torch", "rnn", "rnn_written");
+    agrees!(torch_rnn(), "torch", "rnn", "rnn_written");
 }
 
 #[test]
@@ -114,12 +114,12 @@ fn a_torch_cell_computes_here_what_it_does_there_and_goes_back() {
 
 #[test]
 fn a_keras_layer_computes_here_what_it_does_there_and_goes_back() {
-    agrees!(keras_layers().with_activation("tanh"), "keras", "simple_rnn", "simple_rnn");
+    agrees!(keras_layers(), "keras", "simple_rnn", "simple_rnn");
 }
 
 #[test]
 fn a_linen_cell_computes_here_what_it_does_there_and_goes_back() {
-    agrees!(linen().with_activation_fn("tanh").with_residual(false), "flax", "linen", "linen");
+    agrees!(linen().with_residual(false), "flax", "linen", "linen");
 }
 
 #[test]
@@ -129,26 +129,130 @@ fn an_nnx_cell_computes_here_what_it_does_there_and_goes_back() {
 
 #[test]
 fn an_onnx_operator_computes_here_what_it_does_there_and_goes_back() {
-    let rnn = onnx_rnn().with_activations(&["Tanh", "Tanh"]).with_direction("forward").with_layout(0);
+    let rnn = onnx_rnn().with_direction("forward").with_layout(0);
     agrees!(rnn.clone(), "onnx", "rnn", "rnn_written");
 }
 
 #[test]
 fn an_onnx_matmul_without_biases_goes_back_without_them() {
-    agrees!(onnx::Rnn::new("W", "R", "").with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
+    agrees!(onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
+}
+
+/// Keras's fixture has no bias in either layer, torch's none in the recurrent one.
+#[test]
+fn layers_without_biases_compute_here_what_they_do_there_and_go_back_without_them() {
+    agrees!(torch_rnn().without_bias(), "torch", "rnn_without_bias", "rnn_without_bias");
+    agrees!(torch_cell().without_bias(), "torch", "cell_without_bias", "cell_without_bias");
+    agrees!(keras_layers().without_head_bias().without_bias(), "keras", "without_bias", "without_bias");
+    let onnx = || onnx::Rnn::new("W", "R", "B", Tanh).without_bias().without_head_bias();
+    agrees!(onnx().with_gemm("head.weight", "head.bias", false), "onnx", "matmul", "matmul");
+    let keras = keras_layers().without_bias().without_head_bias();
+    let p: Parameters<f64> = keras.read(&weights(&fixture("keras"), "without_bias")).unwrap();
+    assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
+}
+
+/// Calls `check` for each kind of reader, with a network of the fixtures, the names of its biases and that of its head's.
+macro_rules! for_every_reader {
+    ($check:ident) => {{
+        let torch = ["encoder.rnn.bias_ih_l0", "encoder.rnn.bias_hh_l0"];
+        $check(&torch_rnn(), ("torch", "rnn"), &torch, "head.bias");
+        $check(&torch_cell(), ("torch", "cell"), &["cell.bias_ih", "cell.bias_hh"], "head.bias");
+        let keras = ["sequential/simple_rnn/simple_rnn_cell/bias"];
+        $check(&keras_layers(), ("keras", "simple_rnn"), &keras, "sequential/dense/bias");
+        $check(&linen(), ("flax", "linen"), &["params/SimpleCell_0/i/bias"], "params/Dense_0/bias");
+        $check(&nnx(), ("flax", "nnx"), &["rnn.cell.dense_i.bias"], "head.bias");
+        $check(&onnx_rnn(), ("onnx", "rnn"), &["B"], "head.bias");
+    }};
+}
+
+/// What the readers have in common.
+trait Layers {
+    fn read(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
+    fn write(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;
+    fn without_bias(self) -> Self;
+    fn without_head_bias(self) -> Self;
+}
+
+macro_rules! layers {
+    ($($layers:ty),*) => {$(
+        impl Layers for $layers {
+            fn read(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error> {
+                self.read(tensors)
+            }
+            fn write(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error> {
+                self.write(p)
+            }
+            fn without_bias(self) -> Self {
+                self.without_bias()
+            }
+            fn without_head_bias(self) -> Self {
+                self.without_head_bias()
+            }
+        }
+    )*};
+}
+
+layers!(torch::Rnn, torch::RnnCell, keras::SimpleRnn, flax::SimpleCell, onnx::Rnn);
+
+#[test]
+fn a_bias_that_is_missing_is_refused_by_its_name() {
+    fn check(layers: &impl Layers, (framework, case): (&str, &str), own: &[&str], head: &str) {
+        let tensors = weights::<f64>(&fixture(framework), case);
+        for &name in own.iter().chain([&head]) {
+            let mut short = tensors.clone();
+            assert!(short.remove(name));
+            let error = layers.read(&short).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("there is no tensor `{name}`, among ")), "{framework}: {error}");
+        }
+    }
+    for_every_reader!(check);
 }
 
 #[test]
-fn layers_without_biases_have_zeros_and_compute_the_same() {
-    let fixture = fixture("torch");
-    let rnn: Parameters<f32> = torch_rnn().read(&weights(&fixture, "rnn_without_bias")).unwrap();
-    assert_computes(&fixture, "rnn_without_bias", &rnn);
-    let cell: Parameters<f64> = torch_cell().read(&weights(&fixture, "cell_without_bias")).unwrap();
-    assert_computes(&fixture, "cell_without_bias", &cell);
-    let fixture = self::fixture("keras");
-    let keras: Parameters<f64> = keras_layers().read(&weights(&fixture, "without_bias")).unwrap();
-    assert_computes(&fixture, "without_bias", &keras);
-    assert!(keras.ba().iter().chain(keras.by()).all(|bias| bias.to_bits() == 0));
+fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
+    fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
+        let tensors = weights::<f64>(&fixture(framework), case);
+        let refused = |name: &str| format!("`{name}` shows a layer with a bias, expected one without");
+        assert_refused(layers.clone().without_bias().read(&tensors), &refused(own[0]));
+        assert_refused(layers.clone().without_head_bias().read(&tensors), &refused(head));
+        let mut without = tensors;
+        for name in own {
+            without.remove(name);
+            if let Some(next) = own.get(1).filter(|next| without.contains(next)) {
+                assert_refused(layers.clone().without_bias().read(&without), &refused(next));
+            }
+        }
+        let p = layers.clone().without_bias().read(&without).unwrap();
+        assert!(p.ba().iter().all(|bias| bias.to_bits() == 0) && p.by().iter().all(|bias| *bias != 0.0));
+        without.remove(head);
+        let p = layers.clone().without_bias().without_head_bias().read(&without).unwrap();
+        assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
+    }
+    for_every_reader!(check);
+}
+
+#[test]
+fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
+    fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
+        let expected =
+            |name, length| format!("`{name}` has shape [{length}], expected zeros, because the layer has no bias");
+        let mut p = layers.read(&weights(&fixture(framework), case)).unwrap();
+        assert_refused(layers.clone().without_bias().write(&p), &expected("ba", 7));
+        assert_refused(layers.clone().without_head_bias().write(&p), &expected("by", 5));
+        p.ba_mut().fill(0.0);
+        let without = layers.clone().without_bias();
+        let written = without.write(&p).unwrap();
+        assert!(own.iter().all(|name| !written.contains(name)) && written.contains(head), "{framework}");
+        assert_eq!(without.read(&written).unwrap(), p);
+        p.by_mut().fill(0.0);
+        let without = layers.clone().without_head_bias().without_bias();
+        let written = without.write(&p).unwrap();
+        assert!(own.iter().chain([&head]).all(|name| !written.contains(name)), "{framework}");
+        assert_eq!(without.read(&written).unwrap(), p);
+        p.by_mut()[0] = -0.0;
+        assert_refused(without.write(&p), &expected("by", 5));
+    }
+    for_every_reader!(check);
 }
 
 #[test]
@@ -161,7 +265,7 @@ fn the_order_of_get_weights_is_that_of_the_paths() {
     for (place, name) in names.enumerate() {
         list.insert(format!("arr_{}", place + 2), by_path.get(&format!("sequential/{name}")).unwrap().to_owned());
     }
-    let layers = keras::SimpleRnn::at(2).with_dense_at(5);
+    let layers = keras::SimpleRnn::at(2, Tanh).with_dense_at(5);
     let p = layers.read(&list).unwrap();
     assert_eq!(p, keras_layers().read(&by_path).unwrap());
     assert_eq!(bits(&layers.write(&p).unwrap()), bits(&list));
@@ -197,46 +301,59 @@ fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
     tensors.insert("arr_1", recurrent);
     // The next layer's, such as a scale of each unit.
     tensors.insert("arr_2", Array1::ones(7));
-    let layer = keras::SimpleRnn::at(0).without_bias();
+    let layer = keras::SimpleRnn::at(0, Tanh).without_bias();
     let p = layer.read(&tensors).unwrap();
     assert_eq!(p.ba(), Array1::<f64>::zeros(7));
     assert_eq!(layer.write(&p).unwrap().names().collect::<Vec<_>>(), ["arr_0", "arr_1"]);
-    let biased = keras::SimpleRnn::at(0).read(&tensors).unwrap();
-    assert_refused(
-        layer.write(&biased),
-        "`ba` has shape [7], expected a bias of zeros, for no tensor is named to hold it",
-    );
+    let biased = keras::SimpleRnn::at(0, Tanh).read(&tensors).unwrap();
+    assert_refused(layer.write(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
+}
+
+/// The place behind the kernel is then the next layer's.
+#[test]
+fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
+    let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
+    let p = keras_layers().read(&tensors).unwrap();
+    let mut list = Tensors::new();
+    for (place, name) in ["simple_rnn/simple_rnn_cell/kernel", "simple_rnn/simple_rnn_cell/recurrent_kernel"]
+        .into_iter()
+        .chain(["simple_rnn/simple_rnn_cell/bias", "dense/kernel"])
+        .enumerate()
+    {
+        list.insert(format!("arr_{place}"), tensors.get(&format!("sequential/{name}")).unwrap().to_owned());
+    }
+    let layers = keras::SimpleRnn::at(0, Tanh).with_dense_at(3);
+    list.insert("arr_4", Array1::ones(5));
+    assert_eq!(layers.read(&list).unwrap().by(), Array1::<f64>::ones(5));
+    let found = layers.without_head_bias().read(&list).unwrap();
+    assert_eq!((found.wya(), found.by()), (p.wya(), Array1::zeros(5).view()));
 }
 
 #[test]
 fn layers_that_share_a_name_are_not_written_over_each_other() {
     let p = torch_rnn().read(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
-    assert_refused(keras::SimpleRnn::at(0).with_dense_at(2).write(&p), "two arrays are called `arr_2`");
-    assert_refused(onnx::Rnn::new("W", "R", "B").with_gemm("B", "C", true).write(&p), "two arrays are called `B`");
-    assert_refused(onnx::Rnn::new("W", "W", "B").write(&p), "two arrays are called `W`");
-    let linear = torch::Rnn::new("").with_linear("");
+    assert_refused(keras::SimpleRnn::at(0, Tanh).with_dense_at(2).write(&p), "two arrays are called `arr_2`");
+    assert_refused(
+        onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("B", "C", true).write(&p),
+        "two arrays are called `B`",
+    );
+    assert_refused(onnx::Rnn::new("W", "W", "B", Tanh).write(&p), "two arrays are called `W`");
+    let linear = torch::Rnn::new("", Tanh).with_linear("");
     assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
-    let dense = flax::SimpleCell::linen("").with_separator("").with_dense("h");
+    let dense = flax::SimpleCell::linen("", Tanh).with_separator("").with_dense("h");
     assert_refused(dense.write(&p), "two arrays are called `hkernel`");
 }
 
 #[test]
 fn without_a_head_there_is_no_output_layer() {
     let fixture = fixture("torch");
-    let lower = torch::Rnn::new("encoder.rnn.");
+    let lower = torch::Rnn::new("encoder.rnn.", Tanh);
     let p: Parameters<f32> = lower.read(&weights(&fixture, "rnn")).unwrap();
     assert_eq!(p.dims(), Dims { n_x: 3, n_a: 7, n_y: 0 });
     let [hidden, output] = forward(&fixture, &p);
     fixture.assert_close("/float32/rnn/hidden", &hidden, f32::TOLERANCE);
     assert!(output.is_empty());
     assert_eq!(lower.read(&lower.write(&p).unwrap()).unwrap(), p);
-}
-
-#[test]
-fn a_linear_layer_without_a_bias_has_zeros() {
-    let mut tensors = weights::<f32>(&fixture("torch"), "rnn");
-    tensors.remove("head.bias");
-    assert_eq!(torch_rnn().read(&tensors).unwrap().by(), Array1::<f32>::zeros(5));
 }
 
 /// Every element has bits of its own: a quiet NaN whose payload counts.
@@ -292,30 +409,13 @@ fn zeros(shape: &[usize]) -> ArrayD<f64> {
 
 #[test]
 fn torch_refuses_what_is_no_elman_network() {
-    assert_refused(
-        torch_rnn().with_nonlinearity("relu").read(&weights::<f64>(&fixture("torch"), "rnn")),
-        "a network of relu units: `nonlinearity` says so; an Elman network is one of tanh units",
-    );
-    assert_refused(
-        torch_cell().with_nonlinearity("relu").write(&payloads()),
-        "a network of relu units: `nonlinearity` says so; an Elman network is one of tanh units",
-    );
-    for key in ["nonlinearity", "encoder.rnn.nonlinearity"] {
-        assert_refused(
-            torch_with(|tensors| drop(tensors.metadata_mut().insert(key.into(), "relu".into()))),
-            &format!("a network of relu units: `{key}` says so; an Elman network is one of tanh units"),
-        );
-    }
     for (name, message) in [
-        ("weight_ih_l1", "a stack of layers: `encoder.rnn.weight_ih_l1` says so; an Elman network is a single layer"),
+        ("weight_ih_l1", "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer"),
         (
             "weight_ih_l0_reverse",
-            "a bidirectional network: `encoder.rnn.weight_ih_l0_reverse` says so; an Elman network is of one direction",
+            "`encoder.rnn.weight_ih_l0_reverse` shows a bidirectional network, expected one direction",
         ),
-        (
-            "weight_hr_l0",
-            "a network with projections: `encoder.rnn.weight_hr_l0` says so; an Elman network is without projections",
-        ),
+        ("weight_hr_l0", "`encoder.rnn.weight_hr_l0` shows a network with projections, expected one without"),
     ] {
         assert_refused(torch_with(|tensors| tensors.insert(format!("encoder.rnn.{name}"), zeros(&[7, 7]))), message);
     }
@@ -326,22 +426,47 @@ fn torch_refuses_what_is_no_elman_network() {
         };
         assert_refused(
             torch_with(gated),
-            &format!("{found} of 7 units: `encoder.rnn.weight_hh_l0` says so; an Elman network is without gates"),
+            &format!("`encoder.rnn.weight_hh_l0` shows {found} of 7 units, expected a network without gates"),
         );
     }
 }
 
 #[test]
-fn another_layers_setting_is_not_this_ones() {
-    let with_both = torch_with(|tensors| {
-        tensors.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "tanh".into());
-        tensors.metadata_mut().insert("nonlinearity".into(), "relu".into());
-    });
-    assert!(with_both.is_ok());
-    let mut tensors = weights::<f64>(&fixture("torch"), "rnn");
-    tensors.metadata_mut().insert("nonlinearity".into(), "relu".into());
-    assert!(torch_rnn().read(&tensors).is_err());
-    assert!(torch_rnn().with_nonlinearity("tanh").read(&tensors).is_ok());
+fn metadata_that_states_another_activation_is_refused_by_its_key() {
+    fn check(layers: &impl Layers, (framework, case): (&str, &str), keys: &[&str]) {
+        let tensors = weights::<f64>(&fixture(framework), case);
+        for &key in keys {
+            let with = |value: &str| {
+                let mut noted = tensors.clone();
+                noted.metadata_mut().insert(key.into(), value.into());
+                layers.read(&noted)
+            };
+            assert_eq!(with("Tanh").unwrap(), layers.read(&tensors).unwrap());
+            for other in ["relu", "sigmoid", "", "tanhshrink"] {
+                let message = format!("`{key}` shows a network of {other} units, expected one of tanh units");
+                assert_refused(with(other), &message);
+            }
+        }
+    }
+    check(&torch_rnn(), ("torch", "rnn"), &["nonlinearity", "encoder.rnn.nonlinearity"]);
+    check(&torch_cell(), ("torch", "cell"), &["nonlinearity", "cell.nonlinearity"]);
+    let path = "sequential/simple_rnn/simple_rnn_cell/activation";
+    check(&keras_layers(), ("keras", "simple_rnn"), &["activation", path]);
+    check(&linen(), ("flax", "linen"), &["activation_fn", "params/SimpleCell_0/activation_fn"]);
+    check(&nnx(), ("flax", "nnx"), &["activation_fn", "rnn.cell.activation_fn"]);
+    check(&onnx_rnn(), ("onnx", "rnn"), &["activations"]);
+}
+
+#[test]
+fn a_key_with_the_layers_prefix_counts_before_one_without() {
+    let with = |own: &str, plain: &str| {
+        torch_with(|tensors| {
+            tensors.metadata_mut().insert("encoder.rnn.nonlinearity".into(), own.into());
+            tensors.metadata_mut().insert("nonlinearity".into(), plain.into());
+        })
+    };
+    assert!(with("tanh", "relu").is_ok());
+    assert!(with("relu", "tanh").is_err());
 }
 
 #[test]
@@ -362,8 +487,8 @@ fn torch_refuses_tensors_that_do_not_fit() {
          `encoder.rnn.weight_ih_l0`, `head.bias`, `head.weight`",
     );
     assert_refused(
-        torch::RnnCell::new("").write(&payloads()),
-        "`wya` has shape [5, 7], expected [0, 7], for no layer is named to hold it",
+        torch::RnnCell::new("", Tanh).write(&payloads()),
+        "`wya` has shape [5, 7], expected [0, 7], because no output layer is named",
     );
 }
 
@@ -371,30 +496,20 @@ fn torch_refuses_tensors_that_do_not_fit() {
 fn keras_refuses_what_is_no_elman_network() {
     let layer = "sequential/simple_rnn/simple_rnn_cell/";
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
-    assert_refused(
-        keras_layers().with_activation("relu").read(&tensors),
-        "a network of relu units: `activation` says so; an Elman network is one of tanh units",
-    );
-    let mut noted = tensors.clone();
-    noted.metadata_mut().insert("activation".into(), "sigmoid".into());
-    assert_refused(
-        keras_layers().read(&noted),
-        "a network of sigmoid units: `activation` says so; an Elman network is one of tanh units",
-    );
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = tensors.clone();
         gated.insert(format!("{layer}kernel"), zeros(&[3, gates * 7]));
         gated.insert(format!("{layer}recurrent_kernel"), zeros(&[7, gates * 7]));
         assert_refused(
             keras_layers().read(&gated),
-            &format!("{found} of 7 units: `{layer}recurrent_kernel` says so; an Elman network is without gates"),
+            &format!("`{layer}recurrent_kernel` shows {found} of 7 units, expected a network without gates"),
         );
     }
     let mut gated = tensors.clone();
     gated.insert(format!("{layer}bias"), zeros(&[2, 21]));
     assert_refused(
         keras_layers().read(&gated),
-        &format!("a GRU, its bias having two rows: `{layer}bias` says so; an Elman network is without gates"),
+        &format!("`{layer}bias` shows a GRU, whose bias has two rows, expected a network without gates"),
     );
     let mut wrong = tensors;
     wrong.insert("sequential/dense/kernel", zeros(&[14, 5]));
@@ -407,31 +522,34 @@ fn places_that_forget_a_missing_bias_are_refused() {
     for (place, shape) in [[3, 7], [7, 7], [7, 5]].iter().enumerate() {
         list.insert(format!("arr_{place}"), zeros(shape));
     }
-    assert_refused(keras::SimpleRnn::at(0).with_dense_at(3).read(&list), "`arr_2` has shape [7, 5], expected [7]");
+    assert_refused(
+        keras::SimpleRnn::at(0, Tanh).with_dense_at(3).read(&list),
+        "`arr_2` has shape [7, 5], expected [7]",
+    );
 }
 
 #[test]
 fn flax_refuses_what_is_no_elman_network() {
     let tensors = weights::<f64>(&fixture("flax"), "linen");
     assert_refused(
-        linen().with_activation_fn("relu").read(&tensors),
-        "a network of relu units: `activation_fn` says so; an Elman network is one of tanh units",
+        linen().with_residual(true).read(&tensors),
+        "`residual` shows a residual cell, expected one that adds no state before its activation",
     );
     assert_refused(
-        linen().with_residual(true).read(&tensors),
-        "a residual cell: `residual` says so; an Elman network is one that adds no state before tanh",
+        linen().with_residual(true).write(&payloads()),
+        "`residual` shows a residual cell, expected one that adds no state before its activation",
     );
     let mut noted = tensors.clone();
     noted.metadata_mut().insert("params/SimpleCell_0/residual".into(), "True".into());
     assert_refused(
         linen().read(&noted),
-        "a residual cell: `params/SimpleCell_0/residual` says so; an Elman network is one that adds no state before tanh",
+        "`params/SimpleCell_0/residual` shows a residual cell, expected one that adds no state before its activation",
     );
     for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
         let mut gated = Tensors::new();
         let name = format!("params/SimpleCell_0/{layer}/kernel");
         gated.insert(&name, zeros(&[3, 7]));
-        assert_refused(linen().read(&gated), &format!("{found}: `{name}` says so; an Elman network is without gates"));
+        assert_refused(linen().read(&gated), &format!("`{name}` shows {found}, expected a network without gates"));
     }
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = weights::<f64>(&fixture("flax"), "nnx");
@@ -439,49 +557,42 @@ fn flax_refuses_what_is_no_elman_network() {
         gated.insert("rnn.cell.dense_h.kernel", zeros(&[7, gates * 7]));
         assert_refused(
             nnx().read(&gated),
-            &format!("{found} of 7 units: `rnn.cell.dense_h.kernel` says so; an Elman network is without gates"),
+            &format!("`rnn.cell.dense_h.kernel` shows {found} of 7 units, expected a network without gates"),
         );
     }
     let mut biased = tensors;
     biased.insert("params/SimpleCell_0/h/bias", zeros(&[7]));
     assert_refused(
         linen().read(&biased),
-        "a cell with a bias for the hidden state: `params/SimpleCell_0/h/bias` says so; \
-         an Elman network is one with the input's bias alone",
+        "`params/SimpleCell_0/h/bias` shows a cell with a bias of the hidden state, \
+         expected one with the input's bias alone",
     );
 }
 
 #[test]
 fn onnx_refuses_what_is_no_elman_network() {
     let tensors = weights::<f64>(&fixture("onnx"), "rnn");
-    let relu = "a network of Relu units: `activations` says so; an Elman network is one of tanh units";
-    let reverse = "a network of direction reverse: `direction` says so; an Elman network is a forward one";
-    let clip = "a network clipped at 3: `clip` says so; an Elman network is not clipped";
-    let layout = "a network of layout 1: `layout` says so; an Elman network is of layout 0, steps first";
-    assert_refused(onnx_rnn().with_activations(&["Relu"]).read(&tensors), relu);
+    let reverse = "`direction` shows a network of direction reverse, expected a forward one";
+    let clip = "`clip` shows a network clipped at 3, expected one without clipping";
+    let layout = "`layout` shows a network of layout 1, expected layout 0, steps first";
     assert_refused(onnx_rnn().with_direction("reverse").read(&tensors), reverse);
     assert_refused(onnx_rnn().with_clip(3.0).read(&tensors), clip);
     assert_refused(onnx_rnn().with_layout(1).read(&tensors), layout);
-    for (key, value, message) in
-        [("activations", "Relu", relu), ("direction", "reverse", reverse), ("clip", "3", clip), ("layout", "1", layout)]
-    {
+    for (key, value, message) in [("direction", "reverse", reverse), ("clip", "3", clip), ("layout", "1", layout)] {
         let mut noted = tensors.clone();
         noted.metadata_mut().insert(key.into(), value.into());
         assert_refused(onnx_rnn().read(&noted), message);
     }
     let mut both = tensors.clone();
     both.insert("W", zeros(&[2, 7, 3]));
-    assert_refused(
-        onnx_rnn().read(&both),
-        "a bidirectional network: `W` says so; an Elman network is of one direction",
-    );
+    assert_refused(onnx_rnn().read(&both), "`W` shows a bidirectional network, expected one direction");
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = tensors.clone();
         gated.insert("W", zeros(&[1, gates * 7, 3]));
         gated.insert("R", zeros(&[1, gates * 7, 7]));
         assert_refused(
             onnx_rnn().read(&gated),
-            &format!("{found} of 7 units: `R` says so; an Elman network is without gates"),
+            &format!("`R` shows {found} of 7 units, expected a network without gates"),
         );
     }
 }
@@ -503,8 +614,8 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     short.remove("head.bias");
     assert_refused(onnx_rnn().read(&short), "there is no tensor `head.bias`, among `B`, `R`, `W`, `head.weight`");
     assert_refused(
-        onnx::Rnn::new("W", "R", "").with_gemm("V", "c", true).write(&payloads()),
-        "`ba` has shape [7], expected a bias of zeros, for no tensor is named to hold it",
+        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("V", "c", true).write(&payloads()),
+        "`ba` has shape [7], expected zeros, because the layer has no bias",
     );
 }
 
@@ -530,7 +641,7 @@ fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
     file.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "relu".into());
     assert_refused(
         torch_rnn().read(&file),
-        "a network of relu units: `encoder.rnn.nonlinearity` says so; an Elman network is one of tanh units",
+        "`encoder.rnn.nonlinearity` shows a network of relu units, expected one of tanh units",
     );
 }
 
@@ -538,7 +649,7 @@ fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
 #[test]
 fn files_of_keras_and_flax_are_read() {
     let load = |name| elman::io::npz::load::<f32>(format!("{FIXTURES}{name}.npz")).unwrap();
-    let found = keras::SimpleRnn::at(0).with_dense_at(3).read(&load("keras_simple_rnn")).unwrap();
+    let found = keras::SimpleRnn::at(0, Tanh).with_dense_at(3).read(&load("keras_simple_rnn")).unwrap();
     assert_eq!(found, keras_layers().read(&weights(&fixture("keras"), "simple_rnn")).unwrap());
     let found = linen().read(&load("flax_simple_cell")).unwrap();
     assert_eq!(found, linen().read(&weights(&fixture("flax"), "linen")).unwrap());

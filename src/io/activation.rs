@@ -1,0 +1,42 @@
+//! The nonlinearity of a layer, which its weights do not show.
+
+use std::fmt;
+
+/// The nonlinearity φ of a recurrent layer.
+///
+/// A layer of relu units has the same tensors as one of tanh units, so every reader takes this as an argument. A file whose
+/// metadata names another nonlinearity is refused.
+///
+/// ```
+/// use elman::io::{Activation, torch};
+/// use elman::{Dims, Parameters};
+///
+/// let rnn = torch::Rnn::new("rnn.", Activation::Tanh);
+/// let mut tensors = rnn.write(&Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 }))?;
+/// tensors.metadata_mut().insert("rnn.nonlinearity".into(), "relu".into());
+/// let error = rnn.read(&tensors).unwrap_err();
+/// assert_eq!(error.to_string(), "`rnn.nonlinearity` shows a network of relu units, expected one of tanh units");
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Activation {
+    /// φ(z) = tanh z, the default of `torch.nn.RNN`, Keras's `SimpleRNN`, Flax's `SimpleCell` and ONNX's `RNN`.
+    Tanh,
+}
+
+impl Activation {
+    /// The name that every framework has for it, in whatever case.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Activation::Tanh => "tanh",
+        }
+    }
+}
+
+/// The name in lower case: `tanh`.
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
