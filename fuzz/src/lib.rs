@@ -30,18 +30,21 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
         onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("wy", "by", true).read(tensors),
         onnx::Rnn::new("W", "R", "", Tanh).with_gemm("wy", "", false).read(tensors),
     ];
-    networks.iter().flatten().for_each(check);
+    let elements = tensors.arrays().map(|(_, array)| array.len()).sum();
+    for p in networks.iter().flatten() {
+        check(p, elements);
+    }
     if let Ok(checkpoint) = Checkpoint::try_from(tensors) {
-        check(&checkpoint.parameters);
+        check(&checkpoint.parameters, elements);
         resume(checkpoint);
     }
 }
 
-/// Runs a network whose dimensions its elements bound.
-fn check<A: Scalar>(p: &Parameters<A>) {
-    let Dims { n_x, n_a, .. } = p.dims();
-    assert!(n_a > 0 || n_x <= MOST_UNCONFIRMED, "{n_x} inputs without an element");
-    assert!(p.as_slice().len() == p.dims().len());
+/// Runs a network, whose dimensions this many elements have to confirm.
+fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
+    let Dims { n_x, n_a, n_y } = p.dims();
+    let most = elements.max(MOST_UNCONFIRMED);
+    assert!(n_x <= most && n_a <= elements && n_y <= most, "{:?} of {elements} elements", p.dims());
     forward(p);
 }
 
