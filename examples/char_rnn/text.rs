@@ -8,66 +8,10 @@ use crate::Result;
 /// The most characters that are held out.
 const MOST_HELD_OUT: usize = 100_000;
 
-/// This crate's own text: this example and the library, in the order in which one would read them.
-const SOURCES: &[&str] = &[
-    include_str!("main.rs"),
-    include_str!("arguments.rs"),
-    include_str!("text.rs"),
-    include_str!("counts.rs"),
-    include_str!("seeds.rs"),
-    include_str!("reading.rs"),
-    include_str!("model.rs"),
-    include_str!("training.rs"),
-    include_str!("checkpoint.rs"),
-    include_str!("resumption.rs"),
-    include_str!("continuation.rs"),
-    include_str!("curves.rs"),
-    include_str!("../support/chart.rs"),
-    include_str!("../../src/lib.rs"),
-    include_str!("../../src/error.rs"),
-    include_str!("../../src/scalar.rs"),
-    include_str!("../../src/parameters.rs"),
-    include_str!("../../src/upstream.rs"),
-    include_str!("../../src/layout.rs"),
-    include_str!("../../src/weights.rs"),
-    include_str!("../../src/kernel/mod.rs"),
-    include_str!("../../src/kernel/isa.rs"),
-    include_str!("../../src/kernel/lanes.rs"),
-    include_str!("../../src/kernel/packed.rs"),
-    include_str!("../../src/kernel/product.rs"),
-    include_str!("../../src/kernel/elementwise.rs"),
-    include_str!("../../src/kernel/softmax.rs"),
-    include_str!("../../src/kernel/transpose.rs"),
-    include_str!("../../src/kernel/rows.rs"),
-    include_str!("../../src/kernel/math.rs"),
-    include_str!("../../src/kernel/math/constants.rs"),
-    include_str!("../../src/kernel/threads.rs"),
-    include_str!("../../src/cell/mod.rs"),
-    include_str!("../../src/cell/forward.rs"),
-    include_str!("../../src/cell/backward.rs"),
-    include_str!("../../src/cell/stepper.rs"),
-    include_str!("../../src/loss.rs"),
-    include_str!("../../src/init.rs"),
-    include_str!("../../src/optim/mod.rs"),
-    include_str!("../../src/optim/sgd.rs"),
-    include_str!("../../src/optim/adam.rs"),
-    include_str!("../../src/optim/rms_prop.rs"),
-    include_str!("../../src/optim/clip.rs"),
-    include_str!("../../src/gradcheck.rs"),
-    include_str!("../../src/batches.rs"),
-    include_str!("../../src/sampling.rs"),
-    include_str!("../../src/sequence/mod.rs"),
-    include_str!("../../src/sequence/input.rs"),
-    include_str!("../../src/sequence/schedule.rs"),
-    include_str!("../../src/sequence/cache.rs"),
-    include_str!("../../src/sequence/forward.rs"),
-    include_str!("../../src/sequence/backward.rs"),
-    include_str!("../../src/sequence/truncated.rs"),
-    include_str!("../../src/sequence/checkpointed.rs"),
-];
-
+/// The source code of this example and of the library, at the time of version 0.1. It is frozen, so that figures can be
+/// compared across versions.
 pub(crate) fn built_in() -> String {
-    SOURCES.concat()
+    include_str!("corpus.txt").into()
 }
 
 pub(crate) fn read(path: &Path) -> Result<String> {
