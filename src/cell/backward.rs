@@ -98,13 +98,16 @@ pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &
     product(da, start, dlogits, &weights.wya, Epilogue::Store);
 }
 
-/// dz ← (`da_next` + da) · (1 − a²), then `da_next` ← Waaᵀ·dz for the step before.
+/// dz ← (`da_next` + da) · (1 − a²), then `da_next` ← Waaᵀ·dz for the step before. Of several steps, the last one first.
 ///
 /// - `dz`: holds da, what the loss sends to the state a
 /// - `da_next`: what the step after sends to it
 pub(crate) fn recurrence_gradient<A: Scalar>(dz: &mut [A], da_next: &mut [A], a: &[A], weights: &Weights<A>) {
-    tanh_gradient(dz, da_next, a);
-    product(da_next, Start::Zero, dz, &weights.waa, Epilogue::Store);
+    let step = da_next.len().max(1);
+    for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
+        tanh_gradient(dz, da_next, a);
+        product(da_next, Start::Zero, dz, &weights.waa, Epilogue::Store);
+    }
 }
 
 /// dx ← Waxᵀ·dz

@@ -129,9 +129,12 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, p: &Parameter
     }
 }
 
-/// a ← tanh(z + Waa·`a_prev`), where `a` holds z.
-pub(crate) fn recurrence<A: Scalar>(a: &mut [A], a_prev: &[A], weights: &Weights<A>) {
-    product(a, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
+/// a ← tanh(z + Waa·`a_prev`), where `a` holds z. Of several steps, the state after each is `a_prev` of the next.
+pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
+    for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
+        product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
+        a_prev = a_next;
+    }
 }
 
 /// logits ← by + Wya·a, y ← softmax(logits)

@@ -2,16 +2,14 @@ use std::ops::Range;
 
 use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, Axis, Ix3};
 
+use super::block::{Block, Results};
 use super::columns::{self, BackwardWorkspace};
-use super::{Cache, block_steps, threads_for};
-use crate::cell::{
-    Inputs, States, Steps, WeightGradient, Weights, head_gradient, input_gradient, logits_gradient, recurrence_gradient,
-};
+use super::{Cache, Extent, block_steps, threads_for};
+use crate::cell::{Inputs, States, Steps, head_gradient, input_gradient, logits_gradient, recurrence_gradient};
 use crate::error::check_network;
 use crate::kernel::{Rows, Start, threads};
 use crate::layout::{Bytes, copy_time_major, fit, reshape_time_major};
 use crate::scalar::{call, compiled};
-use crate::sequence::Extent;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
 /// The gradients of a sequence, and the memory that they are computed in.
@@ -99,41 +97,26 @@ pub fn backward_into<A: Scalar>(
 /// The memory that a backward pass is computed in.
 #[derive(Debug, Clone)]
 pub(super) struct Workspace<A> {
-    pub(super) weights: Weights<A>,
-    pub(super) weight_gradient: WeightGradient<A>,
-    /// The gradients before the nonlinearity and at the logits, of one block of steps.
-    pub(super) dz: Vec<A>,
-    pub(super) dlogits: Vec<A>,
+    block: Block<A>,
     dy: Vec<A>,
-    pub(super) columns: BackwardWorkspace<A>,
+    columns: BackwardWorkspace<A>,
 }
 
 impl<A> Default for Workspace<A> {
     fn default() -> Self {
-        Workspace {
-            weights: Weights::default(),
-            weight_gradient: WeightGradient::default(),
-            dz: Vec::new(),
-            dlogits: Vec::new(),
-            dy: Vec::new(),
-            columns: BackwardWorkspace::default(),
-        }
+        Workspace { block: Block::default(), dy: Vec::new(), columns: BackwardWorkspace::default() }
     }
 }
 
 impl<A: Scalar> Workspace<A> {
     /// The most memory that a pass of this extent takes, whatever upstream gradients there are.
     pub(super) fn bytes(extent: Extent) -> Bytes {
-        let Extent { dims, m, tokens, .. } = extent;
-        let rows = extent.rows_of_a_block();
-        let consecutive = extent.is_in_place().then_some(m);
-        let block = Bytes::of::<A>([rows, dims.n_a]) + Bytes::of::<A>([rows, dims.n_y]);
-        let walk = match consecutive {
-            Some(_) => Bytes::of::<A>([rows, dims.n_y]),
-            None => BackwardWorkspace::<A>::bytes(extent),
+        let walk = if extent.is_in_place() {
+            Bytes::of::<A>([extent.rows_of_a_block(), extent.dims.n_y])
+        } else {
+            BackwardWorkspace::<A>::bytes(extent)
         };
-        let weight_gradient = WeightGradient::<A>::bytes(dims, rows, tokens, consecutive);
-        Weights::<A>::backward_bytes(dims, !tokens) + weight_gradient + block + walk
+        Block::<A>::bytes(extent) + walk
     }
 }
 
@@ -162,8 +145,8 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     let tokens = cache.tokens.is_some();
     // Tokens have no gradient.
     let n_dx = if tokens { 0 } else { n_x };
-    workspace.weights.pack_backward(parameters, !tokens);
-    workspace.weight_gradient.begin(gradients, tokens);
+    workspace.block.weights.pack_backward(parameters, !tokens);
+    workspace.block.weight_gradient.begin(gradients, tokens);
     let dx = reshape_time_major(dx, (n_dx, m, t_x));
     let da0 = reshape_time_major(da0, (n_a, m));
     match upstream.last_hidden {
@@ -174,11 +157,13 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     let schedule = cache.schedule();
     let threads = threads_for(dims, schedule.steps(), m);
     if threads == 1 && schedule.is_plain() {
-        in_place(cache, upstream, gradients, dx, da0, workspace);
+        in_place(cache, upstream, Results { gradients, dx, da0 }, workspace);
     } else {
-        threads::enter(threads, || columns::backward(threads, cache, upstream, gradients, dx, da0, workspace));
+        let Workspace { block, columns, .. } = workspace;
+        let results = Results { gradients, dx, da0 };
+        threads::enter(threads, || columns::backward(threads, cache, upstream, results, block, columns));
     }
-    workspace.weight_gradient.end(gradients, tokens);
+    workspace.block.weight_gradient.end(gradients, tokens);
     Ok(())
 }
 
@@ -186,12 +171,10 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
 fn in_place<A: Scalar>(
     cache: &Cache<A>,
     upstream: Upstream<'_, A, Ix3>,
-    gradients: &mut Gradients<A>,
-    dx: &mut [A],
-    da0: &mut [A],
+    Results { gradients, dx, da0 }: Results<A>,
     workspace: &mut Workspace<A>,
 ) {
-    let Workspace { weights, weight_gradient, dz, dlogits, dy, .. } = workspace;
+    let Workspace { block: Block { weights, weight_gradient, dz, dlogits }, dy, .. } = workspace;
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
     let steps = block_steps(m);
     // Whole blocks first: memory does not grow after the first of them.
@@ -212,7 +195,7 @@ fn in_place<A: Scalar>(
         }
         head_gradient(dz, start, dlogits, weights);
         let states = &cache.states[block.start * m * n_a..][..rows * n_a + m * n_a];
-        each_recurrence_gradient(dz, da0, &states[m * n_a..], weights);
+        recurrence_gradient(dz, da0, &states[m * n_a..], weights);
         let x = if let Some(tokens) = &cache.tokens {
             Inputs::Tokens(Rows::descending(&tokens[of(1)], m, 1))
         } else {
@@ -233,13 +216,4 @@ fn in_place<A: Scalar>(
 /// Some steps of an upstream gradient.
 fn some_steps<'a, A>(array: Option<&'a ArrayRef3<A>>, steps: &Range<usize>) -> Option<ArrayView3<'a, A>> {
     array.map(|array| array.slice_axis(Axis(2), steps.clone().into()))
-}
-
-/// The gradient of the recurrence of one step after the other, the last one first. `dz` holds what the loss sends to the
-/// states `a`, and `da` what comes from the steps after.
-pub(super) fn each_recurrence_gradient<A: Scalar>(dz: &mut [A], da: &mut [A], a: &[A], weights: &Weights<A>) {
-    let step = da.len().max(1);
-    for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
-        recurrence_gradient(dz, da, a, weights);
-    }
 }

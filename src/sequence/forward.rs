@@ -2,7 +2,7 @@ use ndarray::ArrayRef2;
 
 use super::columns::{self, ForwardWorkspace};
 use super::{Cache, Input, block_steps, threads_for};
-use crate::cell::{Read, Weights, head, input_projection, recurrence};
+use crate::cell::{Read, head, input_projection, recurrence};
 use crate::error::check_shape;
 use crate::kernel::threads;
 use crate::layout::copy_time_major;
@@ -97,15 +97,7 @@ fn in_place<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>) {
             None => Read::Vectors(&cache.x[of(n_x)]),
         };
         input_projection(a, x, p, weights);
-        each_recurrence(a, &before[first * m * n_a..], weights);
+        recurrence(a, &before[first * m * n_a..], weights);
         head(&mut cache.logits[of(n_y)], &mut cache.output[of(n_y)], a, p, weights);
-    }
-}
-
-/// The recurrence of one step after the other, from the state `a_prev`. `a` holds ba + Wax·x of all of them.
-pub(super) fn each_recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
-    for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
-        recurrence(a_next, a_prev, weights);
-        a_prev = a_next;
     }
 }

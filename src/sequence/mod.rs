@@ -43,6 +43,7 @@
 //! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.
 
 mod backward;
+mod block;
 mod cache;
 mod checkpointed;
 mod columns;

@@ -3,13 +3,13 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::rows;
-use crate::cell::{Inputs, States, Steps, Weights, head_gradient, input_gradient};
+use crate::cell::{Inputs, States, Steps, Weights, head_gradient, input_gradient, recurrence_gradient};
 use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
-use crate::sequence::backward::{self, each_recurrence_gradient};
+use crate::sequence::block::{Block, Results};
 use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
-use crate::{Dims, Gradients, Scalar, Upstream};
+use crate::{Dims, Scalar, Upstream};
 
 /// The memory that packed columns take beside that of every backward pass.
 #[derive(Debug, Clone)]
@@ -64,13 +64,10 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
     cache: &Cache<A>,
     upstream: Upstream<'_, A, Ix3>,
-    gradients: &mut Gradients<A>,
-    dx: &mut [A],
-    da0: &mut [A],
-    workspace: &mut backward::Workspace<A>,
+    Results { gradients, dx, da0 }: Results<A>,
+    Block { weights, weight_gradient, dz, dlogits }: &mut Block<A>,
+    Workspace { cuts, bounds, packed, order }: &mut Workspace<A>,
 ) {
-    let backward::Workspace { weights, weight_gradient, dz, dlogits, columns, .. } = workspace;
-    let Workspace { cuts, bounds, packed, order } = columns;
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
     let schedule = cache.schedule();
     schedule.cut(cuts);
@@ -200,7 +197,7 @@ impl<A: Scalar> Pass<'_, A> {
             end = part.start;
             fit(run_da, run.width * n_a);
             schedule.gather_step(run, da, run_da);
-            each_recurrence_gradient(&mut dz[part.clone()], run_da, &packed_a[part], weights);
+            recurrence_gradient(&mut dz[part.clone()], run_da, &packed_a[part], weights);
             schedule.scatter_step(run, run_da, da);
         }
 

@@ -1,10 +1,9 @@
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::rows;
-use crate::cell::{Read, Weights, head, input_projection};
+use crate::cell::{Read, Weights, head, input_projection, recurrence};
 use crate::kernel::threads;
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
-use crate::sequence::forward::each_recurrence;
 use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
 use crate::{Dims, Parameters, Scalar};
@@ -160,7 +159,7 @@ impl<A: Scalar> Pass<'_, A> {
                 rest = later;
                 fit(a_prev, run.width * n_a);
                 schedule.gather_step(run, last, a_prev);
-                each_recurrence(a, a_prev, weights);
+                recurrence(a, a_prev, weights);
                 schedule.scatter_step(run, &a[a.len() - a_prev.len()..], last);
             }
 

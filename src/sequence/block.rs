@@ -1,0 +1,48 @@
+//! What both walks of a backward pass work on: a block of steps.
+
+use super::Extent;
+use crate::cell::{WeightGradient, Weights};
+use crate::layout::Bytes;
+use crate::{Gradients, Scalar};
+
+/// The memory of a block of steps, and the weights that it is computed with.
+#[derive(Debug, Clone)]
+pub(super) struct Block<A> {
+    pub(super) weights: Weights<A>,
+    pub(super) weight_gradient: WeightGradient<A>,
+    /// The gradients before the nonlinearity and at the logits.
+    pub(super) dz: Vec<A>,
+    pub(super) dlogits: Vec<A>,
+}
+
+impl<A> Default for Block<A> {
+    fn default() -> Self {
+        Block {
+            weights: Weights::default(),
+            weight_gradient: WeightGradient::default(),
+            dz: Vec::new(),
+            dlogits: Vec::new(),
+        }
+    }
+}
+
+impl<A: Scalar> Block<A> {
+    pub(super) fn bytes(extent: Extent) -> Bytes {
+        let Extent { dims, m, tokens, .. } = extent;
+        let rows = extent.rows_of_a_block();
+        let consecutive = extent.is_in_place().then_some(m);
+        Weights::<A>::backward_bytes(dims, !tokens)
+            + WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
+            + Bytes::of::<A>([rows, dims.n_a])
+            + Bytes::of::<A>([rows, dims.n_y])
+    }
+}
+
+/// Where the gradients go.
+pub(super) struct Results<'a, A> {
+    pub(super) gradients: &'a mut Gradients<A>,
+    /// (`T_x`, m, `n_x`), or nothing where the input is tokens.
+    pub(super) dx: &'a mut [A],
+    /// (m, `n_a`): holds what comes from beyond the last step.
+    pub(super) da0: &'a mut [A],
+}
