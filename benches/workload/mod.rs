@@ -120,7 +120,7 @@ fn random<A: Scalar, D: Dimension>(shape: impl ShapeBuilder<Dim = D>, seed: u64)
 /// Uniform in ±`bound`.
 fn fill<A: Scalar>(values: &mut [A], seed: u64, bound: f64) {
     let mut rng = StdRng::seed_from_u64(seed);
-    values.fill_with(|| A::narrow(rng.random_range(-bound..=bound)));
+    values.fill_with(|| A::from(rng.random_range(-bound..=bound)).expect("a float holds every number"));
 }
 
 /// Wall-clock time, with throughput in steps (of one column) and in GFLOP/s, for which criterion has no unit.

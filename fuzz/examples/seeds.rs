@@ -24,7 +24,7 @@ fn main() -> Result<()> {
 
 fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     let mut p = Parameters::<A>::zeros(Dims { n_x: 2, n_a: 3, n_y: 1 });
-    p.fill(A::narrow(0.5));
+    p.fill(A::from(0.5).expect("a float holds one half"));
     p.by_mut()[0] = A::nan();
     for (name, tensors) in [
         ("elman", Tensors::from(&p)),

@@ -4,6 +4,7 @@
 use elman::{Scalar, cell, sequence};
 use ndarray::{Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, Dimension, ShapeBuilder, Slice};
 
+use crate::support::Convert;
 use crate::support::naive::{self, Inputs, Outputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::inputs;

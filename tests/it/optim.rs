@@ -7,6 +7,7 @@ use elman::{Dims, Error, Gradients, Parameters, Scalar};
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
 
+use crate::support::Convert;
 use crate::support::fixture::Fixture;
 
 type Boxed = Box<dyn Optimizer<f64>>;

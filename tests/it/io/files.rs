@@ -5,6 +5,7 @@ use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
 use ndarray::{Array1, Array2, ArrayD, arr0};
 
+use crate::support::Convert;
 use crate::support::bits::{Bits, bits};
 
 const ALL_DIMS: [Dims; 6] = [

@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::support::Convert;
 use crate::support::fixture::Fixture;
 
 /// Rounding of the element type over 11 steps, with room for a framework's own `tanh`.

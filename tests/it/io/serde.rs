@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::support::Convert;
 use crate::support::bits::{Bits, bits};
 
 /// Through a format for people, and through a binary one.

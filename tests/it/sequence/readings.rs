@@ -5,6 +5,7 @@ use elman::sequence::{self, Input};
 use elman::{Error, Scalar};
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, Axis, concatenate, s};
 
+use crate::support::Convert;
 use crate::support::naive::{Inputs, Shape};
 use crate::support::problem::Linear;
 use crate::support::results::{Problem, Reading, Results};

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "a test program exports nothing; `pub` is what the other modules use")]
 
+use elman::Scalar;
 use rand::{SeedableRng, rngs::StdRng};
 
 #[cfg(any(feature = "npz", feature = "safetensors", feature = "serde"))]
@@ -12,6 +13,18 @@ pub mod naive;
 pub mod numpy;
 pub mod problem;
 pub mod results;
+
+/// From double precision and back, under the shortest names.
+pub trait Convert: Scalar {
+    fn narrow(value: f64) -> Self {
+        Self::from(value).unwrap()
+    }
+    fn widen(self) -> f64 {
+        self.to_f64().unwrap()
+    }
+}
+
+impl<A: Scalar> Convert for A {}
 
 pub fn seeded(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)

@@ -5,6 +5,7 @@ use elman::sequence::Input;
 use elman::{Gradients, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2};
 
+use super::Convert;
 use super::naive::{Inputs, Shape};
 use super::numpy::Numpy;
 use super::problem::{Linear, inputs};
