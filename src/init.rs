@@ -133,13 +133,13 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// Around zero the hidden state forgets by a factor of `radius` a step: below 1 it fades (an echo), above 1 it feeds
 /// itself.
 ///
-/// - `radius`: ρ(`waa`), finite and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
+/// - `radius`: ρ(`waa`), finite as an `A` and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
 ///
 /// Source: H. Jaeger, *The "echo state" approach to analysing and training recurrent neural networks*, GMD Report 148
 /// (2001), proposition 3.
 ///
 /// # Errors
-/// [`Error::Range`] where `radius` is negative or not finite, or nothing but zeros was drawn.
+/// As [`set_spectral_radius`]: [`Error::Range`].
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -151,7 +151,10 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// ```
 pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Parameters<A>, Error> {
     let mut drawn = torch::<f64>(dims, rng);
-    set_spectral_radius(&mut drawn, radius)?;
+    let factor = factor_to_radius::<f64, A>(&drawn.waa(), radius)?;
+    for weight in drawn.waa_mut() {
+        *weight *= factor;
+    }
     let mut p = Parameters::zeros(dims);
     for (value, &drawn) in p.as_mut_slice().iter_mut().zip(drawn.as_slice()) {
         *value = A::narrow(drawn);
@@ -161,11 +164,11 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 
 /// `waa` ← `waa` · `radius` / ρ(`waa`), for parameters from anywhere; nothing where `n_a = 0`.
 ///
-/// - `radius`: finite and at least 0
+/// - `radius`: finite as an `A`, and at least 0
 ///
 /// # Errors
-/// [`Error::Range`] where `radius` is negative or not finite; where ρ(`waa`) is zero (and `radius` is not), infinite or
-/// NaN, so that no factor would do.
+/// [`Error::Range`] where `radius` is negative, or not finite as an `A`; where ρ(`waa`) is infinite or NaN; where
+/// ρ(`waa`) is zero and `radius` is not; where a scaled weight is not finite as an `A`. `parameters` stays as it was.
 ///
 /// ```
 /// use elman::{init, Dims, Parameters};
@@ -177,16 +180,29 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 /// # Ok::<(), elman::Error>(())
 /// ```
 pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f64) -> Result<(), Error> {
-    check_range("radius", radius, "finite and at least 0", radius.is_finite() && radius >= 0.0)?;
-    let present = spectral_radius(&parameters.waa())?;
-    if parameters.dims().n_a == 0 || (present == 0.0 && radius == 0.0) {
-        return Ok(());
-    }
-    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
+    let factor = factor_to_radius::<A, A>(&parameters.waa(), radius)?;
     for weight in parameters.waa_mut() {
-        *weight = A::narrow(weight.widen() * (radius / present));
+        *weight = A::narrow(weight.widen() * factor);
     }
     Ok(())
+}
+
+/// `radius` / ρ(W); 1 where there is nothing to scale.
+///
+/// Refuses a factor that makes a weight infinite when it is rounded to `B`.
+fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) -> Result<f64, Error> {
+    let is_finite = |value: f64| B::narrow(value).is_finite();
+    check_range("radius", radius, "finite and at least 0", is_finite(radius) && radius >= 0.0)?;
+    let present = spectral_radius(matrix)?;
+    if matrix.is_empty() || (present == 0.0 && radius == 0.0) {
+        return Ok(1.0);
+    }
+    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
+    let factor = radius / present;
+    let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(weight.widen().abs()));
+    let scales = factor.is_finite() && is_finite(largest * factor);
+    check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scales)?;
+    Ok(factor)
 }
 
 /// The spectral radius ρ(W) = max |λ|, over the eigenvalues λ of W, complex ones included.

@@ -438,3 +438,39 @@ fn what_has_no_radius_is_refused() {
         assert!(matches!(result, Err(Error::Range { argument: "spectral_radius(waa)", .. })), "{result:?}");
     }
 }
+
+#[test]
+fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
+    #[track_caller]
+    fn assert_refused<A: Scalar>(waa: &Array2<f64>, radius: f64, name: &str, found: f64) {
+        let mut p = Parameters::<A>::zeros(Dims { n_x: 1, n_a: waa.nrows(), n_y: 1 });
+        p.waa_mut().assign(&waa.mapv(A::narrow));
+        let before = p.clone();
+        match set_spectral_radius(&mut p, radius) {
+            Err(Error::Range { argument, found: value, .. }) => {
+                assert_eq!(argument, name);
+                assert!((value / found - 1.0).abs() < 1e-6, "{value} is not {found}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(p, before);
+    }
+    // The factor is infinite, or the factor times the largest weight.
+    assert_refused::<f64>(&array![[1e-310]], 0.5, "spectral_radius(waa)", 1e-310);
+    assert_refused::<f64>(&array![[1e-20, 1e100], [0.0, 1e-20]], 1e200, "spectral_radius(waa)", 1e-20);
+    assert_refused::<f32>(&array![[1e-30, 1e30], [0.0, 1e-30]], 0.5, "spectral_radius(waa)", 1e-30);
+    assert_refused::<f32>(&array![[0.5]], 1e300, "radius", 1e300);
+
+    let result = spectral::<f32>(DIMS, 1e300, &mut seeded(13));
+    assert!(matches!(result, Err(Error::Range { argument: "radius", .. })), "{result:?}");
+    // Of two hidden units, some draws have a radius that is small beside their weights.
+    let refused = |seed| spectral::<f32>(Dims { n_x: 1, n_a: 2, n_y: 1 }, f64::from(f32::MAX), &mut seeded(seed));
+    let results: Vec<_> = (0..50).map(refused).collect();
+    assert!(results.iter().flatten().all(|p| p.waa().iter().all(|w| w.is_finite())));
+    assert!(results.iter().any(|r| matches!(r, Err(Error::Range { argument: "spectral_radius(waa)", .. }))));
+    // The smallest that can be scaled still is.
+    let mut p = Parameters::<f64>::zeros(Dims { n_x: 0, n_a: 1, n_y: 0 });
+    p.waa_mut()[[0, 0]] = 1e-300;
+    set_spectral_radius(&mut p, 0.5).unwrap();
+    assert!((p.waa()[[0, 0]] - 0.5).abs() < 1e-15);
+}
