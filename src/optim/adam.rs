@@ -1,4 +1,4 @@
-use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use super::{Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
 use crate::{Error, Scalar};
 
@@ -137,33 +137,37 @@ impl<A> Adam<A> {
         }
         Ok(Adam { steps, first_moment, second_moment, ..self })
     }
-
-    fn check(&self) -> Result<(), Error> {
-        check_magnitude("learning_rate", self.learning_rate)?;
-        check_share("beta1", self.betas[0])?;
-        check_share("beta2", self.betas[1])?;
-        check_magnitude("eps", self.eps)?;
-        check_magnitude("weight_decay", self.weight_decay)
-    }
 }
 
 impl<A: Scalar> Adam<A> {
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude::<A>("learning_rate", self.learning_rate)?;
+        check_share::<A>("beta1", self.betas[0])?;
+        check_share::<A>("beta2", self.betas[1])?;
+        check_magnitude::<A>("eps", self.eps)?;
+        check_magnitude::<A>("weight_decay", self.weight_decay)
+    }
+
     fn step_with(&mut self, decay: Decay, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
         self.check()?;
         check_gradients(parameters, gradients)?;
         if self.steps > 0 {
             check_len("parameters", parameters, self.first_moment.len())?;
         }
-        self.first_moment.resize(parameters.len(), A::zero());
-        self.second_moment.resize(parameters.len(), A::zero());
-        self.steps = self.steps.saturating_add(1);
-
+        let steps = self.steps.saturating_add(1);
         let (coupled, kept) = match decay {
             Decay::Gradient => (self.weight_decay, 1.0),
             Decay::Parameters => (0.0, 1.0 - self.learning_rate * self.weight_decay),
         };
-        let [bias1, bias2] = self.betas.map(|beta| 1.0 - power(beta, self.steps));
-        let [coupled, kept, rate] = [coupled, kept, self.learning_rate / bias1].map(A::narrow);
+        let [bias1, bias2] = self.betas.map(|beta| 1.0 - power(beta, steps));
+        let rate = self.learning_rate / bias1;
+        check::<A>("1 - learning_rate * weight_decay", kept, "finite", f64::is_finite)?;
+        check::<A>("learning_rate / (1 - beta1^t)", rate, "finite", f64::is_finite)?;
+
+        self.steps = steps;
+        self.first_moment.resize(parameters.len(), A::zero());
+        self.second_moment.resize(parameters.len(), A::zero());
+        let [coupled, kept, rate] = [coupled, kept, rate].map(A::narrow);
         let [beta1, beta2] = self.betas.map(A::narrow);
         let [fresh1, fresh2] = self.betas.map(|beta| A::narrow(1.0 - beta));
         let [root, eps] = [bias2.sqrt(), self.eps].map(A::narrow);

@@ -157,17 +157,17 @@ impl<A> RmsProp<A> {
         }
         Ok(RmsProp { square_average, gradient_average, velocity, ..self })
     }
-
-    fn check(&self) -> Result<(), Error> {
-        check_magnitude("learning_rate", self.learning_rate)?;
-        check_share("alpha", self.alpha)?;
-        check_magnitude("eps", self.eps)?;
-        check_share("momentum", self.momentum)?;
-        check_magnitude("weight_decay", self.weight_decay)
-    }
 }
 
 impl<A: Scalar> RmsProp<A> {
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude::<A>("learning_rate", self.learning_rate)?;
+        check_share::<A>("alpha", self.alpha)?;
+        check_magnitude::<A>("eps", self.eps)?;
+        check_share::<A>("momentum", self.momentum)?;
+        check_magnitude::<A>("weight_decay", self.weight_decay)
+    }
+
     /// Gives the averages in use an element per parameter, zero where there was none.
     fn size_state(&mut self, n: usize) {
         self.square_average.resize(n, A::zero());

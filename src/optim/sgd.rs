@@ -1,5 +1,5 @@
-use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
-use crate::error::{check_len, check_range};
+use super::{Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
+use crate::error::check_len;
 use crate::{Error, Scalar};
 
 /// Stochastic gradient descent, with momentum where wanted.
@@ -114,16 +114,18 @@ impl<A> Sgd<A> {
     pub fn resumed(self, velocity: Vec<A>) -> Self {
         Sgd { velocity, ..self }
     }
+}
 
+impl<A: Scalar> Sgd<A> {
     fn check(&self) -> Result<(), Error> {
         let &Sgd { learning_rate, momentum, dampening, nesterov, weight_decay, .. } = self;
-        check_magnitude("learning_rate", learning_rate)?;
-        check_share("momentum", momentum)?;
-        check_range("dampening", dampening, "at least 0 and at most 1", (0.0..=1.0).contains(&dampening))?;
-        check_magnitude("weight_decay", weight_decay)?;
+        check_magnitude::<A>("learning_rate", learning_rate)?;
+        check_share::<A>("momentum", momentum)?;
+        check::<A>("dampening", dampening, "at least 0 and at most 1", |share| (0.0..=1.0).contains(&share))?;
+        check_magnitude::<A>("weight_decay", weight_decay)?;
         if nesterov {
-            check_range("momentum", momentum, "above 0 for Nesterov's form", momentum > 0.0)?;
-            check_range("dampening", dampening, "0 for Nesterov's form", dampening == 0.0)?;
+            check::<A>("momentum", momentum, "above 0 for Nesterov's form", |share| share > 0.0)?;
+            check::<A>("dampening", dampening, "0 for Nesterov's form", |share| share == 0.0)?;
         }
         Ok(())
     }
