@@ -200,8 +200,8 @@ fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) ->
     check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
     let factor = radius / present;
     let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(weight.widen().abs()));
-    let scales = factor.is_finite() && is_finite(largest * factor);
-    check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scales)?;
+    let scaled = is_finite(largest * factor);
+    check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scaled)?;
     Ok(factor)
 }
 

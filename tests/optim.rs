@@ -259,6 +259,10 @@ fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
         assert_eq!(theta, [1.0, 2.0]);
     }
     assert_range("limit", HUGE, clip_value(&mut [1.0f32], HUGE));
+    // And as it was given: these round to −0 and to 1.
+    assert_range("learning_rate", -1e-300, Sgd::new(-1e-300).step(&mut [1.0f32], &[1.0]));
+    let dampened = Sgd::new(0.1).with_momentum(0.5).with_dampening(1.0 + 1e-9).step(&mut [1.0f32], &[1.0]);
+    assert_range("dampening", 1.0 + 1e-9, dampened);
     // The largest that it holds, and what rounds to zero where zero is in range.
     let largest = f64::from(f32::MAX);
     Sgd::new(largest).step(&mut [0.0f32], &[1.0]).unwrap();

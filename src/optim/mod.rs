@@ -43,14 +43,14 @@
 mod adam;
 mod any;
 mod clip;
+mod fields;
 mod rms_prop;
-#[cfg(feature = "serde")]
-mod serde;
 mod sgd;
 
-pub use adam::{Adam, AdamW};
+pub use adam::{Adam, AdamVariant, AdamW};
 pub use any::AnyOptimizer;
 pub use clip::{clip_norm, clip_value};
+pub(crate) use fields::{Field, FieldMut, Fields};
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 

@@ -1,4 +1,5 @@
-use super::{Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
+use super::fields::{check_len_or_empty, fields};
+use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
 use crate::{Error, Scalar};
 
@@ -36,12 +37,12 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sgd<A> {
-    pub(super) learning_rate: f64,
-    pub(super) momentum: f64,
-    pub(super) dampening: f64,
-    pub(super) nesterov: bool,
-    pub(super) weight_decay: f64,
-    pub(super) velocity: Vec<A>,
+    learning_rate: f64,
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    velocity: Vec<A>,
 }
 
 impl<A> Sgd<A> {
@@ -113,6 +114,18 @@ impl<A> Sgd<A> {
     #[must_use]
     pub fn resumed(self, velocity: Vec<A>) -> Self {
         Sgd { velocity, ..self }
+    }
+}
+
+impl<A> Fields<A> for Sgd<A> {
+    fields! {
+        "sgd",
+        Number: learning_rate, momentum, dampening, weight_decay;
+        Flag: nesterov;
+        State: velocity
+    }
+    fn check_state(&self, n: usize) -> Result<(), Error> {
+        check_len_or_empty("velocity", &self.velocity, n)
     }
 }
 
