@@ -7,9 +7,15 @@
 //! | [`irnn`] | N(0, 0.001²) | identity | N(0, 0.001²) | 0 | 0 |
 //! | [`spectral`] | U(±b) | U(±b), scaled to ρ(`waa`) = radius | U(±b) | U(±b) + U(±b) | U(±b) |
 //!
-//! with b = 1/√`n_a`, U(±b) uniform on [−b, b], N normal and ρ the spectral radius. The same generator gives the same
-//! parameters on every machine. Everything is drawn in double precision, matrix by matrix in the order of
+//! with b = 1/√`n_a`, U(±b) uniform on [−b, b], N normal and ρ the spectral radius.
+//!
+//! The same generator gives the same bits on every machine. A uniform number takes one `u64` of the generator, and so
+//! does a normal one, N(0, 1) = Φ⁻¹(u): Wichura's quantile of a uniform u, without a function of the platform's
+//! mathematical library. Everything is drawn in double precision, matrix by matrix in the order of
 //! [`Parameters::as_slice`], row by row, and then rounded: an `f32` network starts at the `f64` one, rounded.
+//!
+//! Source of the normal numbers: M. J. Wichura, *Algorithm AS 241: The Percentage Points of the Normal Distribution*,
+//! Applied Statistics 37 (1988) 477–484.
 //!
 //! ```
 //! use elman::{init, Dims, Parameters};
@@ -19,13 +25,16 @@
 //! assert!(p.waa().iter().all(|w| w.abs() <= 0.25));
 //! ```
 
+mod normal;
+
 use ndarray::ArrayRef2;
 use rand::Rng;
-use rand_distr::{Distribution, StandardNormal, Uniform};
+use rand::distr::{Distribution, Uniform};
 
 use crate::error::{check_range, check_shape};
 use crate::kernel::{Epilogue, Packed, Rows, Start, product};
 use crate::{Dims, Error, Parameters, Scalar};
+use normal::normal;
 
 /// The standard deviation of [`irnn`]'s Gaussian weights.
 const IRNN_DEVIATION: f64 = 0.001;
@@ -34,7 +43,8 @@ const IRNN_DEVIATION: f64 = 0.001;
 ///
 /// What `torch.nn.RNN(n_x, n_a)` and `torch.nn.Linear(n_a, n_y)` draw. Torch keeps two hidden biases whose sum acts;
 /// `ba` is that sum, two draws an element. (Both are drawn from ±1/√`n_a`, the fan-in of `Linear` being `n_a`.) With
-/// `n_a = 0` every parameter is zero.
+/// `n_a = 0` every parameter is zero. The generator gives one uniform number for each parameter, and a second one for
+/// each element of `ba`.
 ///
 /// Sources: the documentation of `torch.nn.RNN` and `torch.nn.Linear`; the numbers are not those of a torch seed.
 ///
@@ -61,8 +71,8 @@ pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 ///
 /// `wax` is uniform on ±√(6 / (`n_x` + `n_a`)), `wya` on ±√(6 / (`n_a` + `n_y`)): what `keras.layers.SimpleRNN(n_a)`
 /// and `Dense(n_y)` draw. `waa` is uniform (Haar) among the orthogonal matrices, waa·waaᵀ = I to a few units of double
-/// precision before it is rounded: the Q, with R's diagonal positive, of a Gaussian matrix's Q·R. It takes
-/// `n_a`·(`n_a` + 1)/2 normal draws.
+/// precision before it is rounded: the Q, with R's diagonal positive, of a Gaussian matrix's Q·R. The generator
+/// gives `n_a`·(`n_a` + 1)/2 normal numbers for `waa`, and one uniform number for each element of `wax` and `wya`.
 ///
 /// Sources: X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS
 /// 2010, equation 16; A. M. Saxe et al., *Exact solutions to the nonlinear dynamics of learning in deep linear neural
@@ -94,7 +104,8 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 /// IRNN: `waa` the identity, `wax` and `wya` Gaussian with standard deviation 0.001, zero biases.
 ///
 /// The hidden state starts as the sum of what came in, so that gradients reach far back. Its authors use rectified
-/// units; with tanh the same holds while the state is small.
+/// units; with tanh the same holds while the state is small. The generator gives one normal number for each element of
+/// `wax` and `wya`.
 ///
 /// Source: Q. V. Le, N. Jaitly, G. E. Hinton, *A Simple Way to Initialize Recurrent Networks of Rectified Linear
 /// Units*, arXiv:1504.00941 (2015), sections 3 and 4.
@@ -122,13 +133,13 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// Around zero the hidden state forgets by a factor of `radius` a step: below 1 it fades (an echo), above 1 it feeds
 /// itself.
 ///
-/// - `radius`: ρ(`waa`), finite and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
+/// - `radius`: ρ(`waa`), finite as an `A` and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
 ///
 /// Source: H. Jaeger, *The "echo state" approach to analysing and training recurrent neural networks*, GMD Report 148
 /// (2001), proposition 3.
 ///
 /// # Errors
-/// [`Error::Range`] where `radius` is negative or not finite, or nothing but zeros was drawn.
+/// As [`set_spectral_radius`]: [`Error::Range`].
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -140,7 +151,10 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// ```
 pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Parameters<A>, Error> {
     let mut drawn = torch::<f64>(dims, rng);
-    set_spectral_radius(&mut drawn, radius)?;
+    let factor = factor_to_radius::<f64, A>(&drawn.waa(), radius)?;
+    for weight in drawn.waa_mut() {
+        *weight *= factor;
+    }
     let mut p = Parameters::zeros(dims);
     for (value, &drawn) in p.as_mut_slice().iter_mut().zip(drawn.as_slice()) {
         *value = A::narrow(drawn);
@@ -150,11 +164,11 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 
 /// `waa` ← `waa` · `radius` / ρ(`waa`), for parameters from anywhere; nothing where `n_a = 0`.
 ///
-/// - `radius`: finite and at least 0
+/// - `radius`: finite as an `A`, and at least 0
 ///
 /// # Errors
-/// [`Error::Range`] where `radius` is negative or not finite; where ρ(`waa`) is zero (and `radius` is not), infinite or
-/// NaN, so that no factor would do.
+/// [`Error::Range`] where `radius` is negative, or not finite as an `A`; where ρ(`waa`) is infinite or NaN; where
+/// ρ(`waa`) is zero and `radius` is not; where a scaled weight is not finite as an `A`. `parameters` stays as it was.
 ///
 /// ```
 /// use elman::{init, Dims, Parameters};
@@ -166,16 +180,29 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 /// # Ok::<(), elman::Error>(())
 /// ```
 pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f64) -> Result<(), Error> {
-    check_range("radius", radius, "finite and at least 0", radius.is_finite() && radius >= 0.0)?;
-    let present = spectral_radius(&parameters.waa())?;
-    if parameters.dims().n_a == 0 || (present == 0.0 && radius == 0.0) {
-        return Ok(());
-    }
-    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
+    let factor = factor_to_radius::<A, A>(&parameters.waa(), radius)?;
     for weight in parameters.waa_mut() {
-        *weight = A::narrow(weight.widen() * (radius / present));
+        *weight = A::narrow(weight.widen() * factor);
     }
     Ok(())
+}
+
+/// `radius` / ρ(W); 1 where there is nothing to scale.
+///
+/// Refuses a factor that makes a weight infinite when it is rounded to `B`.
+fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) -> Result<f64, Error> {
+    let is_finite = |value: f64| B::narrow(value).is_finite();
+    check_range("radius", radius, "finite and at least 0", is_finite(radius) && radius >= 0.0)?;
+    let present = spectral_radius(matrix)?;
+    if matrix.is_empty() || (present == 0.0 && radius == 0.0) {
+        return Ok(1.0);
+    }
+    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
+    let factor = radius / present;
+    let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(weight.widen().abs()));
+    let scaled = is_finite(largest * factor);
+    check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scaled)?;
+    Ok(factor)
 }
 
 /// The spectral radius ρ(W) = max |λ|, over the eigenvalues λ of W, complex ones included.
@@ -282,10 +309,6 @@ fn uniform(numerator: f64, fan: usize) -> Uniform<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a dimension is far below 2⁵³")]
     let bound = if fan == 0 { 0.0 } else { (numerator / fan as f64).sqrt() };
     Uniform::new_inclusive(-bound, bound).expect("the bound is finite and not negative")
-}
-
-fn normal(rng: &mut (impl Rng + ?Sized)) -> f64 {
-    StandardNormal.sample(rng)
 }
 
 fn fill<A: Scalar>(values: &mut [A], mut draw: impl FnMut() -> f64) {

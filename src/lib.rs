@@ -6,6 +6,8 @@ mod kernel;
 mod layout;
 mod parameters;
 mod scalar;
+#[cfg(feature = "serde")]
+mod serde;
 mod upstream;
 
 pub mod batches;

@@ -145,7 +145,8 @@ fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
 /// All values in one, by way of four partial results, element `i` in number `i mod 4`: a single one would wait for every
 /// operation.
 fn in_fours<A: Scalar>(values: &[A], start: A, f: impl Fn(A, A) -> A) -> A {
-    let (fours, rest) = values.as_chunks::<4>();
+    let fours = values.chunks_exact(4);
+    let rest = fours.remainder();
     let mut parts = [start; 4];
     for four in fours {
         parts = array::from_fn(|i| f(parts[i], four[i]));

@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 
 use ndarray::{Array1, ArrayRef1};
 use rand::Rng;
-use rand_distr::Distribution;
-use rand_distr::weighted::WeightedIndex;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
 
 use crate::error::{check_count, check_range};
 use crate::{Error, Scalar};

@@ -34,8 +34,6 @@ mod file;
 mod layers;
 mod notes;
 mod optimizer;
-#[cfg(feature = "serde")]
-pub(crate) mod serde;
 mod tensors;
 
 pub mod flax;
@@ -53,3 +51,5 @@ pub(crate) use element::Element;
 pub use error::Error;
 pub use file::{read, replace};
 pub use tensors::Tensors;
+#[cfg(feature = "serde")]
+pub(crate) use tensors::abridged;

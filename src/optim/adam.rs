@@ -1,4 +1,5 @@
-use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use super::fields::fields;
+use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
 use crate::{Error, Scalar};
 
@@ -18,7 +19,9 @@ use crate::{Error, Scalar};
 /// | ε | added to the root | 10⁻⁸ | finite, at least 0 |
 /// | λ | weight decay | 0 | finite, at least 0 |
 ///
-/// With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+/// η / (1 − β₁ᵗ) has to be finite, too. With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+///
+/// The methods are those of [`AdamVariant`].
 ///
 /// Sources: `torch.optim.Adam`; D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015,
 /// arXiv:1412.6980, algorithm 1.
@@ -32,35 +35,55 @@ use crate::{Error, Scalar};
 /// assert_eq!(p, [0.75, 1.25]); // the first step is η in size, whatever the gradient's
 /// # Ok::<(), elman::Error>(())
 /// ```
+pub type Adam<A> = AdamVariant<A, false>;
+
+/// [`Adam`] with weight decay beside the gradient instead of inside it.
+///
+/// ```text
+/// θ ← θ − ηλθ                  and then Adam's step with λ = 0
+/// ```
+///
+/// The hyper-parameters and their ranges are those of [`Adam`], but λ is 0.01 by default, and 1 − ηλ has to be finite.
+///
+/// The methods are those of [`AdamVariant`].
+///
+/// Sources: `torch.optim.AdamW`; I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019,
+/// arXiv:1711.05101, algorithm 2, with its schedule multiplier η and its α both in this η.
+///
+/// ```
+/// use elman::optim::{AdamW, Optimizer};
+///
+/// let mut p = [1.0];
+/// let mut adam = AdamW::new(0.5).with_weight_decay(0.5);
+/// adam.step(&mut p, &[0.0])?;
+/// assert_eq!(p, [0.75]);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub type AdamW<A> = AdamVariant<A, true>;
+
+/// [`Adam`], or [`AdamW`] where weight decay is `DECOUPLED` from the gradient: use it by these names.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Adam<A> {
-    pub(super) learning_rate: f64,
-    pub(super) betas: [f64; 2],
-    pub(super) eps: f64,
-    pub(super) weight_decay: f64,
-    pub(super) steps: u64,
-    pub(super) first_moment: Vec<A>,
-    pub(super) second_moment: Vec<A>,
+pub struct AdamVariant<A, const DECOUPLED: bool> {
+    learning_rate: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    weight_decay: f64,
+    steps: u64,
+    first_moment: Vec<A>,
+    second_moment: Vec<A>,
 }
 
-/// Where weight decay acts.
-#[derive(Clone, Copy)]
-enum Decay {
-    /// On the gradient: g ← g + λθ.
-    Gradient,
-    /// On the parameters: θ ← θ − ηλθ.
-    Parameters,
-}
-
-impl<A> Adam<A> {
-    /// Adam with learning rate η; torch's default is 10⁻³.
+impl<A, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
+    /// The optimiser with learning rate η; torch's default is 10⁻³.
     #[must_use]
     pub fn new(learning_rate: f64) -> Self {
-        Adam {
+        AdamVariant {
             learning_rate,
-            betas: [0.9, 0.999],
+            beta1: 0.9,
+            beta2: 0.999,
             eps: 1e-8,
-            weight_decay: 0.0,
+            weight_decay: if DECOUPLED { 0.01 } else { 0.0 },
             steps: 0,
             first_moment: Vec::new(),
             second_moment: Vec::new(),
@@ -69,23 +92,23 @@ impl<A> Adam<A> {
     /// Sets β₁ and β₂.
     #[must_use]
     pub fn with_betas(self, beta1: f64, beta2: f64) -> Self {
-        Adam { betas: [beta1, beta2], ..self }
+        AdamVariant { beta1, beta2, ..self }
     }
     /// Sets ε.
     #[must_use]
     pub fn with_eps(self, eps: f64) -> Self {
-        Adam { eps, ..self }
+        AdamVariant { eps, ..self }
     }
     /// Sets the weight decay λ.
     #[must_use]
     pub fn with_weight_decay(self, weight_decay: f64) -> Self {
-        Adam { weight_decay, ..self }
+        AdamVariant { weight_decay, ..self }
     }
 
     /// β₁ and β₂
     #[must_use]
     pub fn betas(&self) -> [f64; 2] {
-        self.betas
+        [self.beta1, self.beta2]
     }
     /// ε
     #[must_use]
@@ -131,41 +154,58 @@ impl<A> Adam<A> {
     /// # Ok::<(), elman::Error>(())
     /// ```
     pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
-        check_len("second_moment", &second_moment, first_moment.len())?;
-        if steps == 0 {
-            check_len("first_moment", &first_moment, 0)?;
-        }
-        Ok(Adam { steps, first_moment, second_moment, ..self })
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_magnitude("learning_rate", self.learning_rate)?;
-        check_share("beta1", self.betas[0])?;
-        check_share("beta2", self.betas[1])?;
-        check_magnitude("eps", self.eps)?;
-        check_magnitude("weight_decay", self.weight_decay)
+        let resumed = AdamVariant { steps, first_moment, second_moment, ..self };
+        resumed.check_state(resumed.first_moment.len())?;
+        Ok(resumed)
     }
 }
 
-impl<A: Scalar> Adam<A> {
-    fn step_with(&mut self, decay: Decay, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
+impl<A, const DECOUPLED: bool> Fields<A> for AdamVariant<A, DECOUPLED> {
+    fields! {
+        if DECOUPLED { "adamw" } else { "adam" },
+        Number: learning_rate, beta1, beta2, eps, weight_decay;
+        Count: steps;
+        State: first_moment, second_moment
+    }
+    fn check_state(&self, n: usize) -> Result<(), Error> {
+        let n = if self.steps == 0 { 0 } else { n };
+        check_len("first_moment", &self.first_moment, n)?;
+        check_len("second_moment", &self.second_moment, n)
+    }
+}
+
+impl<A: Scalar, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude::<A>("learning_rate", self.learning_rate)?;
+        check_share::<A>("beta1", self.beta1)?;
+        check_share::<A>("beta2", self.beta2)?;
+        check_magnitude::<A>("eps", self.eps)?;
+        check_magnitude::<A>("weight_decay", self.weight_decay)
+    }
+}
+
+impl<A: Scalar, const DECOUPLED: bool> Optimizer<A> for AdamVariant<A, DECOUPLED> {
+    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
         self.check()?;
         check_gradients(parameters, gradients)?;
         if self.steps > 0 {
             check_len("parameters", parameters, self.first_moment.len())?;
         }
+        let steps = self.steps.saturating_add(1);
+        // θ ← kept·θ, and g ← g + coupled·θ.
+        let (coupled, kept) =
+            if DECOUPLED { (0.0, 1.0 - self.learning_rate * self.weight_decay) } else { (self.weight_decay, 1.0) };
+        let [bias1, bias2] = self.betas().map(|beta| 1.0 - power(beta, steps));
+        let rate = self.learning_rate / bias1;
+        check::<A>("1 - learning_rate * weight_decay", kept, "finite", f64::is_finite)?;
+        check::<A>("learning_rate / (1 - beta1^t)", rate, "finite", f64::is_finite)?;
+
+        self.steps = steps;
         self.first_moment.resize(parameters.len(), A::zero());
         self.second_moment.resize(parameters.len(), A::zero());
-        self.steps = self.steps.saturating_add(1);
-
-        let (coupled, kept) = match decay {
-            Decay::Gradient => (self.weight_decay, 1.0),
-            Decay::Parameters => (0.0, 1.0 - self.learning_rate * self.weight_decay),
-        };
-        let [bias1, bias2] = self.betas.map(|beta| 1.0 - power(beta, self.steps));
-        let [coupled, kept, rate] = [coupled, kept, self.learning_rate / bias1].map(A::narrow);
-        let [beta1, beta2] = self.betas.map(A::narrow);
-        let [fresh1, fresh2] = self.betas.map(|beta| A::narrow(1.0 - beta));
+        let [coupled, kept, rate] = [coupled, kept, rate].map(A::narrow);
+        let [beta1, beta2] = self.betas().map(A::narrow);
+        let [fresh1, fresh2] = self.betas().map(|beta| A::narrow(1.0 - beta));
         let [root, eps] = [bias2.sqrt(), self.eps].map(A::narrow);
         let moments = self.first_moment.iter_mut().zip(&mut self.second_moment);
         for ((theta, &g), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
@@ -175,18 +215,6 @@ impl<A: Scalar> Adam<A> {
             *theta = kept * *theta - rate * *m / (v.sqrt() / root + eps);
         }
         Ok(())
-    }
-}
-
-/// βᵗ
-#[expect(clippy::cast_precision_loss, reason = "past 2⁵³ steps βᵗ has long been zero or one")]
-fn power(beta: f64, steps: u64) -> f64 {
-    libm::pow(beta, steps as f64)
-}
-
-impl<A: Scalar> Optimizer<A> for Adam<A> {
-    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
-        self.step_with(Decay::Gradient, parameters, gradients)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -198,110 +226,8 @@ impl<A: Scalar> Optimizer<A> for Adam<A> {
     }
 }
 
-/// [`Adam`] with weight decay beside the gradient instead of inside it.
-///
-/// ```text
-/// θ ← θ − ηλθ                  and then Adam's step with λ = 0
-/// ```
-///
-/// The hyper-parameters and their ranges are those of [`Adam`], but that λ is 0.01 by default.
-///
-/// Sources: `torch.optim.AdamW`; I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019,
-/// arXiv:1711.05101, algorithm 2, with its schedule multiplier η and its α both in this η.
-///
-/// ```
-/// use elman::optim::{AdamW, Optimizer};
-///
-/// let mut p = [1.0];
-/// let mut adam = AdamW::new(0.5).with_weight_decay(0.5);
-/// adam.step(&mut p, &[0.0])?;
-/// assert_eq!(p, [0.75]);
-/// # Ok::<(), elman::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct AdamW<A> {
-    pub(super) adam: Adam<A>,
-}
-
-impl<A> AdamW<A> {
-    /// `AdamW` with learning rate η; torch's default is 10⁻³.
-    #[must_use]
-    pub fn new(learning_rate: f64) -> Self {
-        AdamW { adam: Adam::new(learning_rate).with_weight_decay(0.01) }
-    }
-    /// Sets β₁ and β₂.
-    #[must_use]
-    pub fn with_betas(self, beta1: f64, beta2: f64) -> Self {
-        AdamW { adam: self.adam.with_betas(beta1, beta2) }
-    }
-    /// Sets ε.
-    #[must_use]
-    pub fn with_eps(self, eps: f64) -> Self {
-        AdamW { adam: self.adam.with_eps(eps) }
-    }
-    /// Sets the weight decay λ.
-    #[must_use]
-    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
-        AdamW { adam: self.adam.with_weight_decay(weight_decay) }
-    }
-
-    /// β₁ and β₂
-    #[must_use]
-    pub fn betas(&self) -> [f64; 2] {
-        self.adam.betas
-    }
-    /// ε
-    #[must_use]
-    pub fn eps(&self) -> f64 {
-        self.adam.eps
-    }
-    /// λ
-    #[must_use]
-    pub fn weight_decay(&self) -> f64 {
-        self.adam.weight_decay
-    }
-    /// t, the number of steps taken.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.adam.steps()
-    }
-    /// m, an element per parameter; empty before the first step.
-    #[must_use]
-    pub fn first_moment(&self) -> &[A] {
-        self.adam.first_moment()
-    }
-    /// v, an element per parameter; empty before the first step.
-    #[must_use]
-    pub fn second_moment(&self) -> &[A] {
-        self.adam.second_moment()
-    }
-    /// Goes on where another run stopped: [`Adam::resumed`].
-    ///
-    /// # Errors
-    /// As [`Adam::resumed`].
-    pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
-        Ok(AdamW { adam: self.adam.resumed(steps, first_moment, second_moment)? })
-    }
-
-    /// The optimiser with Adam's state and hyper-parameters.
-    pub(crate) fn of(adam: Adam<A>) -> Self {
-        AdamW { adam }
-    }
-    pub(crate) fn as_adam(&self) -> &Adam<A> {
-        &self.adam
-    }
-}
-
-impl<A: Scalar> Optimizer<A> for AdamW<A> {
-    fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
-        self.adam.step_with(Decay::Parameters, parameters, gradients)
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.adam.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.adam.learning_rate = learning_rate;
-    }
+/// βᵗ
+#[expect(clippy::cast_precision_loss, reason = "past 2⁵³ steps βᵗ has long been zero or one")]
+fn power(beta: f64, steps: u64) -> f64 {
+    libm::pow(beta, steps as f64)
 }

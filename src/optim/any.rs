@@ -1,4 +1,4 @@
-use super::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use super::{Adam, AdamW, Field, FieldMut, Fields, Optimizer, RmsProp, Sgd};
 use crate::{Error, Scalar};
 
 /// One of this module's optimisers: what is chosen at run time, and what a file can hold.
@@ -15,7 +15,6 @@ use crate::{Error, Scalar};
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = "A: Scalar"))]
 #[non_exhaustive]
 pub enum AnyOptimizer<A> {
     /// [`Sgd`]
@@ -28,37 +27,54 @@ pub enum AnyOptimizer<A> {
     RmsProp(RmsProp<A>),
 }
 
-impl<A: Scalar> AnyOptimizer<A> {
-    fn chosen(&self) -> &dyn Optimizer<A> {
-        match self {
-            AnyOptimizer::Sgd(sgd) => sgd,
-            AnyOptimizer::Adam(adam) => adam,
-            AnyOptimizer::AdamW(adam_w) => adam_w,
-            AnyOptimizer::RmsProp(rms_prop) => rms_prop,
+/// The same expression for every variant.
+macro_rules! each {
+    ($any:expr, $optimizer:ident => $result:expr) => {
+        match $any {
+            AnyOptimizer::Sgd($optimizer) => $result,
+            AnyOptimizer::Adam($optimizer) => $result,
+            AnyOptimizer::AdamW($optimizer) => $result,
+            AnyOptimizer::RmsProp($optimizer) => $result,
         }
-    }
-
-    fn chosen_mut(&mut self) -> &mut dyn Optimizer<A> {
-        match self {
-            AnyOptimizer::Sgd(sgd) => sgd,
-            AnyOptimizer::Adam(adam) => adam,
-            AnyOptimizer::AdamW(adam_w) => adam_w,
-            AnyOptimizer::RmsProp(rms_prop) => rms_prop,
-        }
-    }
+    };
 }
 
 impl<A: Scalar> Optimizer<A> for AnyOptimizer<A> {
     fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
-        self.chosen_mut().step(parameters, gradients)
+        each!(self, optimizer => optimizer.step(parameters, gradients))
     }
 
     fn learning_rate(&self) -> f64 {
-        self.chosen().learning_rate()
+        each!(self, optimizer => optimizer.learning_rate())
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.chosen_mut().set_learning_rate(learning_rate);
+        each!(self, optimizer => optimizer.set_learning_rate(learning_rate));
+    }
+}
+
+impl<A> AnyOptimizer<A> {
+    /// One of each kind, for a reader to fill.
+    pub(crate) fn all() -> [Self; 4] {
+        [Sgd::new(0.0).into(), Adam::new(0.0).into(), AdamW::new(0.0).into(), RmsProp::new(0.0).into()]
+    }
+}
+
+impl<A> Fields<A> for AnyOptimizer<A> {
+    fn kind(&self) -> &'static str {
+        each!(self, optimizer => optimizer.kind())
+    }
+    fn names(&self) -> &'static [&'static str] {
+        each!(self, optimizer => optimizer.names())
+    }
+    fn fields(&self) -> Vec<Field<'_, A>> {
+        each!(self, optimizer => optimizer.fields())
+    }
+    fn fields_mut(&mut self) -> Vec<FieldMut<'_, A>> {
+        each!(self, optimizer => optimizer.fields_mut())
+    }
+    fn check_state(&self, n: usize) -> Result<(), Error> {
+        each!(self, optimizer => optimizer.check_state(n))
     }
 }
 

@@ -9,12 +9,12 @@ const NORM_OFFSET: f64 = 1e-6;
 /// g ← g · min(1, `max_norm` / (‖g‖₂ + 10⁻⁶)); returns the norm ‖g‖₂ from before.
 ///
 /// - `gradients`: g, any length; read and written
-/// - `max_norm`: at least 0; infinite only measures
+/// - `max_norm`: at least 0; with an infinite one the gradient stays as it is, whatever its norm
 /// - result: summed in double precision, in the order of the slice
 ///
 /// The factor is that of `torch.nn.utils.clip_grad_norm_`: a gradient that is scaled ends a little below `max_norm`. A
-/// norm of NaN makes every element NaN; an infinite norm makes the infinite elements NaN and the others zero. It is
-/// returned, so that a caller can pass over the step.
+/// norm of NaN makes every element NaN; an infinite norm makes the infinite elements NaN and the others zero. The norm is
+/// returned, so that a caller can skip such a step.
 ///
 /// Source: R. Pascanu, T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013,
 /// algorithm 1.
@@ -32,8 +32,8 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
     check_range("max_norm", max_norm, "at least 0", max_norm >= 0.0)?;
     let norm = norm(gradients);
     let offset = norm + NORM_OFFSET;
-    // Not `offset > max_norm`: a NaN has to reach the gradient.
-    let within = offset <= max_norm;
+    // Not `offset > max_norm`: a norm of NaN has to reach the gradient, but for a limit that only measures.
+    let within = offset <= max_norm || max_norm.is_infinite();
     if !within {
         let factor = A::narrow(max_norm / offset);
         for g in gradients {
@@ -46,12 +46,12 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
 /// gᵢ ← min(`limit`, max(−`limit`, gᵢ)) in every element; NaN stays NaN.
 ///
 /// - `gradients`: g, any length; read and written
-/// - `limit`: finite, at least 0
+/// - `limit`: finite, at least 0, also rounded to `A`
 ///
 /// As `torch.nn.utils.clip_grad_value_`. It changes the gradient's direction, where [`clip_norm`] keeps it.
 ///
 /// # Errors
-/// [`Error::Range`] where `limit` is negative or not finite.
+/// [`Error::Range`] where `limit` is negative, or not finite as an `A`.
 ///
 /// ```
 /// let mut g = [3.0, -0.25, -4.0];
@@ -60,7 +60,7 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
 /// # Ok::<(), elman::Error>(())
 /// ```
 pub fn clip_value<A: Scalar>(gradients: &mut [A], limit: f64) -> Result<(), Error> {
-    check_magnitude("limit", limit)?;
+    check_magnitude::<A>("limit", limit)?;
     let limit = A::narrow(limit);
     for g in gradients {
         if g.abs() > limit {

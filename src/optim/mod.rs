@@ -12,9 +12,12 @@
 //! ```
 //!
 //! Semantics and defaults are those of `torch.optim`, its defaults for weight decay and momentum included. Arithmetic
-//! is the element type's, element by element, in the same order on every machine. Hyper-parameters are double precision
-//! and are checked at every step: one without a meaning is an `Err` that names it, and neither parameters nor state
-//! change. NaN and infinity travel by IEEE rules and stay in their element.
+//! is the element type's, element by element, in the same order on every machine. NaN and infinity follow IEEE rules and
+//! stay in their element.
+//!
+//! Hyper-parameters are double precision. Every step checks them: each must be in its range, as it was given and rounded
+//! to the element type, and factors that are computed from them must be finite there. Otherwise the step is an `Err` that
+//! names the hyper-parameter, and neither parameters nor state change.
 //!
 //! Weight decay acts on every element of the slice. Parameters that need settings of their own (biases without decay, a
 //! layer that learns more slowly) are slices of their own, each with an optimiser.
@@ -40,14 +43,14 @@
 mod adam;
 mod any;
 mod clip;
+mod fields;
 mod rms_prop;
-#[cfg(feature = "serde")]
-mod serde;
 mod sgd;
 
-pub use adam::{Adam, AdamW};
+pub use adam::{Adam, AdamVariant, AdamW};
 pub use any::AnyOptimizer;
 pub use clip::{clip_norm, clip_value};
+pub(crate) use fields::{Field, FieldMut, Fields};
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 
@@ -65,7 +68,8 @@ pub trait Optimizer<A: Scalar> {
     ///
     /// # Errors
     /// [`Error::Shape`] where `gradients.len() != parameters.len()`, or `parameters.len()` is not the length of the
-    /// state; [`Error::Range`] where a hyper-parameter is outside the range that its documentation states.
+    /// state; [`Error::Range`] where a hyper-parameter, as it was given or rounded to `A`, is outside the range that its
+    /// documentation states.
     fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error>;
 
     /// The learning rate η.
@@ -80,14 +84,25 @@ fn check_gradients<A>(parameters: &[A], gradients: &[A]) -> Result<(), Error> {
     check_len("gradients", gradients, parameters.len())
 }
 
+/// `holds`, for a number as it was given and as the element type holds it: neither 10³⁰⁰ is finite as an `f32`, nor is
+/// 1 − 10⁻⁹ below 1.
+fn check<A: Scalar>(
+    name: &'static str,
+    value: f64,
+    expected: &'static str,
+    holds: impl Fn(f64) -> bool,
+) -> Result<(), Error> {
+    check_range(name, value, expected, holds(value) && holds(A::narrow(value).widen()))
+}
+
 /// A finite number that is not negative.
-fn check_magnitude(name: &'static str, value: f64) -> Result<(), Error> {
-    check_range(name, value, "finite and at least 0", value.is_finite() && value >= 0.0)
+fn check_magnitude<A: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
+    check::<A>(name, value, "finite and at least 0", |value| value.is_finite() && value >= 0.0)
 }
 
 /// A share of the past that an average keeps: with 1 it would never see anything new.
-fn check_share(name: &'static str, value: f64) -> Result<(), Error> {
-    check_range(name, value, "at least 0 and below 1", (0.0..1.0).contains(&value))
+fn check_share<A: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
+    check::<A>(name, value, "at least 0 and below 1", |value| (0.0..1.0).contains(&value))
 }
 
 /// g + λθ, the gradient of L + λ‖θ‖²/2; g itself without decay, also where θ is infinite.

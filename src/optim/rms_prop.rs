@@ -1,4 +1,5 @@
-use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
+use super::fields::{check_len_or_empty, fields};
+use super::{Field, FieldMut, Fields, Optimizer, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
 use crate::{Error, Scalar};
 
@@ -36,15 +37,15 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RmsProp<A> {
-    pub(super) learning_rate: f64,
-    pub(super) alpha: f64,
-    pub(super) eps: f64,
-    pub(super) momentum: f64,
-    pub(super) centered: bool,
-    pub(super) weight_decay: f64,
-    pub(super) square_average: Vec<A>,
-    pub(super) gradient_average: Vec<A>,
-    pub(super) velocity: Vec<A>,
+    learning_rate: f64,
+    alpha: f64,
+    eps: f64,
+    momentum: f64,
+    centered: bool,
+    weight_decay: f64,
+    square_average: Vec<A>,
+    gradient_average: Vec<A>,
+    velocity: Vec<A>,
 }
 
 impl<A> RmsProp<A> {
@@ -150,24 +151,36 @@ impl<A> RmsProp<A> {
     /// # Ok::<(), elman::Error>(())
     /// ```
     pub fn resumed(self, square_average: Vec<A>, gradient_average: Vec<A>, velocity: Vec<A>) -> Result<Self, Error> {
-        for (name, state) in [("gradient_average", &gradient_average), ("velocity", &velocity)] {
-            if !state.is_empty() {
-                check_len(name, state, square_average.len())?;
-            }
-        }
-        Ok(RmsProp { square_average, gradient_average, velocity, ..self })
+        let resumed = RmsProp { square_average, gradient_average, velocity, ..self };
+        resumed.check_state(resumed.square_average.len())?;
+        Ok(resumed)
     }
+}
 
-    fn check(&self) -> Result<(), Error> {
-        check_magnitude("learning_rate", self.learning_rate)?;
-        check_share("alpha", self.alpha)?;
-        check_magnitude("eps", self.eps)?;
-        check_share("momentum", self.momentum)?;
-        check_magnitude("weight_decay", self.weight_decay)
+impl<A> Fields<A> for RmsProp<A> {
+    fields! {
+        "rmsprop",
+        Number: learning_rate, alpha, eps, momentum, weight_decay;
+        Flag: centered;
+        State: square_average, gradient_average, velocity
+    }
+    fn check_state(&self, n: usize) -> Result<(), Error> {
+        check_len_or_empty("square_average", &self.square_average, n)?;
+        // Before the first step there is none of the others, either.
+        check_len_or_empty("gradient_average", &self.gradient_average, self.square_average.len())?;
+        check_len_or_empty("velocity", &self.velocity, self.square_average.len())
     }
 }
 
 impl<A: Scalar> RmsProp<A> {
+    fn check(&self) -> Result<(), Error> {
+        check_magnitude::<A>("learning_rate", self.learning_rate)?;
+        check_share::<A>("alpha", self.alpha)?;
+        check_magnitude::<A>("eps", self.eps)?;
+        check_share::<A>("momentum", self.momentum)?;
+        check_magnitude::<A>("weight_decay", self.weight_decay)
+    }
+
     /// Gives the averages in use an element per parameter, zero where there was none.
     fn size_state(&mut self, n: usize) {
         self.square_average.resize(n, A::zero());

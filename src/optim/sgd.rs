@@ -1,5 +1,6 @@
-use super::{Optimizer, check_gradients, check_magnitude, check_share, with_decay};
-use crate::error::{check_len, check_range};
+use super::fields::{check_len_or_empty, fields};
+use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
+use crate::error::check_len;
 use crate::{Error, Scalar};
 
 /// Stochastic gradient descent, with momentum where wanted.
@@ -36,12 +37,12 @@ use crate::{Error, Scalar};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sgd<A> {
-    pub(super) learning_rate: f64,
-    pub(super) momentum: f64,
-    pub(super) dampening: f64,
-    pub(super) nesterov: bool,
-    pub(super) weight_decay: f64,
-    pub(super) velocity: Vec<A>,
+    learning_rate: f64,
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    velocity: Vec<A>,
 }
 
 impl<A> Sgd<A> {
@@ -114,16 +115,30 @@ impl<A> Sgd<A> {
     pub fn resumed(self, velocity: Vec<A>) -> Self {
         Sgd { velocity, ..self }
     }
+}
 
+impl<A> Fields<A> for Sgd<A> {
+    fields! {
+        "sgd",
+        Number: learning_rate, momentum, dampening, weight_decay;
+        Flag: nesterov;
+        State: velocity
+    }
+    fn check_state(&self, n: usize) -> Result<(), Error> {
+        check_len_or_empty("velocity", &self.velocity, n)
+    }
+}
+
+impl<A: Scalar> Sgd<A> {
     fn check(&self) -> Result<(), Error> {
         let &Sgd { learning_rate, momentum, dampening, nesterov, weight_decay, .. } = self;
-        check_magnitude("learning_rate", learning_rate)?;
-        check_share("momentum", momentum)?;
-        check_range("dampening", dampening, "at least 0 and at most 1", (0.0..=1.0).contains(&dampening))?;
-        check_magnitude("weight_decay", weight_decay)?;
+        check_magnitude::<A>("learning_rate", learning_rate)?;
+        check_share::<A>("momentum", momentum)?;
+        check::<A>("dampening", dampening, "at least 0 and at most 1", |share| (0.0..=1.0).contains(&share))?;
+        check_magnitude::<A>("weight_decay", weight_decay)?;
         if nesterov {
-            check_range("momentum", momentum, "above 0 for Nesterov's form", momentum > 0.0)?;
-            check_range("dampening", dampening, "0 for Nesterov's form", dampening == 0.0)?;
+            check::<A>("momentum", momentum, "above 0 for Nesterov's form", |share| share > 0.0)?;
+            check::<A>("dampening", dampening, "0 for Nesterov's form", |share| share == 0.0)?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use elman::Error;
 use elman::batches::{Batch, Epoch, Stream, buckets, pad};
 use elman::loss::IGNORE;
 use ndarray::{Array2, array};
-use rand::Rng;
+use rand::{Rng, SeedableRng};
+use rand_mt::Mt64;
 
 use crate::support::seeded;
 
@@ -256,6 +257,17 @@ fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
     let epoch = |seed| buckets(&lengths, 2, &mut seeded(seed)).unwrap();
     assert_eq!(epoch(8), epoch(8));
     assert_ne!(epoch(8), epoch(9));
+}
+
+#[test]
+fn a_seed_gives_the_batches_that_it_gives_on_every_machine() {
+    let mut rng = Mt64::new(2026);
+    let lengths = [3, 1, 2, 2, 1, 3, 3, 2, 1, 1];
+    assert_eq!(buckets(&lengths, 3, &mut rng).unwrap(), [vec![4, 7, 3], vec![0], vec![1, 9, 8], vec![2, 6, 5]]);
+    let tokens = stream_of(100);
+    let stream = Stream::new(&tokens, 1, 50).unwrap();
+    let first = |_| stream.shuffled_epoch(&mut rng).next().unwrap().lengths[0];
+    assert_eq!((0..8).map(first).collect::<Vec<_>>(), [5, 5, 12, 23, 4, 38, 18, 4]);
 }
 
 #[test]

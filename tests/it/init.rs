@@ -4,9 +4,13 @@
 #![expect(clippy::float_cmp, reason = "what is zero, or rounded from the same number, is so to the bit")]
 #![expect(clippy::cast_precision_loss, reason = "counts and indices are small")]
 
+use std::convert::Infallible;
+
 use elman::init::{irnn, keras, set_spectral_radius, spectral, spectral_radius, torch};
 use elman::{Dims, Error, Parameters, Scalar};
 use ndarray::{Array2, ArrayRef2, Axis, array};
+use rand::{SeedableRng, TryRng};
+use rand_mt::Mt64;
 
 use crate::support::seeded;
 
@@ -15,10 +19,19 @@ const DIMS: Dims = Dims { n_x: 40, n_a: 64, n_y: 30 };
 /// Householder reflections are orthogonal to a few units in the last place each.
 const ORTHOGONAL: f64 = 1e-12;
 
+/// A few units in the last place for two polynomials of degree seven, and one each for the product with 0.001 and the
+/// division by it.
+const QUANTILE: f64 = 1e-15;
+
 /// Each initialiser at one element type.
 fn all<A: Scalar>(dims: Dims, seed: u64) -> [Parameters<A>; 4] {
     let rng = || seeded(seed);
     [torch(dims, &mut rng()), keras(dims, &mut rng()), irnn(dims, &mut rng()), spectral(dims, 0.9, &mut rng()).unwrap()]
+}
+
+/// The 64-bit FNV-1a hash of the elements' bits, little-endian.
+fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Asserts that values of mean zero lie within ±`bound`, come near it, and have `deviation`: within five standard
@@ -135,6 +148,123 @@ fn the_same_seed_gives_the_same_parameters_and_another_seed_others() {
     for (a, b) in all::<f64>(DIMS, 7).iter().zip(&all::<f64>(DIMS, 8)) {
         assert_ne!(a.wax(), b.wax());
     }
+}
+
+/// The digest of each initialiser's parameters from one seed: `irnn` takes 32 000 normal numbers, and `keras` 20 100.
+fn digests<A: Scalar, const BYTES: usize>(bytes: fn(A) -> [u8; BYTES]) -> [String; 4] {
+    let (dims, rng) = (Dims { n_x: 100, n_a: 200, n_y: 60 }, || Mt64::new(2026));
+    let spectral = spectral::<A>(dims, 0.9, &mut rng()).unwrap();
+    [torch(dims, &mut rng()), keras(dims, &mut rng()), irnn(dims, &mut rng()), spectral]
+        .map(|p| format!("{:016x}", digest(p.as_slice().iter().flat_map(|&value| bytes(value)))))
+}
+
+#[test]
+fn a_seed_gives_the_bits_that_it_gives_on_every_machine() {
+    let single = ["14e28c3f4f8b3982", "d47e53f7aa0f421d", "b04009fabdf0b308", "a351f035b9bc300a"];
+    let double = ["9ca3e84f5b301342", "8fd54b59a867cf4b", "f2d659ebdf464dc9", "de0e2150b9c34cb3"];
+    assert_eq!(digests(f32::to_le_bytes), single);
+    assert_eq!(digests(f64::to_le_bytes), double);
+}
+
+/// A generator of given words.
+struct Words(std::vec::IntoIter<u64>);
+
+impl TryRng for Words {
+    type Error = Infallible;
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next().expect("a draw for each word"))
+    }
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unimplemented!("whole words are drawn")
+    }
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+        unimplemented!("whole words are drawn")
+    }
+}
+
+/// Φ⁻¹((k + ½)/2⁵²) to seventeen digits, from mpmath with sixty: both ends, both sides of |q| = 0.425, of r = 5, and of
+/// the middle.
+const QUANTILES: [(u64, f64); 17] = [
+    (0, -8.209_536_151_601_387),
+    (1, -8.076_571_004_130_125),
+    (1000, -7.241_328_347_810_365),
+    (62_545, -6.657_905_204_845_547),
+    (62_546, -6.657_902_854_320_481),
+    (1 << 20, -6.230_260_063_289_479),
+    (1_000_000_000, -5.049_017_005_275_926_5),
+    (1_000_000_000_000, -3.512_393_941_861_483_3),
+    (0x1_3333_185b_4098, -1.439_532_177_375_900_4),
+    (0x1_3333_4e0b_25cd, -1.439_530_764_501_730_3),
+    (1 << 50, -0.674_489_750_196_081_4),
+    ((1 << 51) - 1, -2.782_916_424_671_767e-16),
+    (1 << 51, 2.782_916_424_671_767e-16),
+    ((1 << 51) + (1 << 40), 0.000_611_969_831_809_198_9),
+    (3 << 50, 0.674_489_750_196_082),
+    ((1 << 52) - (1 << 45), 2.417_559_016_236_51),
+    ((1 << 52) - 1, 8.209_536_151_601_387),
+];
+
+#[test]
+fn a_normal_number_is_the_quantile_of_the_upper_52_bits_of_one_word() {
+    let words: Vec<u64> = QUANTILES.iter().map(|(k, _)| k << 12 | 0xabc).collect();
+    let p = irnn::<f64>(Dims { n_x: words.len(), n_a: 1, n_y: 0 }, &mut Words(words.into_iter()));
+    for (weight, (k, quantile)) in p.wax().iter().zip(QUANTILES) {
+        let error = (weight / 0.001 / quantile - 1.0).abs();
+        assert!(error <= QUANTILE, "{k}: {error:e}");
+    }
+}
+
+#[test]
+fn every_initialiser_takes_the_number_of_words_that_its_documentation_states() {
+    let dims @ Dims { n_x, n_a, n_y } = DIMS;
+    let drawn = |init: fn(Dims, &mut Mt64) -> Parameters<f32>, words: usize| {
+        let (mut rng, mut counted) = (Mt64::new(14), Mt64::new(14));
+        init(dims, &mut rng);
+        for _ in 0..words {
+            counted.next_u64();
+        }
+        assert_eq!(rng.next_u64(), counted.next_u64());
+    };
+    let all = dims.len() + n_a;
+    drawn(torch, all);
+    drawn(keras, n_a * n_x + n_a * (n_a + 1) / 2 + n_y * n_a);
+    drawn(irnn, n_a * n_x + n_y * n_a);
+    drawn(|dims, rng| spectral(dims, 0.9, rng).unwrap(), all);
+}
+
+/// A million numbers against Φ: Kolmogorov's and Smirnov's distance, the even moments and the tails.
+#[test]
+fn a_million_normal_numbers_have_the_normal_distribution() {
+    const N: f64 = 1e6;
+    let p = irnn::<f64>(Dims { n_x: 1000, n_a: 1000, n_y: 0 }, &mut Mt64::new(15));
+    let mut x: Vec<f64> = p.wax().iter().map(|weight| weight / 0.001).collect();
+    x.sort_unstable_by(f64::total_cmp);
+    let cumulative = |x: f64| libm::erfc(-x / 2f64.sqrt()) / 2.0;
+
+    // √n·D exceeds 1.95 once in a thousand samples.
+    let distance = |(i, &x): (usize, &f64)| (cumulative(x) - i as f64 / N).max((i as f64 + 1.0) / N - cumulative(x));
+    let largest = x.iter().enumerate().map(distance).fold(0.0, f64::max);
+    assert!(largest * N.sqrt() < 1.95, "{largest}");
+
+    // E x² = 1, E x⁴ = 3, E x⁶ = 15, within five standard errors: Var xᵏ = E x²ᵏ − (E xᵏ)².
+    for (power, moment, square) in [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0), (6, 15.0, 10_395.0)]
+    {
+        let mean = x.iter().map(|x| x.powi(power)).sum::<f64>() / N;
+        let error = 5.0 * f64::sqrt((square - moment * moment) / N);
+        assert!((mean - moment).abs() < error, "x^{power}: {mean}");
+    }
+    for bound in [2.0, 3.0, 4.0] {
+        let expected = N * cumulative(-bound);
+        let (below, above) = (x.partition_point(|&x| x < -bound), x.len() - x.partition_point(|&x| x <= bound));
+        for found in [below, above] {
+            assert!((found as f64 - expected).abs() < 5.0 * expected.sqrt(), "{found} beyond {bound}, not {expected}");
+        }
+    }
+    // Successive numbers are not correlated.
+    let wax = p.wax();
+    let pairs = wax.iter().zip(wax.iter().skip(1)).map(|(a, b)| a * b / 1e-6).sum::<f64>() / N;
+    assert!(pairs.abs() < 5.0 / N.sqrt(), "{pairs}");
 }
 
 #[test]
@@ -305,4 +435,40 @@ fn what_has_no_radius_is_refused() {
         let result = set_spectral_radius(&mut p, 0.5);
         assert!(matches!(result, Err(Error::Range { argument: "spectral_radius(waa)", .. })), "{result:?}");
     }
+}
+
+#[test]
+fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
+    #[track_caller]
+    fn assert_refused<A: Scalar>(waa: &Array2<f64>, radius: f64, name: &str, found: f64) {
+        let mut p = Parameters::<A>::zeros(Dims { n_x: 1, n_a: waa.nrows(), n_y: 1 });
+        p.waa_mut().assign(&waa.mapv(A::narrow));
+        let before = p.clone();
+        match set_spectral_radius(&mut p, radius) {
+            Err(Error::Range { argument, found: value, .. }) => {
+                assert_eq!(argument, name);
+                assert!((value / found - 1.0).abs() < 1e-6, "{value} is not {found}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(p, before);
+    }
+    // The factor is infinite, or the factor times the largest weight.
+    assert_refused::<f64>(&array![[1e-310]], 0.5, "spectral_radius(waa)", 1e-310);
+    assert_refused::<f64>(&array![[1e-20, 1e100], [0.0, 1e-20]], 1e200, "spectral_radius(waa)", 1e-20);
+    assert_refused::<f32>(&array![[1e-30, 1e30], [0.0, 1e-30]], 0.5, "spectral_radius(waa)", 1e-30);
+    assert_refused::<f32>(&array![[0.5]], 1e300, "radius", 1e300);
+
+    let result = spectral::<f32>(DIMS, 1e300, &mut seeded(13));
+    assert!(matches!(result, Err(Error::Range { argument: "radius", .. })), "{result:?}");
+    // Of two hidden units, some draws have a radius that is small beside their weights.
+    let refused = |seed| spectral::<f32>(Dims { n_x: 1, n_a: 2, n_y: 1 }, f64::from(f32::MAX), &mut seeded(seed));
+    let results: Vec<_> = (0..50).map(refused).collect();
+    assert!(results.iter().flatten().all(|p| p.waa().iter().all(|w| w.is_finite())));
+    assert!(results.iter().any(|r| matches!(r, Err(Error::Range { argument: "spectral_radius(waa)", .. }))));
+    // The smallest that can be scaled still is.
+    let mut p = Parameters::<f64>::zeros(Dims { n_x: 0, n_a: 1, n_y: 0 });
+    p.waa_mut()[[0, 0]] = 1e-300;
+    set_spectral_radius(&mut p, 0.5).unwrap();
+    assert!((p.waa()[[0, 0]] - 0.5).abs() < 1e-15);
 }

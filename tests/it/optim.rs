@@ -153,6 +153,12 @@ fn an_infinite_limit_only_measures_the_norm() {
     assert_eq!(clip_norm(&mut g, f64::INFINITY).unwrap(), 5.0);
     assert_eq!(g, [3.0, 4.0]);
     assert_eq!(clip_norm::<f64>(&mut [], 1.0).unwrap(), 0.0);
+    let mut g = [f64::NAN, 1.0];
+    assert!(clip_norm(&mut g, f64::INFINITY).unwrap().is_nan());
+    assert!(g[0].is_nan() && g[1] == 1.0);
+    let mut g = [f64::NEG_INFINITY, 1.0];
+    assert_eq!(clip_norm(&mut g, f64::INFINITY).unwrap(), f64::INFINITY);
+    assert_eq!(g, [f64::NEG_INFINITY, 1.0]);
 }
 
 #[test]
@@ -222,6 +228,61 @@ fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written
         }
     }
     assert_range("momentum", 0.0, Sgd::new(0.1).with_nesterov(0.0).step(&mut [1.0], &[1.0]));
+}
+
+#[test]
+fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
+    type Single = fn(f64) -> Box<dyn Optimizer<f32>>;
+    const HUGE: f64 = 1e300;
+    const NEARLY_ONE: f64 = 1.0 - 1e-9;
+    let cases: [(&str, Single, f64); 16] = [
+        ("learning_rate", |v| Box::new(Sgd::new(v)), HUGE),
+        ("momentum", |v| Box::new(Sgd::new(0.1).with_momentum(v)), NEARLY_ONE),
+        ("momentum", |v| Box::new(Sgd::new(0.1).with_nesterov(v)), 1e-300),
+        ("weight_decay", |v| Box::new(Sgd::new(0.1).with_weight_decay(v)), HUGE),
+        ("learning_rate", |v| Box::new(Adam::new(v)), HUGE),
+        ("beta1", |v| Box::new(Adam::new(0.1).with_betas(v, 0.9)), NEARLY_ONE),
+        ("beta2", |v| Box::new(Adam::new(0.1).with_betas(0.9, v)), NEARLY_ONE),
+        ("eps", |v| Box::new(Adam::new(0.1).with_eps(v)), HUGE),
+        ("weight_decay", |v| Box::new(Adam::new(0.1).with_weight_decay(v)), HUGE),
+        ("learning_rate", |v| Box::new(AdamW::new(v)), HUGE),
+        ("weight_decay", |v| Box::new(AdamW::new(0.1).with_weight_decay(v)), HUGE),
+        ("learning_rate", |v| Box::new(RmsProp::new(v)), HUGE),
+        ("alpha", |v| Box::new(RmsProp::new(0.1).with_alpha(v)), NEARLY_ONE),
+        ("eps", |v| Box::new(RmsProp::new(0.1).with_eps(v)), HUGE),
+        ("momentum", |v| Box::new(RmsProp::new(0.1).with_momentum(v)), NEARLY_ONE),
+        ("weight_decay", |v| Box::new(RmsProp::new(0.1).with_weight_decay(v)), HUGE),
+    ];
+    for (name, made, value) in cases {
+        let mut theta = [1.0, 2.0];
+        assert_range(name, value, made(value).step(&mut theta, &[1.0, 1.0]));
+        assert_eq!(theta, [1.0, 2.0]);
+    }
+    assert_range("limit", HUGE, clip_value(&mut [1.0f32], HUGE));
+    // And as it was given: these round to −0 and to 1.
+    assert_range("learning_rate", -1e-300, Sgd::new(-1e-300).step(&mut [1.0f32], &[1.0]));
+    let dampened = Sgd::new(0.1).with_momentum(0.5).with_dampening(1.0 + 1e-9).step(&mut [1.0f32], &[1.0]);
+    assert_range("dampening", 1.0 + 1e-9, dampened);
+    // The largest that it holds, and what rounds to zero where zero is in range.
+    let largest = f64::from(f32::MAX);
+    Sgd::new(largest).step(&mut [0.0f32], &[1.0]).unwrap();
+    clip_value(&mut [1.0f32], largest).unwrap();
+    Adam::new(0.1).with_eps(1e-300).step(&mut [1.0f32], &[1.0]).unwrap();
+    // The same in double precision.
+    Sgd::new(HUGE).step(&mut [0.0], &[1.0]).unwrap();
+    Adam::new(0.1).with_betas(NEARLY_ONE, NEARLY_ONE).step(&mut [0.0], &[1.0]).unwrap();
+}
+
+#[test]
+fn a_factor_that_is_computed_has_to_be_finite_too() {
+    let (mut theta, mut adam) = ([1.0f32], Adam::new(1e38).with_betas(0.9999, 0.999));
+    assert_range("learning_rate / (1 - beta1^t)", 1e38 / (1.0 - 0.9999), adam.step(&mut theta, &[1.0]));
+    assert_eq!((theta, adam.steps(), adam.first_moment().len()), ([1.0], 0, 0));
+    let mut adam = AdamW::new(1e30).with_weight_decay(1e30);
+    assert_range("1 - learning_rate * weight_decay", 1.0 - 1e30 * 1e30, adam.step(&mut theta, &[1.0]));
+    assert_eq!((theta, adam.steps(), adam.first_moment().len()), ([1.0], 0, 0));
+    let mut adam = AdamW::new(1e200).with_weight_decay(1e200);
+    assert_range("1 - learning_rate * weight_decay", f64::NEG_INFINITY, adam.step(&mut [1.0], &[1.0]));
 }
 
 const WITH_STATE: [fn() -> Boxed; 5] = [

@@ -5,7 +5,8 @@
 use elman::sampling::Sampler;
 use elman::{Dims, Error, cell, init};
 use ndarray::{Array1, array, s};
-use rand::{Rng, RngExt, rngs::StdRng};
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use rand_mt::Mt64;
 
 use crate::support::seeded;
 
@@ -242,6 +243,23 @@ fn a_seed_gives_the_same_draws_for_both_element_types_and_any_strides() {
     let mut rng = seeded(6);
     let strided: Vec<usize> = (0..200).map(|_| sampler.sample(&apart.slice(s![..;-2]), &mut rng).unwrap()).collect();
     assert_eq!(strided, draws(6));
+}
+
+#[test]
+fn a_seed_gives_the_classes_and_the_probabilities_that_it_gives_on_every_machine() {
+    let (mut rng, mut hash) = (Mt64::new(2026), 0xcbf2_9ce4_8422_2325_u64);
+    // The 64-bit FNV-1a hash.
+    let mut add = |bytes: &[u8]| {
+        hash = bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    };
+    for _ in 0..500 {
+        let z = Array1::from_shape_simple_fn(40, || rng.random_range(-8.0..8.0));
+        for sampler in [Sampler::new().with_temperature(0.7), Sampler::new().with_top_k(9).with_top_p(0.9)] {
+            sampler.probabilities(&z).unwrap().iter().for_each(|y| add(&y.to_le_bytes()));
+            add(&(sampler.sample(&z, &mut rng).unwrap() as u64).to_le_bytes());
+        }
+    }
+    assert_eq!(format!("{hash:016x}"), "f577491945d1cdc2");
 }
 
 #[test]

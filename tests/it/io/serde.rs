@@ -1,7 +1,8 @@
 //! Networks and optimisers through serde: the same bits, and nothing that is no network.
 
 use allocation_counter::measure;
-use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use elman::io::Checkpoint;
+use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -246,6 +247,64 @@ fn an_optimizer_goes_on_with_the_same_bits() {
     every_optimizer_resumes::<f64>();
 }
 
+/// The variant, the kind in a checkpoint, the hyper-parameters and the state of each optimiser.
+const NAMES: [(&str, &str, &[&str], &[&str]); 4] = [
+    ("Sgd", "sgd", &["learning_rate", "momentum", "dampening", "weight_decay", "nesterov"], &["velocity"]),
+    ("Adam", "adam", ADAM, &["first_moment", "second_moment"]),
+    ("AdamW", "adamw", ADAM, &["first_moment", "second_moment"]),
+    (
+        "RmsProp",
+        "rmsprop",
+        &["learning_rate", "alpha", "eps", "momentum", "weight_decay", "centered"],
+        &["square_average", "gradient_average", "velocity"],
+    ),
+];
+const ADAM: &[&str] = &["learning_rate", "beta1", "beta2", "eps", "weight_decay", "steps"];
+
+fn any_optimizers() -> [AnyOptimizer<f32>; 4] {
+    [Sgd::new(0.1).into(), Adam::new(0.1).into(), AdamW::new(0.1).into(), RmsProp::new(0.1).centered().into()]
+}
+
+#[test]
+fn an_optimizer_has_the_same_names_in_a_checkpoint_as_ever() {
+    for (optimizer, (_, kind, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
+        let run = Checkpoint::new(Parameters::zeros(Dims::default())).with_optimizer(optimizer);
+        let tensors = run.to_tensors().unwrap();
+        assert_eq!(tensors.metadata()["elman.optimizer"], kind);
+        let mut found: Vec<&str> =
+            tensors.metadata().keys().filter_map(|key| key.strip_prefix("elman.optimizer.")).collect();
+        let mut expected = settings.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        found = tensors.names().filter_map(|name| name.strip_prefix("optimizer.")).collect();
+        expected = state.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn an_optimizer_of_any_kind_is_its_fields_under_the_name_of_its_variant() {
+    for (mut optimizer, (variant, _, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
+        let mut parameters = [1.0; 7];
+        steps(&mut optimizer, &mut parameters, 0..3);
+        let value = serde_json::to_value(&optimizer).unwrap();
+        let found: Vec<&String> = value[variant].as_object().unwrap().keys().collect();
+        let mut expected = [settings, state].concat();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        assert_eq!(by_json(&optimizer), optimizer);
+        assert_eq!(by_postcard(&optimizer), optimizer);
+    }
+    let adam = AnyOptimizer::from(AdamW::<f32>::new(0.1).with_eps(f64::INFINITY));
+    let expected = concat!(
+        r#"{"AdamW":{"learning_rate":0.1,"beta1":0.9,"beta2":0.999,"eps":"0x7ff0000000000000","#,
+        r#""weight_decay":0.01,"steps":0,"first_moment":[],"second_moment":[]}}"#
+    );
+    assert_eq!(serde_json::to_string(&adam).unwrap(), expected);
+    refused::<AnyOptimizer<f32>>(&json!({ "Lion": {} }), "unknown variant `Lion`");
+}
+
 #[test]
 fn an_optimizer_keeps_what_is_not_finite() {
     let mut adam =
@@ -265,7 +324,7 @@ fn a_state_that_no_step_would_question_is_refused() {
     adam["first_moment"] = json!([1.0, 2.0]);
     adam["second_moment"] = json!([1.0, 2.0]);
     refused::<Adam<f64>>(&adam, "`first_moment` has shape (2,), expected (0,)");
-    refused::<AdamW<f64>>(&json!({ "adam": adam }), "`first_moment` has shape (2,), expected (0,)");
+    refused::<AdamW<f64>>(&adam, "`first_moment` has shape (2,), expected (0,)");
     adam["steps"] = json!(3);
     assert_eq!(serde_json::from_value::<Adam<f64>>(adam.clone()).unwrap().steps(), 3);
     adam["second_moment"] = json!([1.0]);

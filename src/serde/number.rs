@@ -7,11 +7,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ::serde::de::{Error, Unexpected, Visitor};
+use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Scalar;
-use crate::io::tensors::abridged;
+use crate::io::abridged;
 
 /// A number with these impls.
 pub(crate) struct Number<A>(pub(crate) A);

@@ -1,11 +1,9 @@
-//! `Serialize` and `Deserialize`, refusing what is no network.
+//! `Serialize` and `Deserialize` for `Dims` and `Parameters`.
 
-pub(crate) mod number;
-pub(crate) mod numbers;
+use ::serde::de::Error;
+use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use super::numbers;
 use crate::{Dims, Parameters, Scalar};
 
 #[derive(Serialize, Deserialize)]
@@ -129,8 +127,7 @@ impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
         for (name, elements, expected) in &arrays {
             let found = elements.len();
             if found != *expected {
-                let message = format_args!("`{name}` has {found} elements, expected {expected}");
-                return Err(D::Error::custom(message));
+                return Err(D::Error::custom(format_args!("`{name}` has {found} elements, expected {expected}")));
             }
         }
         let mut parameters = Parameters::zeros(dims);

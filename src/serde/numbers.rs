@@ -1,6 +1,6 @@
 //! Slices of floating-point numbers, each as [`number`](super::number) has it.
 
-use serde::{Deserialize, Deserializer, Serializer};
+use ::serde::{Deserialize, Deserializer, Serializer};
 
 use super::number::Number;
 use crate::Scalar;

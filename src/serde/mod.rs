@@ -1,0 +1,6 @@
+//! `Serialize` and `Deserialize` for networks and optimisers.
+
+mod number;
+mod numbers;
+mod optim;
+mod parameters;
