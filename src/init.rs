@@ -33,6 +33,7 @@ use rand::distr::{Distribution, Uniform};
 
 use crate::error::{check_range, check_shape};
 use crate::kernel::{Epilogue, Packed, Rows, Start, product};
+use crate::scalar::{narrow, widen};
 use crate::{Dims, Error, Parameters, Scalar};
 use normal::normal;
 
@@ -94,7 +95,7 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
     let glorot = uniform(6.0, n_x + n_a);
     fill(wax, || glorot.sample(rng));
     for (value, q) in waa.iter_mut().zip(orthogonal(n_a, rng)) {
-        *value = A::narrow(q);
+        *value = narrow(q);
     }
     let glorot = uniform(6.0, n_a + n_y);
     fill(wya, || glorot.sample(rng));
@@ -157,7 +158,7 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
     }
     let mut p = Parameters::zeros(dims);
     for (value, &drawn) in p.as_mut_slice().iter_mut().zip(drawn.as_slice()) {
-        *value = A::narrow(drawn);
+        *value = narrow(drawn);
     }
     Ok(p)
 }
@@ -182,7 +183,7 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f64) -> Result<(), Error> {
     let factor = factor_to_radius::<A, A>(&parameters.waa(), radius)?;
     for weight in parameters.waa_mut() {
-        *weight = A::narrow(weight.widen() * factor);
+        *weight = narrow(widen(*weight) * factor);
     }
     Ok(())
 }
@@ -191,7 +192,7 @@ pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f6
 ///
 /// Refuses a factor that makes a weight infinite when it is rounded to `B`.
 fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) -> Result<f64, Error> {
-    let is_finite = |value: f64| B::narrow(value).is_finite();
+    let is_finite = |value: f64| narrow::<B>(value).is_finite();
     check_range("radius", radius, "finite and at least 0", is_finite(radius) && radius >= 0.0)?;
     let present = spectral_radius(matrix)?;
     if matrix.is_empty() || (present == 0.0 && radius == 0.0) {
@@ -199,7 +200,7 @@ fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) ->
     }
     check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
     let factor = radius / present;
-    let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(weight.widen().abs()));
+    let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(widen(*weight).abs()));
     let scaled = is_finite(largest * factor);
     check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scaled)?;
     Ok(factor)
@@ -235,7 +236,7 @@ pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
     const SQUARINGS: usize = 50;
     let n = matrix.nrows();
     check_shape("matrix", matrix, [n, n])?;
-    let mut power: Vec<f64> = matrix.iter().map(|value| value.widen()).collect();
+    let mut power: Vec<f64> = matrix.iter().map(|&value| widen(value)).collect();
     let mut square = vec![0.0; power.len()];
     let mut packed = Packed::default();
     let mut scales = [0.0; SQUARINGS + 1];
@@ -312,5 +313,5 @@ fn uniform(numerator: f64, fan: usize) -> Uniform<f64> {
 }
 
 fn fill<A: Scalar>(values: &mut [A], mut draw: impl FnMut() -> f64) {
-    values.fill_with(|| A::narrow(draw()));
+    values.fill_with(|| narrow(draw()));
 }

@@ -13,6 +13,7 @@ use ndarray::{Array3, ArrayRef2};
 use crate::error::{check_range, check_shape};
 use crate::kernel::Rows;
 use crate::layout::reshape_time_major;
+use crate::scalar::{narrow, widen};
 use crate::{Error, Scalar, sequence};
 
 /// A label that is passed over: it adds nothing to the loss, to its gradient or to the mean's count.
@@ -90,7 +91,7 @@ pub fn cross_entropy_into<A: Scalar>(
     let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
     check_shape("targets", targets, [m, t_x])?;
     if let Reduction::Scaled(share) = reduction {
-        check_range("reduction", share, "finite", A::narrow(share).is_finite())?;
+        check_range("reduction", share, "finite", narrow::<A>(share).is_finite())?;
     }
     // What lies behind a column's end is passed over, whatever it is.
     let labels = || {
@@ -122,11 +123,11 @@ pub fn cross_entropy_into<A: Scalar>(
         }
         sum += negative_log_likelihood(z, y, label);
         for (dz, &y) in dz.iter_mut().zip(y) {
-            *dz = y * A::narrow(share);
+            *dz = y * narrow(share);
         }
-        dz[label] = (y[label] - A::one()) * A::narrow(share);
+        dz[label] = (y[label] - A::one()) * narrow(share);
     }
-    loss.value = A::narrow(sum * share);
+    loss.value = narrow(sum * share);
     Ok(())
 }
 
@@ -139,7 +140,7 @@ fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
     let top = if largest > z[label] { z.iter().position(|&z| z == largest).unwrap_or(label) } else { label };
     let sum = |values| in_fours(values, A::zero(), |a, b| a + b);
     let others = sum(&y[..top]) + sum(&y[top + 1..]);
-    z[top].widen() - z[label].widen() + libm::log1p(others.widen() / y[top].widen())
+    widen(z[top]) - widen(z[label]) + libm::log1p(widen(others) / widen(y[top]))
 }
 
 /// All values in one, by way of four partial results, element `i` in number `i mod 4`: a single one would wait for every

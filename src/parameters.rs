@@ -16,6 +16,7 @@ use std::ops::Range;
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::error::{check_network, check_shape, too_large};
+use crate::scalar::{narrow, widen};
 use crate::{Error, Scalar};
 
 /// The dimensions of a network.
@@ -253,14 +254,14 @@ impl<A: Scalar> Parameters<A> {
     /// [`Error::Network`] where `other.dims() != self.dims()`.
     pub fn dot(&self, other: &Self) -> Result<A, Error> {
         check_network("other", other.dims.triple(), self.dims.triple())?;
-        let sum = self.flat.iter().zip(&other.flat).map(|(a, b)| a.widen() * b.widen()).sum();
-        Ok(A::narrow(sum))
+        let sum = self.flat.iter().zip(&other.flat).map(|(&a, &b)| widen(a) * widen(b)).sum();
+        Ok(narrow(sum))
     }
 
     /// The Euclidean norm ‖θ‖₂, summed in double precision.
     #[must_use]
     pub fn norm(&self) -> A {
-        A::narrow(norm(&self.flat))
+        narrow(norm(&self.flat))
     }
 
     /// The name of an element of the flat buffer, `waa[3, 1]` or `by[0]`; `None` past the end.
@@ -313,7 +314,7 @@ pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
 
 /// Σ vᵢ² of a slice, one chain in double precision.
 pub(crate) fn sum_of_squares<A: Scalar>(values: &[A]) -> f64 {
-    values.iter().map(|v| v.widen() * v.widen()).fold(0.0, |sum, square| sum + square)
+    values.iter().map(|&v| widen(v) * widen(v)).fold(0.0, |sum, square| sum + square)
 }
 
 fn checked_len(dims: Dims) -> Result<usize, Error> {

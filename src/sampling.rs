@@ -15,6 +15,7 @@ use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
 
 use crate::error::{check_count, check_range};
+use crate::scalar::widen;
 use crate::{Error, Scalar};
 
 /// How a class is drawn from logits.
@@ -152,8 +153,8 @@ impl Sampler {
 
     /// exp((z − max z)/τ) of what is kept, zero for what is cut. The most probable class has weight one.
     fn weights<A: Scalar>(&self, logits: &ArrayRef1<A>, most_probable: usize) -> Vec<f64> {
-        let largest = logits[most_probable].widen();
-        let weight = |z: &A| libm::exp((z.widen() - largest) / self.temperature);
+        let largest = widen(logits[most_probable]);
+        let weight = |z: &A| libm::exp((widen(*z) - largest) / self.temperature);
         let mut weights: Vec<f64> = logits.iter().map(weight).collect();
         if self.top_k >= weights.len() && self.top_p >= 1.0 {
             return weights;
@@ -198,7 +199,7 @@ impl Sampler {
                 most_probable = class;
             }
         }
-        let largest = logits[most_probable].widen();
+        let largest = widen(logits[most_probable]);
         check_range("max(logits)", largest, "finite", largest.is_finite())?;
         Ok(most_probable)
     }

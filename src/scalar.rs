@@ -9,17 +9,7 @@ use sealed::Sealed;
 ///
 /// This is the one bound of the crate's generic code. It brings the arithmetic of [`NdFloat`], and nothing else that a
 /// caller sees. It is sealed, because the crate promises the same bits for exactly these two types.
-pub trait Scalar: NdFloat + Default + Sealed + crate::io::Element {
-    /// x
-    #[must_use]
-    fn narrow(value: f64) -> Self {
-        narrow(value)
-    }
-    /// x
-    fn widen(self) -> f64 {
-        widen(self)
-    }
-}
+pub trait Scalar: NdFloat + Default + Sealed {}
 
 impl Scalar for f32 {}
 impl Scalar for f64 {}
@@ -42,37 +32,60 @@ pub(crate) fn widen<A: Scalar>(value: A) -> f64 {
     call::<A, Widen>(value)
 }
 
-enum Narrow {}
-
-impl Compiled for Narrow {
-    type Input<'a, A: 'a> = f64;
-    type Output<A> = A;
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest is what this does")]
-    fn f32(value: f64) -> f32 {
-        value as f32
-    }
-    #[inline]
-    fn f64(value: f64) -> f64 {
-        value
-    }
+/// The bits of a value, in the lower ones of the result.
+#[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
+#[inline]
+pub(crate) fn to_bits<A: Scalar>(value: A) -> u64 {
+    call::<A, ToBits>(value)
 }
 
-enum Widen {}
+/// The value of these bits, or `None` where the element type has fewer.
+#[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
+#[inline]
+pub(crate) fn from_bits<A: Scalar>(bits: u64) -> Option<A> {
+    call::<A, FromBits>(bits)
+}
 
-impl Compiled for Widen {
-    type Input<'a, A: 'a> = A;
-    type Output<A> = f64;
+/// `f32` or `f64`
+pub(crate) fn type_name<A: Scalar>() -> &'static str {
+    std::any::type_name::<A>()
+}
 
-    #[inline]
-    fn f32(value: f32) -> f64 {
-        f64::from(value)
-    }
-    #[inline]
-    fn f64(value: f64) -> f64 {
-        value
-    }
+/// Implements [`Compiled`] by a function for each element type. Callers in other crates may inline them.
+macro_rules! conversion {
+    ($name:ident: $input:ty => $output:ty, $f32:expr, $f64:expr) => {
+        enum $name {}
+
+        impl Compiled for $name {
+            type Input<'a, A: 'a> = $input;
+            type Output<A> = $output;
+
+            #[inline]
+            fn f32(input: Self::Input<'_, f32>) -> Self::Output<f32> {
+                $f32(input)
+            }
+            #[inline]
+            fn f64(input: Self::Input<'_, f64>) -> Self::Output<f64> {
+                $f64(input)
+            }
+        }
+    };
+}
+
+conversion!(Narrow: f64 => A, nearest, identity);
+conversion!(Widen: A => f64, f64::from, identity);
+conversion!(ToBits: A => u64, |value: f32| value.to_bits().into(), f64::to_bits);
+conversion!(FromBits: u64 => Option<A>, |bits: u64| bits.try_into().ok().map(f32::from_bits), |bits| Some(f64::from_bits(bits)));
+
+#[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest is what this does")]
+#[inline]
+fn nearest(value: f64) -> f32 {
+    value as f32
+}
+
+#[inline]
+fn identity(value: f64) -> f64 {
+    value
 }
 
 mod sealed {

@@ -1,6 +1,7 @@
 //! The memory of all threads: what checkpoints take beside what they say, and that warm passes allocate nothing.
 
 #[path = "it/support/mod.rs"]
+#[allow(dead_code, reason = "this program uses a part of it")]
 mod support;
 
 use std::sync::{Mutex, PoisonError};

@@ -2,6 +2,7 @@ use std::array;
 
 use crate::error::check_network;
 use crate::parameters::sum_of_squares;
+use crate::scalar::widen;
 use crate::{Error, Parameters, Scalar};
 
 /// The Euclidean norm of each matrix, and of all of them together: of parameters, of gradients or of an update.
@@ -83,7 +84,7 @@ pub fn update_norms<A: Scalar>(before: &Parameters<A>, after: &Parameters<A>) ->
     let (before, after) = (slices(before), slices(after));
     Ok(Norms::from_squares(array::from_fn(|matrix| {
         let differences =
-            after[matrix].iter().zip(before[matrix]).map(|(after, before)| after.widen() - before.widen());
+            after[matrix].iter().zip(before[matrix]).map(|(&after, &before)| widen(after) - widen(before));
         differences.fold(0.0, |sum, difference| sum + difference * difference)
     })))
 }

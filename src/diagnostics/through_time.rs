@@ -6,6 +6,7 @@ use crate::error::{check_network, check_range};
 use crate::kernel::Start;
 use crate::layout::{as_time_major, copy_time_major};
 use crate::parameters::{norm, sum_of_squares};
+use crate::scalar::widen;
 use crate::sequence::Cache;
 use crate::{Dims, Error, Parameters, Scalar, Upstream};
 
@@ -159,7 +160,7 @@ pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Er
     check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))?;
     let (mut above, mut all) = (0, 0);
     for state in (0..cache.batch()).flat_map(|j| steps(cache, j).map(move |t| state(cache, j, t))) {
-        above += state.iter().filter(|a| a.widen().abs() > threshold).count();
+        above += state.iter().filter(|&&a| widen(a).abs() > threshold).count();
         all += state.len();
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of values in memory is far below 2⁵³")]

@@ -20,6 +20,7 @@ use super::notes::Notes;
 use super::tensors::check_inputs;
 use super::{Error, Tensors, optimizer};
 use crate::optim::AnyOptimizer;
+use crate::scalar::type_name;
 use crate::{Dims, Parameters, Scalar};
 
 const FORMAT: &str = "checkpoint";
@@ -85,7 +86,7 @@ impl<A: Scalar> Checkpoint<A> {
         notes.insert("format", FORMAT);
         notes.insert("version", VERSION);
         notes.insert("crate", env!("CARGO_PKG_VERSION"));
-        notes.insert("element_type", A::ELEMENT_TYPE);
+        notes.insert("element_type", type_name::<A>());
         for (name, n) in named(self.parameters.dims()) {
             notes.insert(name, n);
         }
@@ -138,7 +139,7 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Checkpoint<A> {
         notes.expect("format", FORMAT)?;
         notes.expect("version", VERSION)?;
         notes.take("crate", "the version of the crate that wrote it")?;
-        notes.expect("element_type", A::ELEMENT_TYPE)?;
+        notes.expect("element_type", type_name::<A>())?;
         for (name, n) in named(parameters.dims()) {
             notes.expect(name, &n.to_string())?;
         }

@@ -1,49 +1,21 @@
-//! The element types as files hold them: little-endian, bit for bit.
+//! Elements as files hold them: little-endian, bit for bit, so that a NaN keeps its payload.
 
-/// What a file has to know of an element type.
-///
-/// Bytes become elements by their bits alone, so that a NaN keeps its payload.
-pub trait Element: Copy {
-    /// The type's name in messages and metadata, `f32` or `f64`.
-    const ELEMENT_TYPE: &'static str;
-    /// The elements of little-endian bytes; what is left at the end is no whole element, and is ignored.
-    fn from_le(bytes: &[u8]) -> Vec<Self>;
-    /// Appends the elements to bytes, little-endian.
-    fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>);
-    /// The element's bits, as a number.
-    #[cfg(feature = "serde")]
-    fn element_bits(self) -> u64;
-    /// The element of these bits, where it has that many.
-    #[cfg(feature = "serde")]
-    fn from_element_bits(bits: u64) -> Option<Self>;
-}
+use crate::Scalar;
+use crate::scalar::{from_bits, to_bits};
 
-macro_rules! element {
-    ($element:ident) => {
-        impl Element for $element {
-            const ELEMENT_TYPE: &'static str = stringify!($element);
-
-            fn from_le(bytes: &[u8]) -> Vec<Self> {
-                let elements = bytes.chunks_exact(size_of::<Self>());
-                elements.map(|bytes| Self::from_le_bytes(bytes.try_into().expect("it has this length"))).collect()
-            }
-
-            fn extend_le(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = Self>) {
-                bytes.extend(elements.into_iter().flat_map(Self::to_le_bytes));
-            }
-
-            #[cfg(feature = "serde")]
-            fn element_bits(self) -> u64 {
-                self.to_bits().into()
-            }
-
-            #[cfg(feature = "serde")]
-            fn from_element_bits(bits: u64) -> Option<Self> {
-                bits.try_into().ok().map(Self::from_bits)
-            }
-        }
+/// The elements of little-endian bytes. Bytes after the last whole element are ignored.
+pub(super) fn from_le<A: Scalar>(bytes: &[u8]) -> Vec<A> {
+    let element = |bytes: &[u8]| {
+        let mut bits = [0; size_of::<u64>()];
+        bits[..bytes.len()].copy_from_slice(bytes);
+        from_bits(u64::from_le_bytes(bits)).expect("an element has as many bits as its bytes")
     };
+    bytes.chunks_exact(size_of::<A>()).map(element).collect()
 }
 
-element!(f32);
-element!(f64);
+/// Appends the elements to bytes, little-endian.
+pub(super) fn extend_le<A: Scalar>(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = A>) {
+    for element in elements {
+        bytes.extend_from_slice(&to_bits(element).to_le_bytes()[..size_of::<A>()]);
+    }
+}

@@ -28,6 +28,7 @@
 
 mod activation;
 mod checkpoint;
+#[cfg(any(feature = "safetensors", feature = "npz"))]
 mod element;
 mod error;
 mod file;
@@ -47,7 +48,6 @@ pub mod torch;
 
 pub use activation::Activation;
 pub use checkpoint::Checkpoint;
-pub(crate) use element::Element;
 pub use error::Error;
 pub use file::{read, replace};
 pub use tensors::Tensors;

@@ -23,9 +23,11 @@ use safetensors::tensor::TensorInfo;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
+use super::element::{extend_le, from_le};
 use super::tensors::{abridged, shortened};
 use super::{Error, Tensors, file};
 use crate::Scalar;
+use crate::scalar::type_name;
 
 /// Where the header holds the notes; no tensor can have this name.
 const METADATA: &str = "__metadata__";
@@ -90,7 +92,7 @@ pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
             elements(&info, end, data).map_err(|reason| invalid(format!("tensor `{}` {reason}", abridged(&name))))?;
         end = info.data_offsets.1;
         if info.dtype == dtype::<A>() {
-            let array = ArrayD::from_shape_vec(info.shape, A::from_le(elements)).expect("the size was checked");
+            let array = ArrayD::from_shape_vec(info.shape, from_le(elements)).expect("the size was checked");
             tensors.insert(name, array);
         } else {
             tensors.list(name, info.dtype.to_string(), info.shape);
@@ -131,7 +133,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
     for (_, array) in tensors.arrays() {
-        A::extend_le(&mut bytes, array.iter().copied());
+        extend_le(&mut bytes, array.iter().copied());
     }
     Ok(bytes)
 }
@@ -183,7 +185,7 @@ fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a 
 }
 
 fn dtype<A: Scalar>() -> Dtype {
-    if A::ELEMENT_TYPE == "f32" { Dtype::F32 } else { Dtype::F64 }
+    if type_name::<A>() == "f32" { Dtype::F32 } else { Dtype::F64 }
 }
 
 fn invalid(reason: String) -> Error {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
+use crate::scalar::type_name;
 use crate::{Parameters, Scalar};
 
 /// Named arrays of one element type, and the notes that a file carries beside them.
@@ -125,7 +126,7 @@ impl<A: Scalar> Tensors<A> {
         match self.entries.get(name) {
             Some(Entry::Array(array)) => Ok(array.view()),
             Some(Entry::Other { element_type, .. }) => {
-                Err(Error::ElementType { tensor: name.into(), expected: A::ELEMENT_TYPE, found: element_type.clone() })
+                Err(Error::ElementType { tensor: name.into(), expected: type_name::<A>(), found: element_type.clone() })
             }
             None => Err(Error::Missing { tensor: name.into(), present: self.list_names() }),
         }

@@ -1,6 +1,7 @@
 use super::fields::fields;
 use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
+use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
 /// Steps of a size that the gradient's recent mean and mean square decide.
@@ -203,10 +204,10 @@ impl<A: Scalar, const DECOUPLED: bool> Optimizer<A> for AdamVariant<A, DECOUPLED
         self.steps = steps;
         self.first_moment.resize(parameters.len(), A::zero());
         self.second_moment.resize(parameters.len(), A::zero());
-        let [coupled, kept, rate] = [coupled, kept, rate].map(A::narrow);
-        let [beta1, beta2] = self.betas().map(A::narrow);
-        let [fresh1, fresh2] = self.betas().map(|beta| A::narrow(1.0 - beta));
-        let [root, eps] = [bias2.sqrt(), self.eps].map(A::narrow);
+        let [coupled, kept, rate] = [coupled, kept, rate].map(narrow::<A>);
+        let [beta1, beta2] = self.betas().map(narrow::<A>);
+        let [fresh1, fresh2] = self.betas().map(|beta| narrow::<A>(1.0 - beta));
+        let [root, eps] = [bias2.sqrt(), self.eps].map(narrow::<A>);
         let moments = self.first_moment.iter_mut().zip(&mut self.second_moment);
         for ((theta, &g), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
             let g = with_decay(g, coupled, *theta);

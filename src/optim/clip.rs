@@ -1,6 +1,7 @@
 use super::check_magnitude;
 use crate::error::check_range;
 use crate::parameters::norm;
+use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
 /// Added to the norm before the division, as torch does.
@@ -35,7 +36,7 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
     // Not `offset > max_norm`: a norm of NaN has to reach the gradient, but for a limit that only measures.
     let within = offset <= max_norm || max_norm.is_infinite();
     if !within {
-        let factor = A::narrow(max_norm / offset);
+        let factor = narrow::<A>(max_norm / offset);
         for g in gradients {
             *g *= factor;
         }
@@ -61,7 +62,7 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
 /// ```
 pub fn clip_value<A: Scalar>(gradients: &mut [A], limit: f64) -> Result<(), Error> {
     check_magnitude::<A>("limit", limit)?;
-    let limit = A::narrow(limit);
+    let limit = narrow::<A>(limit);
     for g in gradients {
         if g.abs() > limit {
             *g = limit.copysign(*g);

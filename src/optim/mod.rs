@@ -55,6 +55,7 @@ pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 
 use crate::error::{check_len, check_range};
+use crate::scalar::{narrow, widen};
 use crate::{Error, Scalar};
 
 /// A rule by which parameters follow their gradient.
@@ -92,7 +93,7 @@ fn check<A: Scalar>(
     expected: &'static str,
     holds: impl Fn(f64) -> bool,
 ) -> Result<(), Error> {
-    check_range(name, value, expected, holds(value) && holds(A::narrow(value).widen()))
+    check_range(name, value, expected, holds(value) && holds(widen(narrow::<A>(value))))
 }
 
 /// A finite number that is not negative.

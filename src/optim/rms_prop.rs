@@ -1,6 +1,7 @@
 use super::fields::{check_len_or_empty, fields};
 use super::{Field, FieldMut, Fields, Optimizer, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
+use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
 /// Gradients divided by the root of their recent mean square.
@@ -202,8 +203,8 @@ impl<A: Scalar> Optimizer<A> for RmsProp<A> {
         }
         self.size_state(parameters.len());
 
-        let [rate, alpha, fresh] = [self.learning_rate, self.alpha, 1.0 - self.alpha].map(A::narrow);
-        let [eps, momentum, decay] = [self.eps, self.momentum, self.weight_decay].map(A::narrow);
+        let [rate, alpha, fresh] = [self.learning_rate, self.alpha, 1.0 - self.alpha].map(narrow::<A>);
+        let [eps, momentum, decay] = [self.eps, self.momentum, self.weight_decay].map(narrow::<A>);
         let centered = self.centered;
         let averages = self.square_average.iter_mut().enumerate();
         for ((theta, &g), (i, v)) in parameters.iter_mut().zip(gradients).zip(averages) {

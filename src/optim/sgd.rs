@@ -1,6 +1,7 @@
 use super::fields::{check_len_or_empty, fields};
 use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
 use crate::error::check_len;
+use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
 /// Stochastic gradient descent, with momentum where wanted.
@@ -148,7 +149,7 @@ impl<A: Scalar> Optimizer<A> for Sgd<A> {
     fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error> {
         self.check()?;
         check_gradients(parameters, gradients)?;
-        let [rate, momentum, decay] = [self.learning_rate, self.momentum, self.weight_decay].map(A::narrow);
+        let [rate, momentum, decay] = [self.learning_rate, self.momentum, self.weight_decay].map(narrow::<A>);
         if self.momentum == 0.0 {
             for (theta, &g) in parameters.iter_mut().zip(gradients) {
                 *theta -= rate * with_decay(g, decay, *theta);
@@ -156,7 +157,7 @@ impl<A: Scalar> Optimizer<A> for Sgd<A> {
             return Ok(());
         }
 
-        let mut fresh = A::narrow(1.0 - self.dampening);
+        let mut fresh = narrow(1.0 - self.dampening);
         if self.velocity.is_empty() {
             // v = 0, and all of g.
             self.velocity.resize(parameters.len(), A::zero());

@@ -12,6 +12,7 @@ use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Scalar;
 use crate::io::abridged;
+use crate::scalar::{from_bits, narrow, to_bits, type_name, widen};
 
 /// A number with these impls.
 pub(crate) struct Number<A>(pub(crate) A);
@@ -29,10 +30,10 @@ impl<'de, A: Scalar> Deserialize<'de> for Number<A> {
 }
 
 pub(crate) fn serialize<A: Scalar, S: Serializer>(&value: &A, serializer: S) -> Result<S::Ok, S::Error> {
-    let bits = value.element_bits();
+    let bits = to_bits(value);
     if serializer.is_human_readable() {
         return if value.is_finite() {
-            serializer.serialize_f64(value.widen())
+            serializer.serialize_f64(widen(value))
         } else {
             serializer.collect_str(&format_args!("0x{bits:0digits$x}", digits = 2 * size_of::<A>()))
         };
@@ -60,20 +61,20 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
     type Value = A;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an {}, or \"0x\" and the {} digits of its bits", A::ELEMENT_TYPE, 2 * size_of::<A>())
+        write!(f, "an {}, or \"0x\" and the {} digits of its bits", type_name::<A>(), 2 * size_of::<A>())
     }
 
     fn visit_f32<E: Error>(self, value: f32) -> Result<A, E> {
         // Not by way of f64, which makes a signalling NaN quiet.
         if size_of::<A>() == size_of::<f32>() {
-            Ok(A::from_element_bits(value.to_bits().into()).expect("an f32 has the bits of an f32"))
+            Ok(from_bits(value.to_bits().into()).expect("an f32 has the bits of an f32"))
         } else {
             self.visit_f64(value.into())
         }
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<A, E> {
-        let narrow = A::narrow(value);
+        let narrow = narrow::<A>(value);
         if value.is_finite() && !narrow.is_finite() {
             return Err(E::invalid_value(Unexpected::Float(value), &self));
         }
@@ -95,7 +96,7 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
             .filter(|digits| {
                 digits.len() == 2 * size_of::<A>() && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
             })
-            .and_then(|digits| A::from_element_bits(u64::from_str_radix(digits, 16).ok()?))
+            .and_then(|digits| from_bits(u64::from_str_radix(digits, 16).ok()?))
             .ok_or_else(|| E::invalid_value(Unexpected::Str(&abridged(text)), &self))
     }
 }

@@ -7,7 +7,7 @@ use elman::Error;
 use elman::batches::{Batch, Epoch, Stream, buckets, pad};
 use elman::loss::IGNORE;
 use ndarray::{Array2, array};
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_mt::Mt64;
 
 use crate::support::seeded;

@@ -9,10 +9,10 @@ use std::convert::Infallible;
 use elman::init::{irnn, keras, set_spectral_radius, spectral, spectral_radius, torch};
 use elman::{Dims, Error, Parameters, Scalar};
 use ndarray::{Array2, ArrayRef2, Axis, array};
-use rand::{SeedableRng, TryRng};
+use rand::TryRng;
 use rand_mt::Mt64;
 
-use crate::support::seeded;
+use crate::support::{Convert, seeded};
 
 const DIMS: Dims = Dims { n_x: 40, n_a: 64, n_y: 30 };
 

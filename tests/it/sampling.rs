@@ -5,7 +5,7 @@
 use elman::sampling::Sampler;
 use elman::{Dims, Error, cell, init};
 use ndarray::{Array1, array, s};
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use rand::{Rng, RngExt, rngs::StdRng};
 use rand_mt::Mt64;
 
 use crate::support::seeded;

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
 
+use super::super::element::{extend_le, from_le};
 use super::super::tensors::abridged;
 use crate::Scalar;
 
@@ -69,7 +70,7 @@ fn read_elements<A: Scalar>(source: &mut impl Read, length: usize, big_endian: b
         if big_endian {
             bytes.chunks_exact_mut(size_of::<A>()).for_each(<[u8]>::reverse);
         }
-        elements.extend(A::from_le(bytes));
+        elements.extend(from_le::<A>(bytes));
         left -= bytes.len();
     }
     // The end is where the checksum is compared.
@@ -88,7 +89,7 @@ pub(super) fn write<A: Scalar>(
     let (mut elements, mut chunk) = (array.iter().copied(), Vec::new());
     loop {
         chunk.clear();
-        A::extend_le(&mut chunk, elements.by_ref().take(CHUNK / size_of::<A>()));
+        extend_le(&mut chunk, elements.by_ref().take(CHUNK / size_of::<A>()));
         if chunk.is_empty() {
             return Ok(());
         }

@@ -45,7 +45,7 @@ fn forward<A: Recorded>(fixture: &Fixture, p: &Parameters<A>) -> [Array3<f64>; 2
     let x: Array3<A> = fixture.array(&format!("/{}/x", A::NAME));
     let a0: Array2<A> = fixture.array(&format!("/{}/a0", A::NAME));
     let cache = sequence::forward(p, &x, &a0).unwrap();
-    [cache.hidden().mapv(Scalar::widen), cache.output().mapv(Scalar::widen)]
+    [cache.hidden().mapv(Convert::widen), cache.output().mapv(Convert::widen)]
 }
 
 /// Asserts that the network computes what the framework did.

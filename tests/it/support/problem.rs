@@ -5,6 +5,7 @@ use std::ops::{Add, Mul, Range};
 use elman::{Dims, Parameters, Scalar, Upstream, cell, sequence};
 use ndarray::{Array, Array2, Array3, Axis, Dimension, Ix2, Ix3};
 
+use super::Convert;
 use super::naive::{Inputs, Outputs, Shape};
 use super::numpy::Numpy;
 
@@ -126,10 +127,10 @@ impl<A: Scalar> Inputs<A> {
 impl<A: Scalar> From<&sequence::Cache<A>> for Outputs<f64> {
     fn from(cache: &sequence::Cache<A>) -> Self {
         Outputs {
-            hidden: cache.hidden().mapv(Scalar::widen),
-            logits: cache.logits().mapv(Scalar::widen),
-            output: cache.output().mapv(Scalar::widen),
-            last_hidden: cache.last_hidden().mapv(Scalar::widen),
+            hidden: cache.hidden().mapv(Convert::widen),
+            logits: cache.logits().mapv(Convert::widen),
+            output: cache.output().mapv(Convert::widen),
+            last_hidden: cache.last_hidden().mapv(Convert::widen),
         }
     }
 }
