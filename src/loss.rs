@@ -8,7 +8,7 @@
 
 use std::array;
 
-use ndarray::{Array3, ArrayRef2};
+use ndarray::{Array2, Array3, ArrayRef2, Axis};
 
 use crate::error::{check_range, check_shape};
 use crate::kernel::Rows;
@@ -18,6 +18,26 @@ use crate::{Error, Scalar, sequence};
 
 /// A label that is passed over: it adds nothing to the loss, to its gradient or to the mean's count.
 pub const IGNORE: usize = usize::MAX;
+
+impl sequence::Window {
+    /// The targets of the window's steps, [`IGNORE`] where a window before has counted them.
+    ///
+    /// - `targets`: (m, `T_x`), of the whole sequence
+    /// - result: (m, steps of the window)
+    ///
+    /// A window that reaches past the end of `targets` has as many columns as there are: the loss then refuses them.
+    #[must_use]
+    pub fn targets(&self, targets: &ArrayRef2<usize>) -> Array2<usize> {
+        let end = self.steps.end.min(targets.ncols());
+        let mut part = targets.slice_axis(Axis(1), (self.steps.start.min(end)..end).into()).to_owned();
+        for (step, mut targets) in self.steps.clone().zip(part.columns_mut()) {
+            if !self.fresh.contains(&step) {
+                targets.fill(IGNORE);
+            }
+        }
+        part
+    }
+}
 
 /// How the losses of all columns and steps become one number.
 #[derive(Debug, Clone, Copy, PartialEq)]

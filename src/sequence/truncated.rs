@@ -1,10 +1,9 @@
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayRef2, Axis, ShapeBuilder};
+use ndarray::{Array2, ArrayRef2, ShapeBuilder};
 
 use super::{Cache, Input, forward_into};
 use crate::error::{check_count, check_shape};
-use crate::loss::IGNORE;
 use crate::{Error, Parameters, Scalar};
 
 /// Truncated back-propagation through time, TBPTT(k₁, k₂): one update for every k₁ steps, its gradient from the last k₂.
@@ -54,26 +53,6 @@ pub struct Window {
     pub steps: Range<usize>,
     /// Those among them that no window before has had.
     pub fresh: Range<usize>,
-}
-
-impl Window {
-    /// The targets of the window's steps, [`IGNORE`] where a window before has counted them.
-    ///
-    /// - `targets`: (m, `T_x`), of the whole sequence
-    /// - result: (m, steps of the window)
-    ///
-    /// A window that reaches past the end of `targets` has as many columns as there are: the loss then refuses them.
-    #[must_use]
-    pub fn targets(&self, targets: &ArrayRef2<usize>) -> Array2<usize> {
-        let end = self.steps.end.min(targets.ncols());
-        let mut part = targets.slice_axis(Axis(1), (self.steps.start.min(end)..end).into()).to_owned();
-        for (step, mut targets) in self.steps.clone().zip(part.columns_mut()) {
-            if !self.fresh.contains(&step) {
-                targets.fill(IGNORE);
-            }
-        }
-        part
-    }
 }
 
 impl<'a, A: Scalar> Truncated<'a, A> {

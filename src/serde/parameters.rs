@@ -4,6 +4,7 @@ use ::serde::de::Error;
 use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::numbers;
+use crate::error::too_large;
 use crate::{Dims, Parameters, Scalar};
 
 #[derive(Serialize, Deserialize)]
@@ -25,22 +26,11 @@ impl Serialize for Dims {
 impl<'de> Deserialize<'de> for Dims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let dims = DimsFields::deserialize(deserializer)?;
-        if is_addressable(dims) {
-            return Ok(dims);
+        match dims.checked_len() {
+            Some(_) => Ok(dims),
+            None => Err(D::Error::custom(too_large(dims.triple()))),
         }
-        let Dims { n_x, n_a, n_y } = dims;
-        Err(D::Error::custom(format_args!("a network of n_x = {n_x}, n_a = {n_a} and n_y = {n_y} fits in no memory")))
     }
-}
-
-/// Whether every matrix has a length. One without elements needs it, too: there, ndarray multiplies the other axes.
-fn is_addressable(Dims { n_x, n_a, n_y }: Dims) -> bool {
-    let length = |rows: usize, columns: usize| rows.max(1).checked_mul(columns.max(1));
-    [length(n_a, n_x), length(n_a, n_a), length(n_y, n_a), Some(n_a), Some(n_y)]
-        .into_iter()
-        .try_fold(0, |sum: usize, length| sum.checked_add(length?))
-        .and_then(|elements: usize| elements.checked_mul(u64::BITS as usize))
-        .is_some_and(|bits| isize::try_from(bits).is_ok())
 }
 
 #[derive(Serialize)]

@@ -162,15 +162,15 @@ fn the_peak_of_f64_is_documented() {
     the_peak_is_documented::<f64>();
 }
 
-/// One pass over a sequence from checkpoints, its input and its targets included.
+/// One pass over a sequence from checkpoints, without its input, its first state and its targets.
 fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &str) -> usize {
     let Shape { n_y, m, t_x, .. } = shape;
     let parameters = Problem::<A>::draw(1, Shape { t_x: 1, ..shape }).parameters;
     let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + j) % shape.n_x);
     let x = ndarray::Array3::from_elem((shape.n_x, m, t_x).f(), A::one());
     let targets = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + t + j) % n_y);
+    let a0 = Array2::zeros((shape.n_a, m));
     let pass = || {
-        let a0 = Array2::zeros((shape.n_a, m));
         let input = match reading {
             "tokens" => Input::tokens(&tokens),
             "vectors" => Input::from(&x),

@@ -29,8 +29,8 @@ trait Mine: Sized {
     fn load(self) -> &'static str {
         "load"
     }
-    fn from_le(self) -> &'static str {
-        "from_le"
+    fn bits(self) -> &'static str {
+        "bits"
     }
     fn lanes() -> usize {
         7
@@ -43,12 +43,12 @@ impl Mine for f64 {}
 
 fn generic<A: Scalar + Mine>(a: A) -> Vec<&'static str> {
     assert_eq!((A::lanes(), A::ELEMENT_TYPE), (7, "mine"));
-    vec![a.narrow(), a.widen(), a.splat(), a.select(), a.forward(), a.backward(), a.product(), a.load(), a.from_le()]
+    vec![a.narrow(), a.widen(), a.splat(), a.select(), a.forward(), a.backward(), a.product(), a.load(), a.bits()]
 }
 
 #[test]
 fn a_trait_of_the_users_is_not_ambiguous_beside_scalar() {
-    let names = ["narrow", "widen", "splat", "select", "forward", "backward", "product", "load", "from_le"];
+    let names = ["narrow", "widen", "splat", "select", "forward", "backward", "product", "load", "bits"];
     assert_eq!(generic(1.0f32), names);
     assert_eq!(generic(1.0f64), names);
 }

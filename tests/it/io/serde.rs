@@ -145,10 +145,10 @@ fn dimensions_beyond_memory_are_refused() {
         [1 << 62, 1, 1 << 62],
     ] {
         let dims = json!({ "n_x": dims[0], "n_a": dims[1], "n_y": dims[2] });
-        refused::<Dims>(&dims, "fits in no memory");
+        refused::<Dims>(&dims, "has more parameters than a machine can address");
         let mut value = small();
         value["dims"] = dims;
-        refused::<Parameters<f32>>(&value, "fits in no memory");
+        refused::<Parameters<f32>>(&value, "has more parameters than a machine can address");
     }
     let mut value = small();
     value["dims"]["n_x"] = json!(1_u64 << 40);
