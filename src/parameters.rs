@@ -15,9 +15,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
-use crate::error::{check_network, check_shape, too_large};
-use crate::scalar::{narrow, widen};
-use crate::{Error, Scalar};
+use crate::error::{Error, check_network, check_shape, too_large};
+use crate::scalar::{Scalar, narrow, widen};
 
 /// The dimensions of a network.
 ///

@@ -2,8 +2,7 @@
 
 use ndarray::{ArrayRef, Dimension, Ix2, Ix3};
 
-use crate::Error;
-use crate::error::check_shape;
+use crate::error::{Error, check_shape};
 
 /// The gradients of a loss with respect to what a forward pass returned; what is not given is zero.
 ///

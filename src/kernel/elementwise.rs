@@ -3,8 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::{Isa, Lanes, Rows, math};
-use crate::Scalar;
-use crate::scalar::{call, compiled};
+use crate::scalar::{Scalar, call, compiled};
 
 /// A whole vector in one move, a shorter slice in the first lanes.
 #[inline(always)]

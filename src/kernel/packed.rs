@@ -12,9 +12,8 @@ use pulp::{Simd, WithSimd};
 use super::elementwise::load;
 use super::transpose::{SIDE, turn};
 use super::{Isa, Lanes, Rows};
-use crate::Scalar;
 use crate::layout::Bytes;
-use crate::scalar::{call, compiled};
+use crate::scalar::{Scalar, call, compiled};
 
 /// A cache line, and the widest vector: no vector straddles two lines when the first one starts on a line.
 const ALIGNMENT: usize = 64;

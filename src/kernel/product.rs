@@ -16,8 +16,7 @@ use pulp::{NullaryFnOnce, Simd, WithSimd};
 use super::elementwise::{load, store, tanh};
 use super::packed::Terms;
 use super::{Isa, Lanes};
-use crate::Scalar;
-use crate::scalar::{call, compiled};
+use crate::scalar::{Scalar, call, compiled};
 
 /// What a chain starts at: C₀.
 #[derive(Clone, Copy)]

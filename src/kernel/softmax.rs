@@ -12,8 +12,7 @@ use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
 use super::{Isa, Lanes, math};
-use crate::Scalar;
-use crate::scalar::{call, compiled};
+use crate::scalar::{Scalar, call, compiled};
 
 /// Partial sums: a multiple of every vector's lanes.
 const PARTS: usize = 16;

@@ -5,8 +5,7 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::{Isa, Lanes, Rows};
-use crate::Scalar;
-use crate::scalar::{call, compiled};
+use crate::scalar::{Scalar, call, compiled};
 
 /// Rows and columns that are turned at once, in registers.
 pub(super) const SIDE: usize = 4;
