@@ -82,7 +82,7 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
 }
 
 impl<A, D: Dimension> Upstream<'_, A, D> {
-    /// Whether every array has the shape of what it is the gradient of: a hidden state or the outputs.
+    /// Whether every gradient has the shape of its array: hidden states, or outputs.
     pub(crate) fn check<const N: usize>(&self, hidden: [usize; N], output: [usize; N]) -> Result<(), Error> {
         for (name, array, shape) in [
             ("upstream.hidden", self.hidden, hidden),

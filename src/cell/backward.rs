@@ -25,8 +25,8 @@ pub struct Backward<A> {
 /// The equations are those of the [module](crate::cell).
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient's shape is not that of
-/// what it is the gradient of.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
+/// shape than the array that it belongs to.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,

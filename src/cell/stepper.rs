@@ -73,7 +73,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         Ok(())
     }
 
-    /// One step from the present hidden state, that reads a token in every column: the one input that is one.
+    /// One step from the present hidden state. Every column reads a token, a one-hot vector.
     ///
     /// The first such step turns `wax`, for which it allocates; a token's weights are then looked up.
     ///

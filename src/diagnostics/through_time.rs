@@ -27,8 +27,8 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 /// elements and up to 2·`n_y`·m·`T_x` more.
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient's shape is not that of
-/// what it is the gradient of.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
+/// shape than the array that it belongs to.
 ///
 /// ```
 /// use elman::{Dims, Parameters, Upstream, diagnostics, sequence};

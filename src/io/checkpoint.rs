@@ -94,7 +94,7 @@ impl<A: Scalar> Checkpoint<A> {
         Ok(tensors)
     }
 
-    /// Writes a safetensors file in one go: whoever reads finds the old run or the new one, whole.
+    /// Writes a safetensors file atomically: a reader finds the whole old run, or the whole new one.
     ///
     /// # Errors
     /// As [`to_tensors`](Self::to_tensors) and [`safetensors::save`](super::safetensors::save).

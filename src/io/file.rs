@@ -1,4 +1,4 @@
-//! Whole files: read within bounds, replaced in one go.
+//! Whole files: read within bounds, replaced atomically.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -9,7 +9,7 @@ use super::Error;
 
 /// All bytes of a file.
 ///
-/// What is no regular file is refused: a device has no end, and a pipe may never begin.
+/// Only regular files are read: a device has no end, and a pipe may never begin.
 ///
 /// # Errors
 /// [`Error::File`] where the system refuses, or `path` is not a regular file.
@@ -19,7 +19,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
     bytes.map_err(|reason| Error::File { action: "read", path: path.into(), reason })
 }
 
-/// Writes a file, or replaces it, in one go: at any moment it holds what it did, or all of `bytes`.
+/// Writes or replaces a file atomically: at any moment it holds the old bytes, or all of `bytes`.
 ///
 /// The bytes go to a new file in the same folder, which is synchronised with the disk and then takes the file's place. A
 /// crash leaves the file as it was, and perhaps a `.elman.….part` beside it. So does an error, without the part; only where

@@ -49,7 +49,7 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     from_bytes(&file::read(path)?)
 }
 
-/// Writes a file in one go: [`replace`](super::replace) by [`to_bytes`].
+/// Writes a file atomically: [`replace`](super::replace) by [`to_bytes`].
 ///
 /// # Errors
 /// [`Error::File`] where the system refuses, and as [`to_bytes`].

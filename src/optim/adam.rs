@@ -137,8 +137,8 @@ impl<A, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
         &self.second_moment
     }
 
-    /// Goes on where another run stopped, after t steps with these moments: the steps to come have the bits that they
-    /// would have had there. An optimiser that has taken no step has empty moments.
+    /// Continues another run after t steps with its moments: the next steps are bit-identical to those of a run that never
+    /// stopped. An optimiser that has taken no step has empty moments.
     ///
     /// - `first_moment`, `second_moment`: m and v, an element per parameter each
     ///

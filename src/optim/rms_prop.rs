@@ -132,8 +132,8 @@ impl<A> RmsProp<A> {
         &self.velocity
     }
 
-    /// Goes on where another run stopped, with these averages: the steps to come have the bits that they would have had
-    /// there. An optimiser that has taken no step has empty averages.
+    /// Continues another run with its averages: the next steps are bit-identical to those of a run that never stopped.
+    /// An optimiser that has taken no step has empty averages.
     ///
     /// - `square_average`: v, an element per parameter
     /// - `gradient_average`: ḡ, as long, or empty where not centred

@@ -99,8 +99,7 @@ impl<A> Sgd<A> {
         &self.velocity
     }
 
-    /// Goes on where another run stopped, with this velocity: the steps to come have the bits that they would have had
-    /// there.
+    /// Continues another run with its velocity: the next steps are bit-identical to those of a run that never stopped.
     ///
     /// - `velocity`: v, an element per parameter; empty before the first step, and without momentum
     ///

@@ -53,8 +53,8 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 /// The equations are those of the [module](crate::sequence).
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient's shape is not that of
-/// what it is the gradient of.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
+/// shape than the array that it belongs to.
 ///
 /// ```
 /// use elman::{sequence, Dims, Parameters, Upstream};

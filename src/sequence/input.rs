@@ -68,7 +68,7 @@ impl<'a, A> From<&'a ArrayRef3<A>> for Input<'a, A> {
 }
 
 impl<'a, A> Input<'a, A> {
-    /// Tokens, each the number of the one input that is one: a column of `wax` is looked up instead of multiplied out.
+    /// Token ids. A token is a one-hot vector, so a column of `wax` is looked up instead of multiplied.
     ///
     /// The bits are those of the one-hot vectors wherever the weights are finite, but that a zero may have the other sign
     /// where a bias and the weight that it meets are both −0.
@@ -81,9 +81,9 @@ impl<'a, A> Input<'a, A> {
 
     /// Columns of different lengths: column j has steps 0 … `lengths[j]` − 1, and what lies behind them is not read.
     ///
-    /// There, hidden states, logits and probabilities are zero, a loss counts nothing, and gradients are neither read nor,
-    /// in `dx`, anything but zero. `last_hidden` is the state after a column's own last step, and `a0` where it has none.
-    /// A column has the bits that it has alone.
+    /// Behind a column's end, hidden states, logits, probabilities and `dx` are zero. A loss counts nothing there, and
+    /// upstream gradients are not read. `last_hidden` is the state after a column's own last step, and `a0` where it has none.
+    /// A column is bit-identical to the same column alone.
     ///
     /// - `lengths`: m of them, each at most `T_x`
     #[must_use]

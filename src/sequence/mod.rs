@@ -32,7 +32,7 @@
 //! | weights, packed | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
 //! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
 //!
-//! [`forward`] and [`backward`] let go of packed weights and block when they return, so there is one packed copy at a
+//! [`forward`] and [`backward`] free packed weights and block when they return, so there is one packed copy at a
 //! time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. Gradients that come in in another
 //! order than time-major, or at the probabilities, take up to 2·`n_y`·b more. Of tokens, there is one `usize` in the place of
 //! `n_x` elements of x, and none of `dx`. Ragged or reversed batches, and all that run on several threads, copy a block's
