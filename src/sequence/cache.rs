@@ -4,7 +4,7 @@ use super::Extent;
 use super::columns::ForwardWorkspace;
 use super::input::{Input, Values};
 use super::schedule::Schedule;
-use crate::layout::{Bytes, copy_time_major, fit, sequence_view, step_view, time_major_mut};
+use crate::layout::{Bytes, copy_time_major, fit, product, sequence_view, step_view, time_major_mut};
 use crate::{Dims, Scalar, cell};
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
@@ -232,8 +232,9 @@ impl<A: Scalar> Cache<A> {
                 schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
             }
         }
-        fit(&mut self.states, dims.n_a * m * (t_x + 1));
-        fit(&mut self.logits, dims.n_y * m * t_x);
-        fit(&mut self.output, dims.n_y * m * t_x);
+        // The caller's input may have no elements, or fewer: these products need not fit a `usize`.
+        fit(&mut self.states, product([dims.n_a, m, t_x + 1]));
+        fit(&mut self.logits, product([dims.n_y, m, t_x]));
+        fit(&mut self.output, product([dims.n_y, m, t_x]));
     }
 }

@@ -8,7 +8,7 @@ use super::columns::ForwardWorkspace;
 use super::input::Values;
 use super::{Backward, Cache, Extent, Input, backward_into, forward_into};
 use crate::error::check_shape;
-use crate::layout::{Bytes, copy_time_major, step_view};
+use crate::layout::{Bytes, copy_time_major, product, step_view};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
 /// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
@@ -127,7 +127,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         let length = length(Size::new(dims, &input))?;
         // One segment without a step stands for a sequence without one.
         let segments = t_x.div_ceil(length).max(1);
-        let mut states = vec![A::zero(); segments * dims.n_a * m];
+        let mut states = vec![A::zero(); product([segments, dims.n_a, m])];
         copy_time_major(&mut states[..dims.n_a * m], a0);
         let (cache, back) = (Cache::default(), Backward::default());
         let (da, left, cached) = (Array2::default([0; 2]), segments, 0);
