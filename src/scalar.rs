@@ -7,8 +7,8 @@ use sealed::Sealed;
 
 /// An element type of a network: `f32` or `f64`.
 ///
-/// This is the one bound of the crate's generic code. It brings the arithmetic of [`NdFloat`], and nothing else that a
-/// caller sees. It is sealed, because the crate promises the same bits for exactly these two types.
+/// This is the one bound of the crate's generic code. It brings the arithmetic of [`NdFloat`], [`Default`], and nothing
+/// else that a caller sees. It is sealed, because the crate promises the same bits for exactly these two types.
 pub trait Scalar: NdFloat + Default + Sealed {}
 
 impl Scalar for f32 {}
@@ -46,9 +46,9 @@ pub(crate) fn from_bits<A: Scalar>(bits: u64) -> Option<A> {
     call::<A, FromBits>(bits)
 }
 
-/// `f32` or `f64`
+/// The name of the element type in messages and files: `f32` or `f64`.
 pub(crate) fn type_name<A: Scalar>() -> &'static str {
-    std::any::type_name::<A>()
+    if size_of::<A>() == size_of::<f32>() { "f32" } else { "f64" }
 }
 
 /// Implements [`Compiled`] by a function for each element type. Callers in other crates may inline them.
