@@ -26,6 +26,7 @@ const PADDING: usize = 0;
 ///
 /// In column j at step t < `lengths[j]` the network reads `inputs[[j, t]]` and should then say `targets[[j, t]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Batch {
     /// (m, T); 0 past a column's length.
     pub inputs: Array2<usize>,

@@ -1,14 +1,25 @@
 //! What can be wrong with an argument, and the checks that find it.
 
-use std::fmt;
+use std::borrow::Borrow;
+use std::{fmt, iter, slice};
 
 use ndarray::{ArrayRef, Dimension};
 
-/// Why a call was refused. Nothing was computed, and nothing was written.
+/// The axes of an input of vectors.
+pub(crate) const X: &[&str] = &["n_x", "m", "T_x"];
+/// The axes of an input of tokens, and of targets.
+pub(crate) const TOKENS: &[&str] = &["m", "T_x"];
+/// The axes of hidden states; those of one step are the first two.
+pub(crate) const HIDDEN: &[&str] = &["n_a", "m", "T_x"];
+/// The axes of logits and probabilities; those of one step are the first two.
+pub(crate) const OUTPUT: &[&str] = &["n_y", "m", "T_x"];
+const NETWORK: &[&str] = &["n_x", "n_a", "n_y"];
+
+/// Why a call was refused. The call computed nothing and wrote nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An array, or a slice, has the wrong shape. Nothing is ever broadcast.
+    /// An array or a slice has the wrong shape. This crate never broadcasts.
     #[error("`{argument}` has shape {found}, expected {expected}")]
     Shape {
         /// The argument's name.
@@ -18,8 +29,28 @@ pub enum Error {
         /// The shape that was given.
         found: Shape,
     },
+    /// The input and the initial hidden state `a0` have different numbers of columns.
+    #[error(
+        "`{input}` and `a0` have different numbers of columns m: \
+         `{input}` has shape {input_shape}, `a0` has shape ({n_a}, {found}), expected (n_a, m) = ({n_a}, {expected}){hint}",
+        hint = if *swapped { "; the axes m and T_x of the input may be swapped" } else { "" }
+    )]
+    Columns {
+        /// The input's name.
+        input: &'static str,
+        /// The input's shape.
+        input_shape: Shape,
+        /// The hidden units.
+        n_a: usize,
+        /// The input's columns.
+        expected: usize,
+        /// The columns of `a0`.
+        found: usize,
+        /// Whether they agree if m and `T_x` of the input are swapped.
+        swapped: bool,
+    },
     /// A cache, a gradient or a checkpoint comes from a network of other dimensions.
-    #[error("`{argument}` belongs to a network of (n_x, n_a, n_y) = {found}, expected {expected}")]
+    #[error("`{argument}` belongs to a network of {found}, expected {expected}")]
     Network {
         /// The argument's name.
         argument: &'static str,
@@ -29,10 +60,21 @@ pub enum Error {
         found: Shape,
     },
     /// A network has more parameters than a machine can address.
-    #[error("a network of (n_x, n_a, n_y) = {found} has more parameters than a machine can address")]
+    #[error("a network of {found} has more parameters than a machine can address")]
     TooLarge {
         /// The dimensions (`n_x`, `n_a`, `n_y`).
         found: Shape,
+    },
+    /// An optimiser has taken steps with another number of parameters.
+    #[error(
+        "`parameters` has {found} elements, but this optimiser has taken steps with {expected}: \
+         make a new optimiser for each network"
+    )]
+    Optimizer {
+        /// The number of parameters in the steps before.
+        expected: usize,
+        /// The number of parameters in this call.
+        found: usize,
     },
     /// A label is not a class of the network's output.
     #[error("`{argument}` holds label {found} at column {column}, step {step}, expected one below {expected}")]
@@ -96,34 +138,57 @@ pub enum Error {
     },
 }
 
-/// A shape of up to three axes, as errors carry it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The shape of an array, or the shape that a call needs: `(5, 10)`, or with named axes `(n_x, m, T_x) = (5, _, _)`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Shape {
-    axes: [usize; 3],
-    rank: usize,
+    /// Empty where the axes have no names.
+    names: &'static [&'static str],
+    lengths: Lengths,
 }
 
+/// The lengths of axes. Up to three need no memory, so that an error of this crate's own arrays allocates nothing.
+#[derive(Clone, PartialEq, Eq)]
+enum Lengths {
+    Few([usize; FEW], usize),
+    Many(Box<[usize]>),
+    /// The first axis is fixed, and the other ones, so many, may have any length.
+    First(usize, usize),
+}
+
+const FEW: usize = 3;
+
 impl Shape {
-    /// The length of each axis.
-    #[must_use]
-    pub fn axes(&self) -> &[usize] {
-        &self.axes[..self.rank]
+    /// The length of each axis, `None` where any length is accepted.
+    pub fn lengths(&self) -> impl Iterator<Item = Option<usize>> {
+        let (fixed, any) = match &self.lengths {
+            Lengths::Few(lengths, rank) => (&lengths[..*rank], 0),
+            Lengths::Many(lengths) => (&**lengths, 0),
+            Lengths::First(first, others) => (slice::from_ref(first), *others),
+        };
+        fixed.iter().copied().map(Some).chain(iter::repeat_n(None, any))
     }
 
-    fn of(axes: &[usize]) -> Self {
-        let mut shape = Shape { axes: [0; 3], rank: axes.len() };
-        shape.axes[..axes.len()].copy_from_slice(axes);
-        shape
+    pub(crate) fn of(names: &'static [&'static str], lengths: &[usize]) -> Self {
+        let rank = lengths.len();
+        let lengths = if rank <= FEW {
+            let mut few = [0; FEW];
+            few[..rank].copy_from_slice(lengths);
+            Lengths::Few(few, rank)
+        } else {
+            Lengths::Many(lengths.into())
+        };
+        Shape { names, lengths }
     }
 }
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.axes() {
-            [a] => write!(f, "({a},)"),
-            [a, b] => write!(f, "({a}, {b})"),
-            axes => write!(f, "({}, {}, {})", axes[0], axes[1], axes[2]),
+        if !self.names.is_empty() {
+            write!(f, "{} = ", tuple(self.names))?;
         }
+        let lengths: Vec<_> =
+            self.lengths().map(|length| length.map_or("_".into(), |length| length.to_string())).collect();
+        f.write_str(&tuple(&lengths))
     }
 }
 
@@ -133,18 +198,60 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// `array.shape() == expected`
+/// A tuple as Python and Rust write it: one element has a comma.
+fn tuple(elements: &[impl Borrow<str>]) -> String {
+    let comma = if elements.len() == 1 { "," } else { "" };
+    format!("({}{comma})", elements.join(", "))
+}
+
+/// `array.shape() == lengths`. Without `names` the axes have none.
 pub(crate) fn check_shape<A, D: Dimension, const N: usize>(
     argument: &'static str,
     array: &ArrayRef<A, D>,
-    expected: [usize; N],
+    names: &'static [&'static str],
+    lengths: [usize; N],
 ) -> Result<(), Error> {
-    if array.shape() == expected { Ok(()) } else { Err(wrong_shape(argument, &expected, array.shape())) }
+    if array.shape() == lengths {
+        Ok(())
+    } else {
+        Err(wrong_shape(argument, Shape::of(names, &lengths), array.shape()))
+    }
 }
 
-/// `slice.len() == expected`
-pub(crate) fn check_len<A>(argument: &'static str, slice: &[A], expected: usize) -> Result<(), Error> {
-    if slice.len() == expected { Ok(()) } else { Err(wrong_shape(argument, &[expected], &[slice.len()])) }
+/// `array.shape()[0] == length`, for an array that decides the lengths of its other axes.
+pub(crate) fn check_first_axis<A, D: Dimension>(
+    argument: &'static str,
+    array: &ArrayRef<A, D>,
+    names: &'static [&'static str],
+    length: usize,
+) -> Result<(), Error> {
+    if array.shape().first() == Some(&length) {
+        return Ok(());
+    }
+    let expected = Shape { names, lengths: Lengths::First(length, array.ndim() - 1) };
+    Err(wrong_shape(argument, expected, array.shape()))
+}
+
+/// `array.shape() == other.shape()`
+pub(crate) fn check_same_shape<A, D: Dimension>(
+    argument: &'static str,
+    array: &ArrayRef<A, D>,
+    other: &ArrayRef<A, D>,
+) -> Result<(), Error> {
+    if array.shape() == other.shape() {
+        return Ok(());
+    }
+    Err(wrong_shape(argument, Shape::of(&[], other.shape()), array.shape()))
+}
+
+/// `slice.len() == length`. Without `names` that number has no name.
+pub(crate) fn check_len<A>(
+    argument: &'static str,
+    slice: &[A],
+    names: &'static [&'static str],
+    length: usize,
+) -> Result<(), Error> {
+    if slice.len() == length { Ok(()) } else { Err(wrong_shape(argument, Shape::of(names, &[length]), &[slice.len()])) }
 }
 
 /// `found == expected`, each (`n_x`, `n_a`, `n_y`).
@@ -152,12 +259,12 @@ pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected:
     if found == expected {
         return Ok(());
     }
-    Err(Error::Network { argument, expected: Shape::of(&expected), found: Shape::of(&found) })
+    Err(Error::Network { argument, expected: Shape::of(&[], &expected), found: Shape::of(NETWORK, &found) })
 }
 
 /// The error of a network of these dimensions, (`n_x`, `n_a`, `n_y`).
 pub(crate) fn too_large(found: [usize; 3]) -> Error {
-    Error::TooLarge { found: Shape::of(&found) }
+    Error::TooLarge { found: Shape::of(NETWORK, &found) }
 }
 
 /// `holds`, for a number that `expected` describes.
@@ -182,6 +289,6 @@ pub(crate) fn check_count(
 }
 
 #[cold]
-fn wrong_shape(argument: &'static str, expected: &[usize], found: &[usize]) -> Error {
-    Error::Shape { argument, expected: Shape::of(expected), found: Shape::of(found) }
+fn wrong_shape(argument: &'static str, expected: Shape, found: &[usize]) -> Error {
+    Error::Shape { argument, expected, found: Shape::of(&[], found) }
 }

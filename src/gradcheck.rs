@@ -46,7 +46,7 @@ use std::fmt;
 
 use ndarray::{Array, ArrayRef, Dimension};
 
-use crate::error::{check_network, check_range, check_shape};
+use crate::error::{check_network, check_same_shape};
 use crate::{Error, Gradients, Parameters};
 
 /// The first difference's half width, for an element of magnitude up to one: small enough for the Taylor series of a
@@ -203,8 +203,7 @@ pub fn parameters<R: Outcome>(
 /// - `loss`: L(v), an `f64` or a `Result<f64, Error>`; called with one element moved at a time
 ///
 /// # Errors
-/// [`Error::Shape`] where `gradient.shape() != values.shape()`, or [`Error::Range`] with the number or the length that
-/// differs where the number of axes does or is above three; an error of `loss`.
+/// [`Error::Shape`] where `gradient.shape() != values.shape()`; an error of `loss`.
 ///
 /// ```
 /// use elman::gradcheck;
@@ -222,7 +221,7 @@ pub fn array<D: Dimension, R: Outcome>(
     gradient: &ArrayRef<f64, D>,
     mut loss: impl FnMut(&Array<f64, D>) -> R,
 ) -> Result<Report, Error> {
-    check_same_shape(gradient, values)?;
+    check_same_shape("gradient", gradient, values)?;
     let analytic: Vec<f64> = gradient.iter().copied().collect();
     let elements = values.iter().copied().collect();
     let mut moved = Array::from_shape_vec(values.raw_dim(), elements).expect("as many elements as the shape says");
@@ -301,23 +300,4 @@ fn element_name(name: &str, shape: &[usize], mut index: usize) -> String {
     }
     place.reverse();
     if place.is_empty() { name.to_owned() } else { format!("{name}[{}]", place.join(", ")) }
-}
-
-/// `gradient.shape() == values.shape()`
-fn check_same_shape<D: Dimension>(gradient: &ArrayRef<f64, D>, values: &ArrayRef<f64, D>) -> Result<(), Error> {
-    check_axis("gradient.ndim()", "values.ndim()", gradient.ndim(), values.ndim())?;
-    match *values.shape() {
-        [n] => check_shape("gradient", gradient, [n]),
-        [n, m] => check_shape("gradient", gradient, [n, m]),
-        [n, m, t] => check_shape("gradient", gradient, [n, m, t]),
-        // More axes than `Shape` carries: the first that differs.
-        _ => gradient.shape().iter().zip(values.shape()).try_for_each(|(&found, &expected)| {
-            check_axis("the length of an axis of gradient", "that axis's length in values", found, expected)
-        }),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a length, for a message")]
-fn check_axis(argument: &'static str, expected: &'static str, found: usize, needed: usize) -> Result<(), Error> {
-    check_range(argument, found as f64, expected, found == needed)
 }

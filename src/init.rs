@@ -235,7 +235,7 @@ pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
     /// 2⁻⁵⁰ of any logarithm that fits in double precision is below 10⁻¹².
     const SQUARINGS: usize = 50;
     let n = matrix.nrows();
-    check_shape("matrix", matrix, [n, n])?;
+    check_shape("matrix", matrix, &[], [n, n])?;
     let mut power: Vec<f64> = matrix.iter().map(|&value| widen(value)).collect();
     let mut square = vec![0.0; power.len()];
     let mut packed = Packed::default();

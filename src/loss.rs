@@ -10,7 +10,7 @@ use std::array;
 
 use ndarray::{Array2, Array3, ArrayRef2, Axis};
 
-use crate::error::{check_range, check_shape};
+use crate::error::{TOKENS, check_range, check_shape};
 use crate::kernel::Rows;
 use crate::layout::reshape_time_major;
 use crate::scalar::{narrow, widen};
@@ -41,6 +41,7 @@ impl sequence::Window {
 
 /// How the losses of all columns and steps become one number.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Reduction {
     /// Their sum.
     Sum,
@@ -52,6 +53,7 @@ pub enum Reduction {
 
 /// The value of a loss and its gradient.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Loss<A> {
     /// The loss, in nats. Divide by ln 2 for bits.
     pub value: A,
@@ -109,7 +111,7 @@ pub fn cross_entropy_into<A: Scalar>(
     loss: &mut Loss<A>,
 ) -> Result<(), Error> {
     let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
-    check_shape("targets", targets, [m, t_x])?;
+    check_shape("targets", targets, TOKENS, [m, t_x])?;
     if let Reduction::Scaled(share) = reduction {
         check_range("reduction", share, "finite", narrow::<A>(share).is_finite())?;
     }

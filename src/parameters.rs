@@ -153,10 +153,10 @@ impl<A: Scalar> Parameters<A> {
     ) -> Result<Self, Error> {
         let (n_a, n_x) = wax.dim();
         let n_y = wya.nrows();
-        check_shape("waa", waa, [n_a, n_a])?;
-        check_shape("wya", wya, [n_y, n_a])?;
-        check_shape("ba", ba, [n_a])?;
-        check_shape("by", by, [n_y])?;
+        check_shape("waa", waa, &["n_a", "n_a"], [n_a, n_a])?;
+        check_shape("wya", wya, &["n_y", "n_a"], [n_y, n_a])?;
+        check_shape("ba", ba, &["n_a"], [n_a])?;
+        check_shape("by", by, &["n_y"], [n_y])?;
         let dims = Dims { n_x, n_a, n_y };
         checked_len(dims)?;
         let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
@@ -251,16 +251,54 @@ impl<A: Scalar> Parameters<A> {
     ///
     /// # Errors
     /// [`Error::Network`] where `other.dims() != self.dims()`.
-    pub fn dot(&self, other: &Self) -> Result<A, Error> {
+    pub fn dot(&self, other: &Self) -> Result<f64, Error> {
         check_network("other", other.dims.triple(), self.dims.triple())?;
-        let sum = self.flat.iter().zip(&other.flat).map(|(&a, &b)| widen(a) * widen(b)).sum();
-        Ok(narrow(sum))
+        Ok(self.flat.iter().zip(&other.flat).map(|(&a, &b)| widen(a) * widen(b)).sum())
     }
 
     /// The Euclidean norm ‖θ‖₂, summed in double precision.
     #[must_use]
-    pub fn norm(&self) -> A {
-        narrow(norm(&self.flat))
+    pub fn norm(&self) -> f64 {
+        norm(&self.flat)
+    }
+
+    /// A copy in single precision, each element rounded to the nearest `f32`; infinite where it is too large for one.
+    ///
+    /// # Examples
+    ///
+    /// Train in double precision, and serve in single:
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters};
+    ///
+    /// let mut trained = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// trained.fill(0.1);
+    /// let served: Parameters<f32> = trained.to_f32();
+    /// assert_eq!(served.as_slice()[0], 0.1_f32);
+    /// ```
+    #[must_use]
+    pub fn to_f32(&self) -> Parameters<f32> {
+        self.converted()
+    }
+
+    /// A copy in double precision. Every `f32` is exact in it, so [`to_f32`](Self::to_f32) gets the same numbers back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters};
+    ///
+    /// let mut p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// p.fill(0.1);
+    /// assert_eq!(p.to_f64().to_f32(), p);
+    /// ```
+    #[must_use]
+    pub fn to_f64(&self) -> Parameters<f64> {
+        self.converted()
+    }
+
+    fn converted<B: Scalar>(&self) -> Parameters<B> {
+        Parameters { dims: self.dims, flat: self.flat.iter().map(|&value| narrow(widen(value))).collect() }
     }
 
     /// The name of an element of the flat buffer, `waa[3, 1]` or `by[0]`; `None` past the end.

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayRef, Dimension, Ix2, Ix3};
 
-use crate::error::{Error, check_shape};
+use crate::error::{Error, HIDDEN, OUTPUT, check_shape};
 
 /// The gradients of a loss with respect to what a forward pass returned; what is not given is zero.
 ///
@@ -84,16 +84,20 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
 impl<A, D: Dimension> Upstream<'_, A, D> {
     /// Whether every gradient has the shape of its array: hidden states, or outputs.
     pub(crate) fn check<const N: usize>(&self, hidden: [usize; N], output: [usize; N]) -> Result<(), Error> {
-        for (name, array, shape) in [
-            ("upstream.hidden", self.hidden, hidden),
-            ("upstream.logits", self.logits, output),
-            ("upstream.output", self.output, output),
+        for (name, array, axes, shape) in [
+            ("upstream.hidden", self.hidden, HIDDEN, hidden),
+            ("upstream.logits", self.logits, OUTPUT, output),
+            ("upstream.output", self.output, OUTPUT, output),
         ] {
-            array.map_or(Ok(()), |array| check_shape(name, array, shape))?;
+            array.map_or(Ok(()), |array| check_shape(name, array, &axes[..N], shape))?;
         }
-        let last = [hidden[0], hidden[1]];
-        self.last_hidden.map_or(Ok(()), |array| check_shape("upstream.last_hidden", array, last))
+        self.last_hidden.map_or(Ok(()), |last_hidden| check_last_hidden(last_hidden, [hidden[0], hidden[1]]))
     }
+}
+
+/// `last_hidden.dim() == (n_a, m)`
+pub(crate) fn check_last_hidden<A>(last_hidden: &ArrayRef<A, Ix2>, shape: [usize; 2]) -> Result<(), Error> {
+    check_shape("upstream.last_hidden", last_hidden, &HIDDEN[..2], shape)
 }
 
 impl<'a, A> Upstream<'a, A, Ix3> {

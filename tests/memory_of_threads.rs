@@ -83,7 +83,7 @@ impl<A: Scalar> Job<A> {
         };
         let mut run = Checkpointed::forward_within(memory, &self.parameters, input, &self.a0)?;
         let mut loss = Loss::default();
-        while let Some(segment) = run.last_segment()? {
+        while let Some(segment) = run.next_segment()? {
             let targets = self.targets.slice_axis(Axis(1), segment.steps().into());
             let output = self.output.slice_axis(Axis(2), segment.steps().into());
             cross_entropy_into(segment.cache(), &targets, Reduction::Sum, &mut loss)?;

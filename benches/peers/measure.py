@@ -1,4 +1,4 @@
-"""Measures elman and its peers in turn and prints Markdown tables; `run` calls it, see README.md.
+"""Measures elman and its peers in turn and prints a line for each case; `run` calls it, see README.md.
 
 Every program is a process that lives as long as one number of threads is measured. It prints its
 version, and then answers two requests of one line each:
@@ -146,29 +146,19 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
     return samples
 
 
-def milliseconds(value):
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(rows, dtype, threads, alone):
-    """`rows` and, of one thread, `alone`: medians by name for each (size, pass)."""
-    columns = [p for p in PEERS if any(p in medians for medians in rows.values())]
-    heads = [f"{dtype}, {threads} thread{'s' * (threads > 1)}", "", "elman", *columns]
-    heads += ["best / elman", "share of peak"] + ["× one thread"] * bool(alone)
-    lines = [heads, ["---"] * 2 + ["---:"] * (len(heads) - 2)]
-    for (size, what), medians in rows.items():
-        best = min((medians[p] for p in columns if p in medians), default=None)
-        ours = medians.get("elman")
-        line = [f"{size} {'·'.join(map(str, SIZES[size]))}", what]
-        for name in ("elman", *columns):
-            text = milliseconds(medians[name]) if name in medians else "–"
-            line.append(f"**{text}**" if name != "elman" and medians.get(name) == best else text)
-        line.append(f"{best / ours:.2f}" if best and ours else "–")
-        line.append(f"{medians['peak'] / ours:.0%}" if ours else "–")
-        if alone:
-            line.append(f"{alone[size, what]['elman'] / ours:.2f}" if ours else "–")
-        lines.append(line)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def line(key, medians):
+    """One case in words: elman's time, the fastest peer's, their ratio, and elman's share of the peak."""
+    threads, dtype, size, what = key
+    peers = {name: value for name, value in medians.items() if name not in ("elman", "peak")}
+    best, ours = min(peers, key=peers.get, default=None), medians.get("elman")
+    text = f"{dtype}, {threads} thread{'s' * (threads > 1)}, {size} {what}:"
+    if ours:
+        text += f" elman {ours:.3g} ms, {medians['peak'] / ours:.0%} of peak"
+    if best:
+        text += f", {best} {peers[best]:.3g} ms"
+    if best and ours:
+        text += f", best / elman {peers[best] / ours:.2f}"
+    return text
 
 
 def versions(servers):
@@ -203,7 +193,7 @@ def main():
     parser.add_argument("--seconds", type=float, help="of one turn; default 0.3, quick 0.05")
     parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
     parser.add_argument("--with-burn", action="store_true", help="build and measure burn, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every result there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every median there, for docs/benchmarks/")
     options = parser.parse_args()
     rounds = options.rounds or (2 if options.quick else 7)
     seconds = options.seconds or (0.05 if options.quick else 0.3)
@@ -226,32 +216,27 @@ def main():
                         results[key] = taken
             stop(servers)
 
-    settings = f"{rounds} rounds of {seconds} s, medians, milliseconds"
-    print(f"{machine()}; {date.today()}; {settings}")
-    print(", ".join(f"{name} {version}" for name, version in used.items()))
-    print(f"`benches/peers/run {' '.join(sys.argv[1:])}`".replace(" `", "`"))
     medians = {
         key: {name: median(values) for name, values in taken.items()}
         for key, taken in results.items()
     }
-    for threads in options.threads:
-        for dtype in options.dtype:
-            rows, alone = (
-                {key[2:]: value for key, value in medians.items() if key[:2] == (n, dtype)}
-                for n in (threads, 1)
-            )
-            print("\n" + table(rows, dtype, threads, alone if threads > 1 else {}))
+    command = " ".join(["benches/peers/run", *sys.argv[1:]])
+    print(f"{machine()}; {date.today()}; {rounds} rounds of {seconds} s, medians; {command}")
+    print(", ".join(f"{name} {version}" for name, version in used.items()))
+    for key, value in medians.items():
+        print(line(key, value))
 
     if options.json:
-        records = [
+        about = {"machine": machine(), "date": str(date.today()), "command": command}
+        about |= {"rounds": rounds, "seconds": seconds, "versions": used}
+        cases = [
             dict(zip(("threads", "dtype", "size", "pass"), key))
-            | {"name": name, "samples": len(values)}
-            | {"quartiles": np.percentile(values, [25, 50, 75]).tolist()}
-            for key, taken in results.items()
-            for name, values in taken.items()
+            | {"dims": SIZES[key[2]], "milliseconds": {name: float(f"{ms:.4g}") for name, ms in value.items()}}
+            for key, value in medians.items()
         ]
-        about = {"machine": machine(), "date": str(date.today()), "versions": used}
-        options.json.write_text(json.dumps(about | {"milliseconds": records}, indent=1) + "\n")
+        lines = ",\n".join(json.dumps(case) for case in cases)
+        head = json.dumps(about, indent=1).removesuffix("\n}")
+        options.json.write_text(f'{head},\n "cases": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

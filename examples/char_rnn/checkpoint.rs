@@ -47,7 +47,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
 
 /// Whoever reads finds the old run or the new one, whole.
 pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
-    Ok(elman::io::replace(path, write(run)?.as_bytes())?)
+    Ok(elman::io::write_atomic(path, write(run)?.as_bytes())?)
 }
 
 pub(crate) fn load(path: &Path) -> Result<Run> {

@@ -28,7 +28,7 @@ impl Reader {
             hidden.fill(0.0);
         }
         let input = Input::tokens(&batch.inputs).lengths(&batch.lengths);
-        sequence::forward_into(parameters, input, hidden, &mut self.cache)?;
+        sequence::forward_into(parameters, input, &*hidden, &mut self.cache)?;
         hidden.assign(&self.cache.last_hidden());
         loss::cross_entropy_into(&self.cache, &batch.targets, reduction, &mut self.loss)
     }

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let layers = torch::Rnn::new(&arguments.rnn, Activation::Tanh).with_linear(&arguments.linear);
-    let read = |weights: &Tensors<f32>| layers.read(weights);
+    let read = |weights: &Tensors<f32>| layers.from_tensors(weights);
     if let Some(path) = &arguments.file {
         let p = read(&safetensors::load(path)?)?;
         describe(&p)?;

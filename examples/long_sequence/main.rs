@@ -116,7 +116,7 @@ impl Task<'_> {
         let (mut nats, mut segments, mut loss) = (0.0, 0, Loss::default());
         let input = Input::tokens(&self.read);
         let mut run = Checkpointed::forward_within(bytes, p, input, &Array2::zeros((DIMS.n_a, 1)))?;
-        while let Some(segment) = run.last_segment()? {
+        while let Some(segment) = run.next_segment()? {
             let targets = self.next.slice(s![.., segment.steps()]);
             cross_entropy_into(segment.cache(), &targets, self.mean(), &mut loss)?;
             segment.backward(Upstream::logits(&loss.dlogits))?;
@@ -133,7 +133,7 @@ impl Task<'_> {
         let bar = ProgressBar::new(self.read.ncols() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} k = {msg}, {eta} left")?);
         bar.set_message(k.to_string());
-        while let Some(window) = windows.forward(p)? {
+        while let Some(window) = windows.next_window(p)? {
             cross_entropy_into(windows.cache(), &window.targets(&self.next), self.mean(), &mut loss)?;
             backward_into(p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
             bar.set_position(window.steps.end as u64);

@@ -82,7 +82,7 @@ fn model(weights: &Tensors<f32>, rnn: &str, linear: &str) -> Result<Parameters<f
     if weights.contains("wax") {
         return Ok(Parameters::try_from(weights)?);
     }
-    Ok(torch::Rnn::new(rnn, Activation::Tanh).with_linear(linear).read(weights)?)
+    Ok(torch::Rnn::new(rnn, Activation::Tanh).with_linear(linear).from_tensors(weights)?)
 }
 
 struct Server<'p> {

@@ -28,12 +28,12 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     p.by_mut()[0] = A::nan();
     for (name, tensors) in [
         ("elman", Tensors::from(&p)),
-        ("torch", torch::Rnn::new("rnn.", Tanh).with_linear("linear.").write(&p)?),
-        ("torch_cell", torch::RnnCell::new("", Tanh).with_linear("linear.").write(&p)?),
-        ("keras", keras::SimpleRnn::new("rnn/", Tanh).with_dense("dense/").write(&p)?),
-        ("keras_places", keras::SimpleRnn::at(0, Tanh).with_dense_at(3).write(&p)?),
-        ("flax", flax::SimpleCell::linen("", Tanh).with_dense("dense/").write(&p)?),
-        ("onnx", onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("wy", "by", true).write(&p)?),
+        ("torch", torch::Rnn::new("rnn.", Tanh).with_linear("linear.").to_tensors(&p)?),
+        ("torch_cell", torch::RnnCell::new("", Tanh).with_linear("linear.").to_tensors(&p)?),
+        ("keras", keras::SimpleRnn::new("rnn/", Tanh).with_dense("dense/").to_tensors(&p)?),
+        ("keras_places", keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3).to_tensors(&p)?),
+        ("flax", flax::SimpleCell::linen("", Tanh).with_dense("dense/").to_tensors(&p)?),
+        ("onnx", onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("wy", "by", true).to_tensors(&p)?),
     ] {
         write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;

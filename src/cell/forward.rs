@@ -1,7 +1,7 @@
 use ndarray::{ArrayRef2, ArrayView2};
 
 use super::Weights;
-use crate::error::check_shape;
+use crate::error::{HIDDEN, X, check_first_axis, check_shape};
 use crate::kernel::{Epilogue, Start, product, softmax};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Dims, Error, Parameters, Scalar};
@@ -26,7 +26,7 @@ impl<A> Cache<A> {
     }
     /// The number of columns, m.
     #[must_use]
-    pub fn batch(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.m
     }
     /// The input, (`n_x`, m).
@@ -39,7 +39,12 @@ impl<A> Cache<A> {
     pub fn a_prev(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_a, self.m, &self.states[..self.dims.n_a * self.m])
     }
-    /// The hidden state after the step, (`n_a`, m).
+    /// The hidden state after the step, (`n_a`, m): `a_next` in the equation.
+    #[must_use]
+    pub fn hidden(&self) -> ArrayView2<'_, A> {
+        self.a_next()
+    }
+    /// [`hidden`](Self::hidden), by its symbol in the equation.
     #[must_use]
     pub fn a_next(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_a, self.m, &self.states[self.dims.n_a * self.m..])
@@ -49,7 +54,12 @@ impl<A> Cache<A> {
     pub fn logits(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_y, self.m, &self.logits)
     }
-    /// The probabilities, softmax(logits), (`n_y`, m).
+    /// The probabilities, softmax(logits), (`n_y`, m): y in the equation.
+    #[must_use]
+    pub fn output(&self) -> ArrayView2<'_, A> {
+        self.y()
+    }
+    /// [`output`](Self::output), by its symbol in the equation.
     #[must_use]
     pub fn y(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_y, self.m, &self.y)
@@ -83,8 +93,8 @@ pub fn forward<A: Scalar>(
 ) -> Result<Cache<A>, Error> {
     let dims = parameters.dims();
     let m = xt.ncols();
-    check_shape("xt", xt, [dims.n_x, m])?;
-    check_shape("a_prev", a_prev, [dims.n_a, m])?;
+    check_first_axis("xt", xt, &X[..2], dims.n_x)?;
+    check_shape("a_prev", a_prev, &HIDDEN[..2], [dims.n_a, m])?;
     let mut weights = Weights::default();
     weights.pack_forward(parameters, false);
     let mut cache = Cache {

@@ -2,7 +2,7 @@ use ndarray::{ArrayRef2, ArrayView2};
 
 use super::Weights;
 use super::forward::{Read, head, input_projection, recurrence};
-use crate::error::{check_len, check_shape};
+use crate::error::{HIDDEN, X, check_len, check_shape};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Error, Parameters, Scalar};
 
@@ -65,7 +65,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// # Errors
     /// [`Error::Shape`] where `xt.dim() != (n_x, m)`; the state stays as it was.
     pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
-        check_shape("xt", xt, [self.parameters.dims().n_x, self.m])?;
+        check_shape("xt", xt, &X[..2], [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
         let Stepper { parameters, weights, xt, next, .. } = self;
         input_projection(next, Read::Vectors(xt), parameters, weights);
@@ -95,7 +95,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// ```
     pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
         let n_x = self.parameters.dims().n_x;
-        check_len("tokens", tokens, self.m)?;
+        check_len("tokens", tokens, &["m"], self.m)?;
         if let Some(column) = tokens.iter().position(|&token| token >= n_x) {
             return Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] });
         }
@@ -122,7 +122,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// # Errors
     /// [`Error::Shape`] where `hidden.dim() != (n_a, m)`.
     pub fn set_hidden(&mut self, hidden: &ArrayRef2<A>) -> Result<(), Error> {
-        check_shape("hidden", hidden, [self.parameters.dims().n_a, self.m])?;
+        check_shape("hidden", hidden, &HIDDEN[..2], [self.parameters.dims().n_a, self.m])?;
         copy_time_major(&mut self.hidden, hidden);
         Ok(())
     }

@@ -50,7 +50,7 @@ pub fn gradient_norms<A: Scalar>(
     upstream: Upstream<'_, A, Ix3>,
 ) -> Result<Array2<f64>, Error> {
     let Dims { n_a, n_y, .. } = parameters.dims();
-    let (m, t_x) = (cache.batch(), cache.len());
+    let (m, t_x) = (cache.columns(), cache.len());
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     let mut weights = Weights::default();
@@ -128,8 +128,8 @@ pub fn jacobian_norms<A: Scalar>(
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
     let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();
-    let mut norms = Array2::zeros((cache.batch(), cache.len()));
-    for j in 0..cache.batch() {
+    let mut norms = Array2::zeros((cache.columns(), cache.len()));
+    for j in 0..cache.columns() {
         back(&weights, cache, j, &mut vectors.clone(), |t, da| norms[[j, t]] = (sum_of_squares(da) / count).sqrt());
     }
     Ok(norms)
@@ -159,7 +159,7 @@ pub fn jacobian_norms<A: Scalar>(
 pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Error> {
     check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))?;
     let (mut above, mut all) = (0, 0);
-    for state in (0..cache.batch()).flat_map(|j| steps(cache, j).map(move |t| state(cache, j, t))) {
+    for state in (0..cache.columns()).flat_map(|j| steps(cache, j).map(move |t| state(cache, j, t))) {
         above += state.iter().filter(|&&a| widen(a).abs() > threshold).count();
         all += state.len();
     }

@@ -12,9 +12,9 @@ use std::fmt;
 /// use elman::{Dims, Parameters};
 ///
 /// let rnn = torch::Rnn::new("rnn.", Activation::Tanh);
-/// let mut tensors = rnn.write(&Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 }))?;
+/// let mut tensors = rnn.to_tensors(&Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 }))?;
 /// tensors.metadata_mut().insert("rnn.nonlinearity".into(), "relu".into());
-/// let error = rnn.read(&tensors).unwrap_err();
+/// let error = rnn.from_tensors(&tensors).unwrap_err();
 /// assert_eq!(error.to_string(), "`rnn.nonlinearity` shows a network of relu units, expected one of tanh units");
 /// # Ok::<(), elman::io::Error>(())
 /// ```

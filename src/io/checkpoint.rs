@@ -43,7 +43,7 @@ const VERSION: &str = "1";
 ///
 /// let mut checkpoint = Checkpoint::new(p).with_optimizer(adam);
 /// checkpoint.metadata.insert("epoch".into(), "1".into());
-/// assert_eq!(Checkpoint::try_from(&checkpoint.to_tensors()?)?, checkpoint);
+/// assert_eq!(Checkpoint::from_tensors(&checkpoint.to_tensors()?)?, checkpoint);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,29 @@ impl<A: Scalar> Checkpoint<A> {
     #[must_use]
     pub fn with_optimizer(self, optimizer: impl Into<AnyOptimizer<A>>) -> Self {
         Checkpoint { optimizer: Some(optimizer.into()), ..self }
+    }
+
+    /// The run that named arrays hold: parameters alone where the metadata has none of this crate's keys. Otherwise those keys
+    /// must be complete, and agree with the tensors. Other tensors are ignored.
+    ///
+    /// # Errors
+    /// - [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is missing or does not fit.
+    /// - [`Error::Metadata`] where a key of this crate is missing, unknown, or has another value than the tensors show.
+    pub fn from_tensors(tensors: &Tensors<A>) -> Result<Self, Error> {
+        let parameters = Parameters::try_from(tensors)?;
+        let (mut notes, metadata) = Notes::among(tensors.metadata());
+        if notes.is_empty() {
+            return Ok(Checkpoint { parameters, optimizer: None, metadata });
+        }
+        notes.expect("format", FORMAT)?;
+        notes.expect("version", VERSION)?;
+        notes.take("crate", "the version of the crate that wrote it")?;
+        notes.expect("element_type", type_name::<A>())?;
+        for (name, n) in named(parameters.dims()) {
+            notes.expect(name, &n.to_string())?;
+        }
+        let optimizer = optimizer::read(notes, tensors, parameters.dims().len())?;
+        Ok(Checkpoint { parameters, optimizer, metadata })
     }
 
     /// The named arrays that files hold.
@@ -118,33 +141,20 @@ impl<A: Scalar> Checkpoint<A> {
     /// Reads a safetensors file.
     ///
     /// # Errors
-    /// As [`safetensors::load`](super::safetensors::load) and `TryFrom<&Tensors>`.
+    /// As [`safetensors::load`](super::safetensors::load) and [`from_tensors`](Self::from_tensors); the path is in
+    /// [`Error::Content`].
     #[cfg(feature = "safetensors")]
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Checkpoint::try_from(&super::safetensors::load(path)?)
+        super::file::load(path.as_ref(), |bytes| Checkpoint::from_tensors(&super::safetensors::from_bytes(bytes)?))
     }
 }
 
-/// Parameters alone where the metadata has none of this crate's keys; or else they have to be complete, known, and agree
-/// with the tensors.
+/// [`Checkpoint::from_tensors`]
 impl<A: Scalar> TryFrom<&Tensors<A>> for Checkpoint<A> {
     type Error = Error;
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
-        let parameters = Parameters::try_from(tensors)?;
-        let (mut notes, metadata) = Notes::among(tensors.metadata());
-        if notes.is_empty() {
-            return Ok(Checkpoint { parameters, optimizer: None, metadata });
-        }
-        notes.expect("format", FORMAT)?;
-        notes.expect("version", VERSION)?;
-        notes.take("crate", "the version of the crate that wrote it")?;
-        notes.expect("element_type", type_name::<A>())?;
-        for (name, n) in named(parameters.dims()) {
-            notes.expect(name, &n.to_string())?;
-        }
-        let optimizer = optimizer::read(notes, tensors, parameters.dims().len())?;
-        Ok(Checkpoint { parameters, optimizer, metadata })
+        Checkpoint::from_tensors(tensors)
     }
 }
 

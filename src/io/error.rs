@@ -16,6 +16,17 @@ pub enum Error {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// A file was read, and its content was refused.
+    #[error("{}: {error}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// An argument of a call outside `io` is wrong. With this variant one `?` serves for both error types.
+    #[error(transparent)]
+    Argument(#[from] crate::Error),
     /// The bytes are not a file of this format.
     #[error("not a valid {format} file: {reason}")]
     Format {
@@ -24,17 +35,17 @@ pub enum Error {
         /// What is wrong, and with which tensor where it is one.
         reason: String,
     },
-    /// A tensor is not there.
-    #[error("there is no tensor `{tensor}`, among {present}")]
+    /// There is no tensor of this name.
+    #[error("there is no tensor `{tensor}`: {present}")]
     Missing {
         /// The tensor's name.
         tensor: String,
-        /// The names that there are.
+        /// The names that there are, or of many the most similar ones.
         present: String,
     },
-    /// Two arrays would have the same name, and one of them be lost.
+    /// Two arrays have the same name, so one of them would be lost.
     #[error("two arrays are called `{tensor}`")]
-    Twice {
+    DuplicateName {
         /// The name.
         tensor: String,
     },

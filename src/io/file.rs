@@ -19,6 +19,12 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
     bytes.map_err(|reason| Error::File { action: "read", path: path.into(), reason })
 }
 
+/// Reads a file and converts its bytes; an error names the path.
+#[cfg(any(feature = "safetensors", feature = "npz"))]
+pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
+    convert(&read(path)?).map_err(|error| Error::Content { path: path.into(), error: Box::new(error) })
+}
+
 /// Writes or replaces a file atomically: at any moment it holds the old bytes, or all of `bytes`.
 ///
 /// The bytes go to a new file in the same folder, which is synchronised with the disk and then takes the file's place. A
@@ -32,12 +38,12 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("notes.txt");
-/// elman::io::replace(&path, b"old")?;
-/// elman::io::replace(&path, b"new")?;
+/// elman::io::write_atomic(&path, b"old")?;
+/// elman::io::write_atomic(&path, b"new")?;
 /// assert_eq!(elman::io::read(&path)?, b"new");
 /// # Ok::<(), elman::io::Error>(())
 /// ```
-pub fn replace(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
     let written = follow_links(path).and_then(|file| replace_file(&file, bytes));
     written.map_err(|reason| Error::File { action: "write", path: path.into(), reason })

@@ -8,7 +8,8 @@
 //! | `kernel` of `Dense` | of `Linear` | (`n_a`, `n_y`) | `wya`, transposed |
 //! | `bias` of `Dense` | of `Linear` | (`n_y`) | `by` |
 //!
-//! The kernel of the hidden state has no bias, in neither. `read` returns the bits that `write` was given. On Flax's side,
+//! The kernel of the hidden state has no bias, in neither. `from_tensors` returns the bits that
+//! `to_tensors` was given. On Flax's side,
 //!
 //! ```python
 //! np.savez(path, **flax.traverse_util.flatten_dict(variables, sep="/"))                                  # linen
@@ -39,12 +40,12 @@ use crate::{Parameters, Scalar};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let cell = SimpleCell::linen("params/SimpleCell_0/", Activation::Tanh).with_dense("params/Dense_0/");
-/// let tensors = cell.write(&p)?;
+/// let tensors = cell.to_tensors(&p)?;
 /// assert_eq!(tensors.get("params/SimpleCell_0/i/kernel")?.shape(), [3, 7]);
-/// assert_eq!(cell.read(&tensors)?, p);
+/// assert_eq!(cell.from_tensors(&tensors)?, p);
 ///
 /// let cell = SimpleCell::nnx("rnn.cell.", Activation::Tanh).with_separator(".").with_dense("head.");
-/// let tensors = cell.write(&p)?;
+/// let tensors = cell.to_tensors(&p)?;
 /// assert_eq!(tensors.get("rnn.cell.dense_h.kernel")?.shape(), [7, 7]);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
@@ -123,7 +124,7 @@ impl SimpleCell {
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
     /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
     ///   or outputs that no bias confirms.
-    pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
+    pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
         self.check_residual(tensors)?;
         self.check_names(tensors)?;
@@ -137,10 +138,10 @@ impl SimpleCell {
     ///
     /// # Errors
     /// - [`Error::Network`] where this cell is residual.
-    /// - [`Error::Twice`] where two arrays would have one name.
+    /// - [`Error::DuplicateName`] where two arrays would have one name.
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`read`](Self::read) would refuse the shape.
-    pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
+    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check_residual(&tensors)?;
         self.weights().write(parameters, &mut tensors)?;

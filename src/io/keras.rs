@@ -8,11 +8,11 @@
 //! | `…/dense/kernel` | d | (`n_a`, `n_y`) | `wya`, transposed |
 //! | `…/dense/bias` | d + 1 | (`n_y`) | `by` |
 //!
-//! `read` returns the bits that `write` was given. On Keras's side, either of
+//! `from_tensors` returns the bits that `to_tensors` was given. On Keras's side, either of
 //!
 //! ```python
 //! np.savez(path, **{w.path: np.asarray(w) for w in model.weights})  # by paths: SimpleRnn::new
-//! np.savez(path, *model.get_weights())                              # arr_0, arr_1, …: SimpleRnn::at
+//! np.savez(path, *model.get_weights())                              # arr_0, arr_1, …: SimpleRnn::by_index
 //! ```
 //!
 //! A layer made with `use_bias=False` has no bias. Say so by [`without_bias`](SimpleRnn::without_bias), and for the `Dense` by
@@ -37,11 +37,11 @@ use crate::{Parameters, Scalar};
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let cell = "sequential/simple_rnn/simple_rnn_cell/";
 /// let layers = SimpleRnn::new(cell, Activation::Tanh).with_dense("sequential/dense/");
-/// let tensors = layers.write(&p)?;
+/// let tensors = layers.to_tensors(&p)?;
 /// assert_eq!(tensors.get("sequential/simple_rnn/simple_rnn_cell/kernel")?.shape(), [3, 7]);
-/// assert_eq!(layers.read(&tensors)?, p);
+/// assert_eq!(layers.from_tensors(&tensors)?, p);
 ///
-/// let positional = SimpleRnn::at(0, Activation::Tanh).with_dense_at(3).write(&p)?;
+/// let positional = SimpleRnn::by_index(0, Activation::Tanh).with_dense_by_index(3).to_tensors(&p)?;
 /// assert_eq!(positional.get("arr_3")?.shape(), [7, 5]);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
@@ -68,7 +68,7 @@ impl SimpleRnn {
     /// A layer by the places of its weights in `get_weights()`: `first`, `first + 1` and, where it has a bias, `first + 2`.
     /// `np.savez` calls them `arr_0`, `arr_1` and so on.
     #[must_use]
-    pub fn at(first: usize, activation: Activation) -> Self {
+    pub fn by_index(first: usize, activation: Activation) -> Self {
         let [kernel, recurrent, bias] = [0, 1, 2].map(|k| place(first, k));
         let (prefix, bias) = (String::new(), Bias::at(bias));
         SimpleRnn { prefix, kernel, recurrent, bias, head: Head::default(), activation }
@@ -92,7 +92,7 @@ impl SimpleRnn {
 
     /// A `Dense` whose weights are at places `first` and, where it has a bias, `first + 1` is the output layer.
     #[must_use]
-    pub fn with_dense_at(mut self, first: usize) -> Self {
+    pub fn with_dense_by_index(mut self, first: usize) -> Self {
         self.head.set(Dense { weights: place(first, 0), bias: Bias::at(place(first, 1)), axes: Axes::InOut });
         self
     }
@@ -113,7 +113,7 @@ impl SimpleRnn {
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
     /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
     ///   or outputs that no bias confirms.
-    pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
+    pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation")?;
         let matrices = self.weights().read(tensors)?;
         // A plain layer's bias is a vector; in its place a matrix of two rows is a GRU's, of one unit perhaps.
@@ -128,10 +128,10 @@ impl SimpleRnn {
     /// The weights of a network.
     ///
     /// # Errors
-    /// - [`Error::Twice`] where two arrays would have one name.
+    /// - [`Error::DuplicateName`] where two arrays would have one name.
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`read`](Self::read) would refuse the shape.
-    pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
+    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.weights().write(parameters, &mut tensors)?;
         self.bias.write("ba", &parameters.ba(), &mut tensors)?;

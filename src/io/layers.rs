@@ -268,7 +268,7 @@ pub(super) fn insert_new<A, D: Dimension>(
     array: Array<A, D>,
 ) -> Result<(), Error> {
     if tensors.contains(name) {
-        return Err(Error::Twice { tensor: name.into() });
+        return Err(Error::DuplicateName { tensor: name.into() });
     }
     tensors.insert(name, array);
     Ok(())

@@ -8,12 +8,12 @@
 //! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
 //! ```
 //!
-//! - Formats: `safetensors` and `npz`, each behind the feature of its name.
+//! - Formats: `safetensors` (feature `safetensors`), `npz` and `npy` (feature `npz`).
 //! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]; [`coming_from`](crate::coming_from) has them side by side. This
 //!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: `Tensors::from(&p)` and
 //!   `Parameters::try_from(&tensors)`.
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
-//! - [`read`] and [`replace`]: whole files, the second atomically.
+//! - [`read`] and [`write_atomic`]: whole files.
 //!
 //! A framework's tensors do not show a layer's nonlinearity, and a lost bias looks like one that was never there. The caller
 //! therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()` where there is none.
@@ -32,6 +32,8 @@ mod checkpoint;
 mod element;
 mod error;
 mod file;
+#[cfg(any(feature = "safetensors", feature = "npz"))]
+mod foreign;
 mod layers;
 mod notes;
 mod optimizer;
@@ -39,6 +41,8 @@ mod tensors;
 
 pub mod flax;
 pub mod keras;
+#[cfg(feature = "npz")]
+pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
 pub mod onnx;
@@ -49,7 +53,7 @@ pub mod torch;
 pub use activation::Activation;
 pub use checkpoint::Checkpoint;
 pub use error::Error;
-pub use file::{read, replace};
+pub use file::{read, write_atomic};
 pub use tensors::Tensors;
 #[cfg(feature = "serde")]
 pub(crate) use tensors::abridged;

@@ -8,7 +8,7 @@
 //! | `B` of `Gemm` or `MatMul` | (`n_a`, `n_y`), or (`n_y`, `n_a`) where `transB` is 1 | `wya` |
 //! | `C` of `Gemm` | (`n_y`) | `by` |
 //!
-//! `write` puts `ba` into the first half of `B` and zeros into the second; `read` returns the same bits. A `Gemm`'s `alpha` and
+//! `to_tensors` writes `ba` to the first half of `B` and zeros to the second; `from_tensors` returns the same bits. A `Gemm`'s `alpha` and
 //! `beta` must be 1. On ONNX's side,
 //!
 //! ```python
@@ -43,10 +43,10 @@ use crate::{Parameters, Scalar};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let rnn = Rnn::new("W", "R", "B", Activation::Tanh).with_gemm("head.weight", "head.bias", true);
-/// let tensors = rnn.write(&p)?;
+/// let tensors = rnn.to_tensors(&p)?;
 /// assert_eq!(tensors.get("B")?.shape(), [1, 14]);
 /// assert_eq!(tensors.get("head.weight")?.shape(), [5, 7]);
-/// assert_eq!(rnn.read(&tensors)?, p);
+/// assert_eq!(rnn.from_tensors(&tensors)?, p);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Rnn {
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
     /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
     ///   or outputs that no bias confirms.
-    pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
+    pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, "", "activations")?;
         self.check_attributes(tensors)?;
         for name in [&self.w, &self.r] {
@@ -138,11 +138,11 @@ impl Rnn {
     /// The weights of a network, `ba` in the first half of `B` and zeros in the second.
     ///
     /// # Errors
-    /// - [`Error::Network`] where an attribute is one that [`read`](Self::read) refuses.
-    /// - [`Error::Twice`] where two arrays would have one name.
+    /// - [`Error::Network`] where an attribute is one that [`from_tensors`](Self::from_tensors) refuses.
+    /// - [`Error::DuplicateName`] where two arrays would have one name.
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, where a bias is not zero and its layer has none, or where
-    ///   [`read`](Self::read) would refuse the shape.
-    pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
+    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check_attributes(&tensors)?;
         self.weights().write(parameters, &mut tensors)?;

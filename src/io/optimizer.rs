@@ -59,7 +59,8 @@ pub(super) fn read<A: Scalar>(
     notes.finish()?;
     optimizer.check_state(n).map_err(|error| match error {
         crate::Error::Shape { argument, expected, found } => {
-            wrong_shape(&key(argument), format!("{:?}", expected.axes()), found.axes())
+            let [expected, found] = [expected, found].map(|shape| shape.lengths().flatten().collect::<Vec<_>>());
+            wrong_shape(&key(argument), format!("{expected:?}"), &found)
         }
         other => unreachable!("a state has lengths, and nothing else to check: {other}"),
     })?;

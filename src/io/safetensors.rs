@@ -25,9 +25,12 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::element::{extend_le, from_le};
 use super::tensors::{abridged, shortened};
-use super::{Error, Tensors, file};
+use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
 use crate::scalar::type_name;
+
+/// The format in messages.
+const FORMAT: &str = "safetensors";
 
 /// Where the header holds the notes; no tensor can have this name.
 const METADATA: &str = "__metadata__";
@@ -46,10 +49,10 @@ const MOST_AXES: usize = 64;
 /// # Errors
 /// [`Error::File`] where the system refuses, and as [`from_bytes`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
-    from_bytes(&file::read(path)?)
+    file::load(path.as_ref(), from_bytes)
 }
 
-/// Writes a file atomically: [`replace`](super::replace) by [`to_bytes`].
+/// Writes a file atomically: [`write_atomic`](super::write_atomic) by [`to_bytes`].
 ///
 /// # Errors
 /// [`Error::File`] where the system refuses, and as [`to_bytes`].
@@ -66,7 +69,7 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
-    file::replace(path, &to_bytes(tensors)?)
+    file::write_atomic(path, &to_bytes(tensors)?)
 }
 
 /// The tensors and the metadata of a file. Tensors of other element types than `A` are listed, not read.
@@ -74,6 +77,10 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
 /// # Errors
 /// [`Error::Format`] where the bytes are no safetensors file, name something twice, or hold a tensor of more than 64 axes.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
+    read(bytes).map_err(|error| foreign::recognized(bytes, FORMAT).map_or(error, invalid))
+}
+
+fn read<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     let (header, data) = split(bytes)?;
     let Unique(header) =
         serde_json::from_str(header).map_err(|error| invalid(format!("header: {}", shortened(&error.to_string()))))?;
@@ -188,8 +195,8 @@ fn dtype<A: Scalar>() -> Dtype {
     if type_name::<A>() == "f32" { Dtype::F32 } else { Dtype::F64 }
 }
 
-fn invalid(reason: String) -> Error {
-    Error::Format { format: "safetensors", reason }
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::Format { format: FORMAT, reason: reason.into() }
 }
 
 /// The header as it is written: the metadata, then the tensors by name.

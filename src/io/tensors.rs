@@ -1,6 +1,7 @@
 //! Named arrays: what every format holds, and what frameworks exchange.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, btree_map};
 
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
@@ -23,7 +24,7 @@ use crate::{Parameters, Scalar};
 ///
 /// tensors.remove("by");
 /// let error = Parameters::try_from(&tensors).unwrap_err();
-/// assert_eq!(error.to_string(), "there is no tensor `by`, among `ba`, `waa`, `wax`, `wya`");
+/// assert_eq!(error.to_string(), "there is no tensor `by`: there are `ba`, `waa`, `wax`, `wya`");
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,18 @@ impl<A> Tensors<A> {
     #[must_use]
     pub fn new() -> Self {
         Tensors::default()
+    }
+
+    /// The number of tensors, those of other element types included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no tensor.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The names of all tensors, those of other element types included, ascending.
@@ -93,8 +106,8 @@ impl<A> Tensors<A> {
         self.entries.remove(name).is_some()
     }
 
-    /// Takes over the tensors and the metadata of another; what has the same name is replaced.
-    pub fn extend(&mut self, other: Tensors<A>) {
+    /// Moves the tensors and the metadata of another in; those of the same name are replaced.
+    pub fn merge(&mut self, other: Tensors<A>) {
         self.entries.extend(other.entries);
         self.metadata.extend(other.metadata);
     }
@@ -128,8 +141,28 @@ impl<A: Scalar> Tensors<A> {
             Some(Entry::Other { element_type, .. }) => {
                 Err(Error::ElementType { tensor: name.into(), expected: type_name::<A>(), found: element_type.clone() })
             }
-            None => Err(Error::Missing { tensor: name.into(), present: self.list_names() }),
+            None => Err(Error::Missing { tensor: name.into(), present: self.list_names(name) }),
         }
+    }
+
+    /// The array of this name, with the number of axes of `D`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::io::Tensors;
+    /// use ndarray::{Ix2, array};
+    ///
+    /// let tensors: Tensors<f64> = [("x", array![[1.0, 2.0]])].into_iter().collect();
+    /// assert_eq!(tensors.array::<Ix2>("x")?[[0, 1]], 2.0);
+    /// # Ok::<(), elman::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and [`Error::Shape`] where the array has another number of axes.
+    pub fn array<D: Dimension>(&self, name: &str) -> Result<ArrayView<'_, A, D>, Error> {
+        let expected = D::NDIM.map_or("another number of axes".into(), |axes| format!("{axes} axes"));
+        self.ranked(name, &expected)
     }
 
     /// The matrix of this name; `expected` says in names what its axes are.
@@ -150,15 +183,62 @@ impl<A: Scalar> Tensors<A> {
         array.into_dimensionality().map_err(|_| wrong_shape(name, expected.into(), &found))
     }
 
-    /// The first few names, for a message.
-    fn list_names(&self) -> String {
-        const SHOWN: usize = 12;
-        let names: Vec<_> = self.names().take(SHOWN).map(|name| format!("`{}`", abridged(name))).collect();
-        match self.entries.len() {
-            0 => "none at all".into(),
-            n if n > SHOWN => format!("{} and {} more", names.join(", "), n - SHOWN),
-            _ => names.join(", "),
+    /// All names, or of many those that are most similar to a missing one, for a message.
+    fn list_names(&self, missing: &str) -> String {
+        const SHOWN: usize = 6;
+        let list =
+            |names: &[&str]| names.iter().map(|name| format!("`{}`", abridged(name))).collect::<Vec<_>>().join(", ");
+        let mut names: Vec<_> = self.names().collect();
+        match names.len() {
+            0 => return "there are no tensors".into(),
+            n if n <= SHOWN => return format!("there are {}", list(&names)),
+            _ => {}
         }
+        names.sort_by_cached_key(|name| Reverse(similarity(name, missing)));
+        format!("the most similar of {} names are {}", names.len(), list(&names[..SHOWN]))
+    }
+}
+
+/// The arrays by name. Of two with the same name the later one stays.
+impl<A, K: Into<String>, D: Dimension> FromIterator<(K, Array<A, D>)> for Tensors<A> {
+    fn from_iter<I: IntoIterator<Item = (K, Array<A, D>)>>(arrays: I) -> Self {
+        let mut tensors = Tensors::new();
+        tensors.extend(arrays);
+        tensors
+    }
+}
+
+/// The arrays by name. One that is there already is replaced.
+impl<A, K: Into<String>, D: Dimension> Extend<(K, Array<A, D>)> for Tensors<A> {
+    fn extend<I: IntoIterator<Item = (K, Array<A, D>)>>(&mut self, arrays: I) {
+        for (name, array) in arrays {
+            self.insert(name, array);
+        }
+    }
+}
+
+/// The arrays that have this element type, by name, ascending.
+impl<A> IntoIterator for Tensors<A> {
+    type Item = (String, ArrayD<A>);
+    type IntoIter = IntoIter<A>;
+
+    fn into_iter(self) -> IntoIter<A> {
+        IntoIter(self.entries.into_iter())
+    }
+}
+
+/// The arrays of [`Tensors`] that have its element type, by name.
+#[derive(Debug)]
+pub struct IntoIter<A>(btree_map::IntoIter<String, Entry<A>>);
+
+impl<A> Iterator for IntoIter<A> {
+    type Item = (String, ArrayD<A>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.find_map(|(name, entry)| match entry {
+            Entry::Array(array) => Some((name, array)),
+            Entry::Other { .. } => None,
+        })
     }
 }
 
@@ -195,6 +275,12 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
         check_inputs(&wax)?;
         Ok(Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked"))
     }
+}
+
+/// How similar two names are, as a number to sort by.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number from 0 to 1000")]
+fn similarity(name: &str, other: &str) -> u32 {
+    (1000.0 * strsim::sorensen_dice(name, other)) as u32
 }
 
 pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Error {

@@ -8,8 +8,8 @@
 //! | `weight` of the `Linear` | (`n_y`, `n_a`) | `wya` |
 //! | `bias` of the `Linear` | (`n_y`) | `by` |
 //!
-//! An `RNNCell` has no `_l0` in its names. `write` puts `ba` into the first of the two biases and zeros into the second; `read`
-//! returns the same bits.
+//! An `RNNCell` has no `_l0` in its names. `to_tensors` writes `ba` to the first of the two biases and zeros to
+//! the second; `from_tensors` returns the same bits.
 //!
 //! A layer made with `bias=False` has no biases. Say so by [`without_bias`](Rnn::without_bias), and for the `Linear` by
 //! [`without_head_bias`](Rnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
@@ -37,9 +37,9 @@ use crate::{Parameters, Scalar};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let rnn = Rnn::new("encoder.rnn.", Activation::Tanh).with_linear("head.");
-/// let tensors = rnn.write(&p)?;
+/// let tensors = rnn.to_tensors(&p)?;
 /// assert_eq!(tensors.get("encoder.rnn.weight_ih_l0")?.shape(), [7, 3]);
-/// assert_eq!(rnn.read(&tensors)?, p);
+/// assert_eq!(rnn.from_tensors(&tensors)?, p);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Rnn(Layer);
 ///
 /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 });
 /// let cell = RnnCell::new("", Activation::Tanh);
-/// let tensors = cell.write(&p)?;
+/// let tensors = cell.to_tensors(&p)?;
 /// assert_eq!(tensors.names().collect::<Vec<_>>(), ["bias_hh", "bias_ih", "weight_hh", "weight_ih"]);
 ///
-/// let tensors = cell.without_bias().write(&p)?;
+/// let tensors = cell.without_bias().to_tensors(&p)?;
 /// assert_eq!(tensors.names().collect::<Vec<_>>(), ["weight_hh", "weight_ih"]);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
@@ -103,17 +103,17 @@ macro_rules! layer {
             /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
             /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256
             ///   inputs, or outputs that no bias confirms.
-            pub fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
+            pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
                 self.0.read(tensors)
             }
 
             /// The tensors of a network, `ba` in the first of two biases and zeros in the second.
             ///
             /// # Errors
-            /// - [`Error::Twice`] where two arrays would have one name.
+            /// - [`Error::DuplicateName`] where two arrays would have one name.
             /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has none,
-            ///   or where [`read`](Self::read) would refuse the shape.
-            pub fn write<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
+            ///   or where [`from_tensors`](Self::from_tensors) would refuse the shape.
+            pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 self.0.write(parameters)
             }
         }

@@ -1,5 +1,8 @@
 use super::fields::fields;
-use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
+use super::{
+    Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_parameters, check_share,
+    with_decay,
+};
 use crate::error::check_len;
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
@@ -170,8 +173,8 @@ impl<A, const DECOUPLED: bool> Fields<A> for AdamVariant<A, DECOUPLED> {
     }
     fn check_state(&self, n: usize) -> Result<(), Error> {
         let n = if self.steps == 0 { 0 } else { n };
-        check_len("first_moment", &self.first_moment, n)?;
-        check_len("second_moment", &self.second_moment, n)
+        check_len("first_moment", &self.first_moment, &[], n)?;
+        check_len("second_moment", &self.second_moment, &[], n)
     }
 }
 
@@ -190,7 +193,7 @@ impl<A: Scalar, const DECOUPLED: bool> Optimizer<A> for AdamVariant<A, DECOUPLED
         self.check()?;
         check_gradients(parameters, gradients)?;
         if self.steps > 0 {
-            check_len("parameters", parameters, self.first_moment.len())?;
+            check_parameters(parameters, self.first_moment.len())?;
         }
         let steps = self.steps.saturating_add(1);
         // θ ← kept·θ, and g ← g + coupled·θ.

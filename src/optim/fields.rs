@@ -55,5 +55,5 @@ pub(super) use fields;
 
 /// `state.len() == n`, or `state` is empty.
 pub(super) fn check_len_or_empty<A>(name: &'static str, state: &[A], n: usize) -> Result<(), Error> {
-    if state.is_empty() { Ok(()) } else { check_len(name, state, n) }
+    if state.is_empty() { Ok(()) } else { check_len(name, state, &[], n) }
 }

@@ -68,8 +68,8 @@ pub trait Optimizer<A: Scalar> {
     /// The first step sizes the state; an optimiser belongs to these parameters from then on.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `gradients.len() != parameters.len()`, or `parameters.len()` is not the length of the
-    /// state; [`Error::Range`] where a hyper-parameter, as it was given or rounded to `A`, is outside the range that its
+    /// [`Error::Shape`] where `gradients.len() != parameters.len()`; [`Error::Optimizer`] where the steps before had another
+    /// number of parameters; [`Error::Range`] where a hyper-parameter, as it was given or rounded to `A`, is outside the range that its
     /// documentation states.
     fn step(&mut self, parameters: &mut [A], gradients: &[A]) -> Result<(), Error>;
 
@@ -82,7 +82,13 @@ pub trait Optimizer<A: Scalar> {
 
 /// `gradients.len() == parameters.len()`
 fn check_gradients<A>(parameters: &[A], gradients: &[A]) -> Result<(), Error> {
-    check_len("gradients", gradients, parameters.len())
+    check_len("gradients", gradients, &["parameters.len()"], parameters.len())
+}
+
+/// `parameters.len() == state`, the number of parameters in the steps before.
+fn check_parameters<A>(parameters: &[A], state: usize) -> Result<(), Error> {
+    let found = parameters.len();
+    if found == state { Ok(()) } else { Err(Error::Optimizer { expected: state, found }) }
 }
 
 /// `holds`, for a number as it was given and as the element type holds it: neither 10³⁰⁰ is finite as an `f32`, nor is

@@ -1,6 +1,7 @@
 use super::fields::{check_len_or_empty, fields};
-use super::{Field, FieldMut, Fields, Optimizer, check_gradients, check_magnitude, check_share, with_decay};
-use crate::error::check_len;
+use super::{
+    Field, FieldMut, Fields, Optimizer, check_gradients, check_magnitude, check_parameters, check_share, with_decay,
+};
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
@@ -199,7 +200,7 @@ impl<A: Scalar> Optimizer<A> for RmsProp<A> {
         self.check()?;
         check_gradients(parameters, gradients)?;
         if !self.square_average.is_empty() {
-            check_len("parameters", parameters, self.square_average.len())?;
+            check_parameters(parameters, self.square_average.len())?;
         }
         self.size_state(parameters.len());
 

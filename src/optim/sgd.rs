@@ -1,6 +1,8 @@
 use super::fields::{check_len_or_empty, fields};
-use super::{Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_share, with_decay};
-use crate::error::check_len;
+use super::{
+    Field, FieldMut, Fields, Optimizer, check, check_gradients, check_magnitude, check_parameters, check_share,
+    with_decay,
+};
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
@@ -162,7 +164,7 @@ impl<A: Scalar> Optimizer<A> for Sgd<A> {
             self.velocity.resize(parameters.len(), A::zero());
             fresh = A::one();
         }
-        check_len("parameters", parameters, self.velocity.len())?;
+        check_parameters(parameters, self.velocity.len())?;
         let nesterov = self.nesterov;
         for ((theta, &g), v) in parameters.iter_mut().zip(gradients).zip(&mut self.velocity) {
             let g = with_decay(g, decay, *theta);

@@ -38,6 +38,40 @@ impl<A: Scalar> Default for Backward<A> {
     }
 }
 
+impl<A: Scalar> Backward<A> {
+    /// Sets `gradients` to zero and keeps their memory: once before the [`backward_into`] calls of every update.
+    ///
+    /// # Examples
+    ///
+    /// A training loop that allocates nothing after its first step:
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, Sgd};
+    /// use elman::{Dims, Parameters, Upstream, loss, sequence};
+    /// use ndarray::{Array2, Array3};
+    ///
+    /// let mut p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let (x, targets) = (Array3::ones((3, 10, 4)), Array2::zeros((10, 4)));
+    /// let mut sgd = Sgd::new(0.1);
+    ///
+    /// let mut cache = sequence::Cache::default();
+    /// let mut loss = loss::Loss::default();
+    /// let mut back = sequence::Backward::default();
+    /// for _ in 0..3 {
+    ///     sequence::forward_into(&p, &x, None, &mut cache)?;
+    ///     loss::cross_entropy_into(&cache, &targets, loss::Reduction::Mean, &mut loss)?;
+    ///     back.zero_gradients();
+    ///     sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
+    ///     sgd.step(p.as_mut_slice(), back.gradients.as_slice())?;
+    /// }
+    /// assert!(loss.value < 2f64.ln());
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    pub fn zero_gradients(&mut self) {
+        self.gradients.fill(A::zero());
+    }
+}
+
 impl<A: PartialEq> PartialEq for Backward<A> {
     fn eq(&self, other: &Self) -> bool {
         self.gradients == other.gradients && self.dx == other.dx && self.da0 == other.da0

@@ -72,7 +72,7 @@ impl<A> Cache<A> {
     }
     /// The number of columns, m.
     #[must_use]
-    pub fn batch(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.m
     }
     /// The number of steps, `T_x`.

@@ -1,14 +1,14 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayRef2, ArrayView3, Ix3};
+use ndarray::{Array2, ArrayView3, Ix3};
 
 use super::backward::Workspace;
 use super::columns::ForwardWorkspace;
 use super::input::Values;
-use super::{Backward, Cache, Extent, Input, backward_into, forward_into};
-use crate::error::check_shape;
+use super::{Backward, Cache, Extent, InitialState, Input, backward_into, forward_into};
 use crate::layout::{Bytes, copy_time_major, product, step_view};
+use crate::upstream::check_last_hidden;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
 /// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
@@ -39,7 +39,7 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 /// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::zeros((1, 10_000)));
 /// let mut run = Checkpointed::forward(&p, &x, &Array2::zeros((5, 1)))?;
 /// let mut nats = 0.0;
-/// while let Some(segment) = run.last_segment()? {
+/// while let Some(segment) = run.next_segment()? {
 ///     let targets = targets.slice(s![.., segment.steps()]);
 ///     let loss = loss::cross_entropy(segment.cache(), &targets, loss::Reduction::Scaled(1e-4))?;
 ///     nats += loss.value;
@@ -81,16 +81,16 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     /// Runs a sequence from the hidden state `a0`, in as little memory as segments of one length allow.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
-    /// - `a0`: (`n_a`, m)
+    /// - `a0`: (`n_a`, m), or `None` for zero
     ///
     /// # Errors
     /// As [`forward`](crate::sequence::forward).
-    pub fn forward(
+    pub fn forward<'s>(
         parameters: &'a Parameters<A>,
         x: impl Into<Input<'a, A>>,
-        a0: &ArrayRef2<A>,
+        a0: impl Into<InitialState<'s, A>>,
     ) -> Result<Self, Error> {
-        Self::run(parameters, x.into(), a0, |size| Ok(size.least()))
+        Self::run(parameters, x.into(), a0.into(), |size| Ok(size.least()))
     }
 
     /// [`forward`](Self::forward) with the longest segments that keep within so many bytes: fewer steps are run twice, and
@@ -100,13 +100,13 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     ///
     /// # Errors
     /// As [`forward`](Self::forward), and [`Error::Memory`] where `memory` is too little for any length of segments.
-    pub fn forward_within(
+    pub fn forward_within<'s>(
         memory: usize,
         parameters: &'a Parameters<A>,
         x: impl Into<Input<'a, A>>,
-        a0: &ArrayRef2<A>,
+        a0: impl Into<InitialState<'s, A>>,
     ) -> Result<Self, Error> {
-        Self::run(parameters, x.into(), a0, |size| {
+        Self::run(parameters, x.into(), a0.into(), |size| {
             let least = size.bytes(size.least());
             if memory < least.0 {
                 return Err(Error::Memory { argument: "memory", expected: least.0, found: memory });
@@ -118,17 +118,17 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     fn run(
         parameters: &'a Parameters<A>,
         input: Input<'a, A>,
-        a0: &ArrayRef2<A>,
+        a0: InitialState<'_, A>,
         length: impl FnOnce(Size<A>) -> Result<usize, Error>,
     ) -> Result<Self, Error> {
         let dims = parameters.dims();
         let (m, t_x) = input.check(dims)?;
-        check_shape("a0", a0, [dims.n_a, m])?;
+        a0.check(dims.n_a, &input)?;
         let length = length(Size::new(dims, &input))?;
         // One segment without a step stands for a sequence without one.
         let segments = t_x.div_ceil(length).max(1);
         let mut states = vec![A::zero(); product([segments, dims.n_a, m])];
-        copy_time_major(&mut states[..dims.n_a * m], a0);
+        a0.write_to(&mut states[..dims.n_a * m]);
         let (cache, back) = (Cache::default(), Backward::default());
         let (da, left, cached) = (Array2::default([0; 2]), segments, 0);
         let mut run =
@@ -149,7 +149,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     ///
     /// # Errors
     /// As [`forward`](crate::sequence::forward), though it has run before.
-    pub fn last_segment(&mut self) -> Result<Option<Segment<'_, 'a, A>>, Error> {
+    pub fn next_segment(&mut self) -> Result<Option<Segment<'_, 'a, A>>, Error> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -209,7 +209,7 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
         } else {
             da.clone_from(&back.da0);
             if let Some(last_hidden) = upstream.last_hidden {
-                check_shape("upstream.last_hidden", last_hidden, [da.nrows(), da.ncols()])?;
+                check_last_hidden(last_hidden, [da.nrows(), da.ncols()])?;
                 da.zip_mut_with(last_hidden, |da, &last| *da += last);
             }
             backward_into(parameters, cache, upstream.with_last_hidden(da), back)?;

@@ -1,11 +1,7 @@
-use ndarray::ArrayRef2;
-
 use super::columns::{self, ForwardWorkspace};
-use super::{Cache, Input, block_steps, threads_for};
+use super::{Cache, InitialState, Input, block_steps, threads_for};
 use crate::cell::{Read, head, input_projection, recurrence};
-use crate::error::check_shape;
 use crate::kernel::threads;
-use crate::layout::copy_time_major;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Parameters, Scalar};
 
@@ -32,7 +28,7 @@ use crate::{Dims, Error, Parameters, Scalar};
 pub fn forward<'a, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
-    a0: &ArrayRef2<A>,
+    a0: impl Into<InitialState<'a, A>>,
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, a0, &mut cache)?;
@@ -47,17 +43,17 @@ pub fn forward<'a, A: Scalar>(
 pub fn forward_into<'a, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
-    a0: &ArrayRef2<A>,
+    a0: impl Into<InitialState<'a, A>>,
     cache: &mut Cache<A>,
 ) -> Result<(), Error> {
-    call::<A, CompiledPass>(Call { parameters, input: x.into(), a0, cache })
+    call::<A, CompiledPass>(Call { parameters, input: x.into(), a0: a0.into(), cache })
 }
 
 /// The arguments of [`forward_into`].
 struct Call<'a, A> {
     parameters: &'a Parameters<A>,
     input: Input<'a, A>,
-    a0: &'a ArrayRef2<A>,
+    a0: InitialState<'a, A>,
     cache: &'a mut Cache<A>,
 }
 
@@ -66,10 +62,10 @@ compiled!(CompiledPass: Call<'a, A> => Result<(), Error>, pass);
 fn pass<A: Scalar>(Call { parameters, input, a0, cache }: Call<A>) -> Result<(), Error> {
     let dims = parameters.dims();
     let (m, t_x) = input.check(dims)?;
-    check_shape("a0", a0, [dims.n_a, m])?;
+    a0.check(dims.n_a, &input)?;
 
     cache.take(dims, m, t_x, input);
-    copy_time_major(&mut cache.states[..dims.n_a * m], a0);
+    a0.write_to(&mut cache.states[..dims.n_a * m]);
     cache.workspace.weights.pack_forward(parameters, cache.tokens.is_some());
     let schedule = cache.schedule();
     let threads = threads_for(dims, schedule.steps(), m);

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix3};
 
-use crate::error::{check_len, check_shape};
+use crate::error::{Shape, TOKENS, X, check_first_axis, check_len};
 use crate::{Dims, Error};
 
 /// What a sequence reads: vectors or tokens, columns of one length or of many, forward or backward in time.
@@ -57,17 +57,26 @@ impl<A> Copy for Input<'_, A> {}
 
 impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
     fn from(x: &'a ArrayBase<S, Ix3>) -> Self {
-        Input::from(&**x)
+        Input::vectors(x)
     }
 }
 
 impl<'a, A> From<&'a ArrayRef3<A>> for Input<'a, A> {
     fn from(x: &'a ArrayRef3<A>) -> Self {
-        Input { values: Values::Vectors(x), lengths: None, reversed: false }
+        Input::vectors(x)
     }
 }
 
 impl<'a, A> Input<'a, A> {
+    /// Vectors of `n_x` values. A call that takes an input takes `&x` as well: this is for [`lengths`](Self::lengths) and
+    /// [`reversed`](Self::reversed).
+    ///
+    /// - `x`: (`n_x`, m, `T_x`), of any layout
+    #[must_use]
+    pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
+        Input { values: Values::Vectors(x), lengths: None, reversed: false }
+    }
+
     /// Token ids. A token is a one-hot vector, so a column of `wax` is looked up instead of multiplied.
     ///
     /// The bits are those of the one-hot vectors wherever the weights are finite, but that a zero may have the other sign
@@ -107,6 +116,14 @@ impl<'a, A> Input<'a, A> {
         }
     }
 
+    /// The name of the caller's array, and its shape.
+    pub(super) fn shape(&self) -> (&'static str, Shape) {
+        match self.values {
+            Values::Vectors(x) => ("x", Shape::of(X, x.shape())),
+            Values::Tokens(ids) => ("tokens", Shape::of(TOKENS, ids.shape())),
+        }
+    }
+
     /// The steps at consecutive positions of a sequence, in the order in which they are read.
     pub(super) fn steps(&self, t_x: usize, positions: Range<usize>) -> Range<usize> {
         if self.reversed { t_x - positions.end..t_x - positions.start } else { positions }
@@ -134,7 +151,7 @@ impl<'a, A> Input<'a, A> {
     pub(super) fn check_lengths(&self) -> Result<(), Error> {
         let (m, t_x) = self.size();
         if let Some(lengths) = self.lengths {
-            check_len("lengths", lengths, m)?;
+            check_len("lengths", lengths, &["m"], m)?;
             if let Some(column) = lengths.iter().position(|&length| length > t_x) {
                 return Err(Error::Length { argument: "lengths", column, expected: t_x, found: lengths[column] });
             }
@@ -144,9 +161,8 @@ impl<'a, A> Input<'a, A> {
 
     /// Whether these steps fit, where the lengths do.
     pub(super) fn check_values(&self, Dims { n_x, .. }: Dims, steps: &Range<usize>) -> Result<(), Error> {
-        let (m, t_x) = self.size();
         let ids = match self.values {
-            Values::Vectors(x) => return check_shape("x", x, [n_x, m, t_x]),
+            Values::Vectors(x) => return check_first_axis("x", x, X, n_x),
             Values::Tokens(ids) => ids,
         };
         for (column, ids) in ids.rows().into_iter().enumerate() {

@@ -49,6 +49,7 @@ mod checkpointed;
 mod columns;
 mod extent;
 mod forward;
+mod initial_state;
 mod input;
 mod schedule;
 mod truncated;
@@ -57,6 +58,7 @@ pub use backward::{Backward, backward, backward_into};
 pub use cache::Cache;
 pub use checkpointed::{Checkpointed, Segment};
 pub use forward::{forward, forward_into};
+pub use initial_state::InitialState;
 pub use input::Input;
 pub use truncated::{Truncated, Window};
 

@@ -1,9 +1,9 @@
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayRef2, ShapeBuilder};
+use ndarray::{Array2, ShapeBuilder};
 
-use super::{Cache, Input, forward_into};
-use crate::error::{check_count, check_shape};
+use super::{Cache, InitialState, Input, forward_into};
+use crate::error::check_count;
 use crate::{Error, Parameters, Scalar};
 
 /// Truncated back-propagation through time, TBPTT(k₁, k₂): one update for every k₁ steps, its gradient from the last k₂.
@@ -25,7 +25,7 @@ use crate::{Error, Parameters, Scalar};
 /// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::zeros((10, 100)));
 /// let mut chunks = Truncated::new(&x, &Array2::zeros((5, 10)), 20, 30)?;
 /// let mut back = sequence::Backward::default();
-/// while let Some(window) = chunks.forward(&p)? {
+/// while let Some(window) = chunks.next_window(&p)? {
 ///     let loss = loss::cross_entropy(chunks.cache(), &window.targets(&targets), loss::Reduction::Mean)?;
 ///     back.gradients = Gradients::zeros(dims);
 ///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
@@ -41,13 +41,14 @@ pub struct Truncated<'a, A> {
     k2: usize,
     /// The positions of the last window, which `cache` holds.
     window: Range<usize>,
-    /// The state before the first.
-    a0: Array2<A>,
+    /// The state before the first step; `None` is zero.
+    a0: Option<Array2<A>>,
     cache: Cache<A>,
 }
 
 /// What one update is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Window {
     /// The steps of the sequence that gradients run through: those of the cache.
     pub steps: Range<usize>,
@@ -66,12 +67,17 @@ impl<'a, A: Scalar> Truncated<'a, A> {
     /// # Errors
     /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m` or `lengths.len() != m`;
     /// [`Error::Length`] where a length is above `T_x`. What does not fit a network shows when it is read.
-    pub fn new(x: impl Into<Input<'a, A>>, a0: &ArrayRef2<A>, k1: usize, k2: usize) -> Result<Self, Error> {
-        let input = x.into();
-        let (m, t_x) = input.size();
+    pub fn new<'s>(
+        x: impl Into<Input<'a, A>>,
+        a0: impl Into<InitialState<'s, A>>,
+        k1: usize,
+        k2: usize,
+    ) -> Result<Self, Error> {
+        let (input, a0) = (x.into(), a0.into());
+        let (_, t_x) = input.size();
         check_count("k1", k1, "at least 1", k1 > 0)?;
         check_count("k2", k2, "at least 1", k2 > 0)?;
-        check_shape("a0", a0, [a0.nrows(), m])?;
+        a0.check(None, &input)?;
         input.check_lengths()?;
         Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
     }
@@ -80,7 +86,7 @@ impl<'a, A: Scalar> Truncated<'a, A> {
     ///
     /// # Errors
     /// As [`forward`](crate::sequence::forward); the windows go on where they were.
-    pub fn forward(&mut self, parameters: &Parameters<A>) -> Result<Option<Window>, Error> {
+    pub fn next_window(&mut self, parameters: &Parameters<A>) -> Result<Option<Window>, Error> {
         let before = self.window.end;
         if before == self.t_x {
             return Ok(None);
@@ -89,20 +95,13 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         let start = end.saturating_sub(self.k2);
         // All of it before the first of it is read.
         self.input.check_values(parameters.dims(), &self.steps(start.min(before)..end))?;
-        let mut a0 = self.a0.clone();
-        if before > 0 {
-            let position = start.min(before) - self.window.start;
-            let n_a = self.a0.nrows();
-            a0 = Array2::zeros((n_a, self.a0.ncols()).f());
-            for (column, mut state) in a0.columns_mut().into_iter().enumerate() {
-                state.iter_mut().zip(self.cache.state_before(position, column)).for_each(|(to, from)| *to = *from);
-            }
-        }
+        let mut a0 =
+            if before > 0 { Some(self.state_before(start.min(before) - self.window.start)) } else { self.a0.clone() };
         if start > before {
-            self.read(parameters, before..start, &a0)?;
-            a0.assign(&self.cache.last_hidden());
+            self.read(parameters, before..start, a0.as_ref())?;
+            a0 = Some(self.cache.last_hidden().to_owned());
         }
-        self.read(parameters, start..end, &a0)?;
+        self.read(parameters, start..end, a0.as_ref())?;
         self.window = start..end;
         Ok(Some(Window { steps: self.steps(start..end), fresh: self.steps(start.max(before)..end) }))
     }
@@ -113,9 +112,23 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         &self.cache
     }
 
-    fn read(&mut self, parameters: &Parameters<A>, positions: Range<usize>, a0: &ArrayRef2<A>) -> Result<(), Error> {
+    /// The state of every column before a position of the last window.
+    fn state_before(&self, position: usize) -> Array2<A> {
+        let mut state = Array2::zeros((self.cache.dims().n_a, self.cache.columns()).f());
+        for (column, mut state) in state.columns_mut().into_iter().enumerate() {
+            state.iter_mut().zip(self.cache.state_before(position, column)).for_each(|(to, from)| *to = *from);
+        }
+        state
+    }
+
+    fn read(
+        &mut self,
+        parameters: &Parameters<A>,
+        positions: Range<usize>,
+        a0: Option<&Array2<A>>,
+    ) -> Result<(), Error> {
         let part = self.input.part(self.steps(positions));
-        forward_into(parameters, part.input(), a0, &mut self.cache)
+        forward_into(parameters, part.input(), a0.map(|a0| &**a0), &mut self.cache)
     }
 
     fn steps(&self, positions: Range<usize>) -> Range<usize> {

@@ -159,12 +159,11 @@ fn every_place_in_a_part_is_a_cut_once_in_t_x() {
 
 #[test]
 fn a_reused_batch_is_overwritten_and_allocates_nothing_once_warm() {
-    let mut dirty = Batch {
-        inputs: Array2::from_elem((5, 9), 77),
-        targets: Array2::from_elem((2, 3), 78),
-        lengths: vec![79; 11],
-        first: true,
-    };
+    let mut dirty = Batch::default();
+    dirty.inputs = Array2::from_elem((5, 9), 77);
+    dirty.targets = Array2::from_elem((2, 3), 78);
+    dirty.lengths = vec![79; 11];
+    dirty.first = true;
     for_every_epoch(|_, _, _, mut epoch| {
         for batch in epoch.clone() {
             assert!(epoch.next_into(&mut dirty));

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, s};
 use crate::support::naive::{Inputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::{Linear, inputs};
-use crate::support::seeded;
+use crate::support::{lengths, seeded};
 
 /// Two chains of at most a few hundred terms, and their rounding.
 const DOUBLE: f64 = 1e-13;
@@ -267,17 +267,17 @@ fn wrong_arguments_are_named() {
     let other = Parameters::zeros(Dims { n_x: 4, ..shape.dims() });
     let network = |result: Result<Array2<f64>, Error>| {
         let Err(Error::Network { argument, expected, found }) = result else { panic!("{result:?}") };
-        assert_eq!((argument, expected.axes(), found.axes()), ("cache", &[4, 5, 2][..], &[3, 5, 2][..]));
+        assert_eq!((argument, lengths(&expected), lengths(&found)), ("cache", vec![4, 5, 2], vec![3, 5, 2]));
     };
     network(gradient_norms(&other, &cache, Upstream::default()));
     network(jacobian_norms(&other, &cache, 1, &mut rng()));
     let Err(Error::Network { argument, expected, found }) = update_norms(&other, &parameters) else { panic!() };
-    assert_eq!((argument, expected.axes(), found.axes()), ("after", &[4, 5, 2][..], &[3, 5, 2][..]));
+    assert_eq!((argument, lengths(&expected), lengths(&found)), ("after", vec![4, 5, 2], vec![3, 5, 2]));
 
     let wrong = |upstream, name, expect: &[usize], find: &[usize]| {
         let result = gradient_norms(&parameters, &cache, upstream);
         let Err(Error::Shape { argument, expected, found }) = result else { panic!("{name}: {result:?}") };
-        assert_eq!((argument, expected.axes(), found.axes()), (name, expect, find));
+        assert_eq!((argument, &*lengths(&expected), &*lengths(&found)), (name, expect, find));
     };
     let [hidden, head] = [[5, 4, 6], [2, 4, 6]];
     let (short, flat) = (Array3::zeros((5, 4, 5)), Array3::zeros((5, 4, 6)));

@@ -32,7 +32,7 @@ fn dimensions_of_zero_give_the_arrays_that_the_equations_say() {
         let Shape { n_x, n_a, n_y, m, t_x } = shape;
         let cache = inputs.forward();
         let expected = naive::forward(&inputs);
-        assert_eq!((cache.dims(), cache.batch(), cache.len()), (shape.dims(), m, t_x));
+        assert_eq!((cache.dims(), cache.columns(), cache.len()), (shape.dims(), m, t_x));
         assert_eq!(cache.x(), inputs.x);
         assert_eq!(cache.a0(), inputs.a0);
         assert_eq!(cache.hidden().dim(), (n_a, m, t_x), "{shape:?}");

@@ -5,6 +5,7 @@ use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::{Dims, Error, Parameters, Upstream, cell, sequence};
 use ndarray::{Array1, Array2, Array3, Axis, Ix2, Ix3, Slice};
 
+use crate::support::lengths;
 use crate::support::naive::{Inputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::{Linear, inputs};
@@ -49,8 +50,10 @@ fn assert_message(error: &Error, parts: &[&str]) {
 fn assert_shape<T>(result: Result<T, Error>, name: &str, expect: &[usize], find: &[usize]) {
     let Err(error) = result else { panic!("`{name}` of shape {find:?} was taken for {expect:?}") };
     let Error::Shape { argument, expected, found } = &error else { panic!("{error:?} is not about a shape") };
-    assert_eq!((*argument, expected.axes(), found.axes()), (name, expect, find));
-    assert_message(&error, &[&format!("`{name}`"), &tuple(expect), &tuple(find)]);
+    let fits = |(length, n): (Option<usize>, &usize)| length.is_none_or(|length| length == *n);
+    assert!(expected.lengths().count() == expect.len() && expected.lengths().zip(expect).all(fits), "{error}");
+    assert_eq!((*argument, &*lengths(found)), (name, find));
+    assert_message(&error, &[&format!("`{name}`"), &tuple(find)]);
 }
 
 #[track_caller]
@@ -58,7 +61,7 @@ fn assert_network<T>(result: Result<T, Error>, name: &str, expect: Dims, find: D
     let Err(error) = result else { panic!("`{name}` of {find:?} was taken for {expect:?}") };
     let Error::Network { argument, expected, found } = &error else { panic!("{error:?} is not about a network") };
     let (expect, find) = ([expect.n_x, expect.n_a, expect.n_y], [find.n_x, find.n_a, find.n_y]);
-    assert_eq!((*argument, expected.axes(), found.axes()), (name, &expect[..], &find[..]));
+    assert_eq!((*argument, &*lengths(expected), &*lengths(found)), (name, &expect[..], &find[..]));
     assert_message(&error, &[&format!("`{name}`"), &tuple(&expect), &tuple(&find)]);
 }
 
@@ -132,21 +135,58 @@ fn a_forward_pass_refuses_every_x_and_a0_that_does_not_fit() {
             assert_shape(result(), "x", &[n_x, columns, shape[2]], &shape);
             assert_shape(call(&Array3::zeros(shape), &inputs.a0), "x", &[n_x, columns, shape[2]], &shape);
         } else if columns != m {
-            assert_shape(call(&Array3::zeros(shape), &inputs.a0), "a0", &[n_a, columns], &[n_a, m]);
+            let message = call(&Array3::zeros(shape), &inputs.a0).unwrap_err().to_string();
+            let swapped = if shape[2] == m { "; the axes m and T_x of the input may be swapped" } else { "" };
+            let shape = tuple(&shape);
+            assert_eq!(
+                message,
+                format!(
+                    "`x` and `a0` have different numbers of columns m: `x` has shape (n_x, m, T_x) = {shape}, \
+                     `a0` has shape ({n_a}, {m}), expected (n_a, m) = ({n_a}, {columns}){swapped}"
+                )
+            );
         } else {
             result().expect("a sequence may be of any length");
         }
     }
     for shape in wrong([n_a, m]) {
-        assert_shape(call(&inputs.x, &Array2::zeros(shape)), "a0", &[n_a, m], &shape);
+        let result = call(&inputs.x, &Array2::zeros(shape));
+        if shape[0] == n_a {
+            let Err(Error::Columns { input: "x", expected, found, .. }) = result else { panic!("{result:?}") };
+            assert_eq!((expected, found), (m, shape[1]));
+        } else {
+            assert_shape(result, "a0", &[n_a, m], &shape);
+        }
     }
+}
+
+#[test]
+fn an_x_in_the_order_of_torch_is_told_the_order_of_its_axes() {
+    let (inputs, parameters, _) = problem();
+    let torch = inputs.x.view().permuted_axes([2, 1, 0]);
+    let error = sequence::forward(&parameters, &torch, None).unwrap_err().to_string();
+    assert_eq!(error, "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _)");
+}
+
+#[test]
+fn tokens_and_an_a0_of_other_columns_are_both_named() {
+    let (inputs, parameters, _) = problem();
+    let ids = Array2::zeros((4, 10));
+    let error = sequence::forward(&parameters, sequence::Input::tokens(&ids), &inputs.a0).unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "`tokens` and `a0` have different numbers of columns m: `tokens` has shape (m, T_x) = (4, 10)"
+        )
+    );
+    assert!(error.ends_with("the axes m and T_x of the input may be swapped"), "{error}");
 }
 
 #[test]
 fn an_a0_for_one_column_is_not_broadcast_over_ten() {
     let (inputs, parameters, _) = problem();
     let a0 = inputs.a0.slice_axis(Axis(1), Slice::from(..1));
-    assert_shape(sequence::forward(&parameters, &inputs.x, &a0), "a0", &[5, 10], &[5, 1]);
+    let error = sequence::forward(&parameters, &inputs.x, &a0).unwrap_err();
+    assert_message(&error, &["`a0` has shape (5, 1), expected (n_a, m) = (5, 10)"]);
     let xt = inputs.x.index_axis(Axis(2), 0);
     assert_shape(cell::forward(&parameters, &xt, &a0), "a_prev", &[5, 10], &[5, 1]);
     assert_shape(cell::Stepper::new(&parameters, 10).set_hidden(&a0), "hidden", &[5, 10], &[5, 1]);

@@ -4,7 +4,7 @@
 
 use elman::gradcheck::{self, Report};
 use elman::{Dims, Error, Gradients, Parameters, Upstream, init, loss, sequence};
-use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, ArrayD, IxDyn, array};
+use ndarray::{Array, Array0, Array1, Array2, Array3, ArrayD, IxDyn, array};
 use rand::RngExt;
 
 use crate::support::seeded;
@@ -171,24 +171,22 @@ fn a_gradient_of_another_shape_is_refused() {
     assert!(matches!(result, Err(Error::Network { argument: "gradients", .. })), "{result:?}");
 
     let shape = |result: Result<Report, Error>| match result {
-        Err(Error::Shape { argument: "gradient", expected, found }) => {
-            (expected.axes().to_vec(), found.axes().to_vec())
-        }
+        Err(Error::Shape { argument: "gradient", expected, found }) => (expected.to_string(), found.to_string()),
         other => panic!("{other:?}"),
     };
     let result = gradcheck::array("x", &Array1::zeros(3), &Array1::zeros(4), |_| 0.0);
-    assert_eq!(shape(result), (vec![3], vec![4]));
-    let result = gradcheck::array("x", &Array2::zeros((3, 2)), &Array2::zeros((2, 3)), |_| 0.0);
-    assert_eq!(shape(result), (vec![3, 2], vec![2, 3]));
+    assert_eq!(shape(result), ("(3,)".into(), "(4,)".into()));
     let result = gradcheck::array("x", &Array3::zeros((3, 2, 1)), &Array3::zeros((3, 1, 2)), |_| 0.0);
-    assert_eq!(shape(result), (vec![3, 2, 1], vec![3, 1, 2]));
-
-    let result = gradcheck::array("x", &Array4::zeros((3, 2, 1, 4)), &Array4::zeros((3, 2, 4, 1)), |_| 0.0);
-    assert!(matches!(result, Err(Error::Range { found: 4.0, .. })), "{result:?}");
+    assert_eq!(shape(result), ("(3, 2, 1)".into(), "(3, 1, 2)".into()));
     let dynamic = |shape: &[usize]| ArrayD::<f64>::zeros(IxDyn(shape));
-    for (values, gradient) in [(&[6][..], &[2, 3][..]), (&[2, 3], &[6]), (&[], &[1]), (&[1; 5], &[1; 3])] {
+    for (values, gradient, expected, found) in [
+        (&[6][..], &[2, 3][..], "(6,)", "(2, 3)"),
+        (&[2, 3], &[6], "(2, 3)", "(6,)"),
+        (&[], &[1], "()", "(1,)"),
+        (&[3, 2, 1, 4], &[3, 2, 4, 1], "(3, 2, 1, 4)", "(3, 2, 4, 1)"),
+    ] {
         let result = gradcheck::array("x", &dynamic(values), &dynamic(gradient), |_| 0.0);
-        assert!(matches!(result, Err(Error::Range { argument: "gradient.ndim()", .. })), "{result:?}");
+        assert_eq!(shape(result), (expected.into(), found.into()));
     }
 }
 

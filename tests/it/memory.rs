@@ -181,7 +181,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
             None => Checkpointed::forward(&parameters, input, &a0).unwrap(),
         };
         let mut loss = Loss::default();
-        while let Some(segment) = run.last_segment().unwrap() {
+        while let Some(segment) = run.next_segment().unwrap() {
             let targets = targets.slice_axis(Axis(1), segment.steps().into());
             cross_entropy_into(segment.cache(), &targets, Reduction::Sum, &mut loss).unwrap();
             segment.backward(Upstream::logits(&loss.dlogits)).unwrap();

@@ -78,7 +78,7 @@ fn parameters_add_scale_and_measure_as_a_vector() {
 fn a_network_without_units_has_no_parameters() {
     let empty = Parameters::<f32>::zeros(Dims::default());
     assert!(empty.dims().is_empty() && empty.as_slice().is_empty());
-    assert!(empty.norm().abs() < f32::MIN_POSITIVE);
+    assert!(empty.norm().abs() < f64::MIN_POSITIVE);
     let none = Array2::<f32>::zeros((0, 0));
     let bias = Array1::<f32>::zeros(0);
     assert_eq!(Parameters::from_arrays(&none, &none, &none, &bias, &bias), Ok(empty));

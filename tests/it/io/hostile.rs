@@ -232,28 +232,32 @@ const READERS: [Reader; 10] = [
         Checkpoint::try_from(tensors).map(|checkpoint| checkpoint.parameters)
     }),
     ("torch", &["weight_ih_l0", "weight_hh_l0", "weight"], |tensors| {
-        torch::Rnn::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
+        torch::Rnn::new("", Tanh).without_bias().with_linear("").without_head_bias().from_tensors(tensors)
     }),
     ("torch without a head", &["weight_ih_l0", "weight_hh_l0"], |tensors| {
-        torch::Rnn::new("", Tanh).without_bias().read(tensors)
+        torch::Rnn::new("", Tanh).without_bias().from_tensors(tensors)
     }),
     ("torch cell", &["weight_ih", "weight_hh", "weight"], |tensors| {
-        torch::RnnCell::new("", Tanh).without_bias().with_linear("").without_head_bias().read(tensors)
+        torch::RnnCell::new("", Tanh).without_bias().with_linear("").without_head_bias().from_tensors(tensors)
     }),
     ("keras", &["rnn/kernel", "rnn/recurrent_kernel", "kernel"], |tensors| {
-        keras::SimpleRnn::new("rnn/", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+        keras::SimpleRnn::new("rnn/", Tanh).without_bias().with_dense("").without_head_bias().from_tensors(tensors)
     }),
     ("keras places", &["arr_0", "arr_1", "arr_2"], |tensors| {
-        keras::SimpleRnn::at(0, Tanh).without_bias().with_dense_at(2).without_head_bias().read(tensors)
+        keras::SimpleRnn::by_index(0, Tanh)
+            .without_bias()
+            .with_dense_by_index(2)
+            .without_head_bias()
+            .from_tensors(tensors)
     }),
     ("linen", &["i/kernel", "h/kernel", "kernel"], |tensors| {
-        flax::SimpleCell::linen("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+        flax::SimpleCell::linen("", Tanh).without_bias().with_dense("").without_head_bias().from_tensors(tensors)
     }),
     ("nnx", &["dense_i/kernel", "dense_h/kernel", "kernel"], |tensors| {
-        flax::SimpleCell::nnx("", Tanh).without_bias().with_dense("").without_head_bias().read(tensors)
+        flax::SimpleCell::nnx("", Tanh).without_bias().with_dense("").without_head_bias().from_tensors(tensors)
     }),
     ("onnx", &["W", "R", "head"], |tensors| {
-        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true).read(tensors)
+        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true).from_tensors(tensors)
     }),
 ];
 
@@ -304,7 +308,7 @@ fn a_dimension_that_no_element_confirms_is_refused_by_its_tensor() {
         tensors.insert("weight_ih_l0", Array2::zeros((0, n_x)));
         tensors.insert("weight_hh_l0", Array2::zeros((0, 0)));
         tensors.insert("head.weight", Array2::zeros((n_y, 0)));
-        torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias().read(&tensors)
+        torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias().from_tensors(&tensors)
     };
     assert_eq!(torch(256, 256).unwrap().dims(), Dims { n_x: 256, n_a: 0, n_y: 256 });
     assert_eq!(
@@ -327,13 +331,13 @@ fn dimensions_that_would_be_refused_are_not_written() {
     let p = Parameters::<f32>::zeros(Dims { n_x: 257, n_a: 0, n_y: 2 });
     let error = Checkpoint::new(p.clone()).to_tensors().unwrap_err().to_string();
     assert_eq!(error, expected("wax", "(n_a, n_x)"));
-    let error = torch::Rnn::new("", Tanh).with_linear("head.").write(&p).unwrap_err().to_string();
+    let error = torch::Rnn::new("", Tanh).with_linear("head.").to_tensors(&p).unwrap_err().to_string();
     assert_eq!(error, expected("weight_ih_l0", "[n_a, n_x]"));
     let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 0, n_y: 257 });
     let linear = torch::Rnn::new("", Tanh).with_linear("head.");
-    assert!(linear.write(&p).is_ok());
+    assert!(linear.to_tensors(&p).is_ok());
     assert_eq!(
-        linear.without_head_bias().write(&p).unwrap_err().to_string(),
+        linear.without_head_bias().to_tensors(&p).unwrap_err().to_string(),
         "`head.weight` has shape [257, 0], expected [n_y, n_a] with n_y at most 256, because n_a is 0"
     );
 }
@@ -344,7 +348,7 @@ fn outputs_that_a_bias_confirms_may_be_any_number() {
     let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 0, n_y: 1000 });
     assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
     let linear = torch::Rnn::new("", Tanh).with_linear("head.");
-    assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
+    assert_eq!(linear.from_tensors(&linear.to_tensors(&p).unwrap()).unwrap(), p);
 }
 
 fn edited(edit: impl FnOnce(&mut Tensors<f32>)) -> String {

@@ -69,13 +69,13 @@ macro_rules! agrees {
     }};
     ($layers:expr, $framework:literal, $case:literal, $written:literal, $element:ty) => {{
         let (layers, fixture) = ($layers, fixture($framework));
-        let p: Parameters<$element> = layers.read(&weights(&fixture, $case)).unwrap();
+        let p: Parameters<$element> = layers.from_tensors(&weights(&fixture, $case)).unwrap();
         assert_eq!(p.dims(), Dims { n_x: 3, n_a: 7, n_y: 5 });
         assert_computes(&fixture, $case, &p);
-        let written = layers.write(&p).unwrap();
+        let written = layers.to_tensors(&p).unwrap();
         assert_eq!(bits(&written), bits(&weights::<$element>(&fixture, $written)));
-        assert_computes(&fixture, $written, &layers.read(&written).unwrap());
-        assert_eq!(layers.read(&written).unwrap().as_slice(), p.as_slice());
+        assert_computes(&fixture, $written, &layers.from_tensors(&written).unwrap());
+        assert_eq!(layers.from_tensors(&written).unwrap().as_slice(), p.as_slice());
     }};
 }
 
@@ -148,7 +148,7 @@ fn layers_without_biases_compute_here_what_they_do_there_and_go_back_without_the
     let onnx = || onnx::Rnn::new("W", "R", "B", Tanh).without_bias().without_head_bias();
     agrees!(onnx().with_gemm("head.weight", "head.bias", false), "onnx", "matmul", "matmul");
     let keras = keras_layers().without_bias().without_head_bias();
-    let p: Parameters<f64> = keras.read(&weights(&fixture("keras"), "without_bias")).unwrap();
+    let p: Parameters<f64> = keras.from_tensors(&weights(&fixture("keras"), "without_bias")).unwrap();
     assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
 }
 
@@ -168,8 +168,8 @@ macro_rules! for_every_reader {
 
 /// What the readers have in common.
 trait Layers {
-    fn read(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
-    fn write(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;
+    fn from_tensors(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
+    fn to_tensors(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;
     fn without_bias(self) -> Self;
     fn without_head_bias(self) -> Self;
 }
@@ -177,11 +177,11 @@ trait Layers {
 macro_rules! layers {
     ($($layers:ty),*) => {$(
         impl Layers for $layers {
-            fn read(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error> {
-                self.read(tensors)
+            fn from_tensors(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error> {
+                self.from_tensors(tensors)
             }
-            fn write(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error> {
-                self.write(p)
+            fn to_tensors(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error> {
+                self.to_tensors(p)
             }
             fn without_bias(self) -> Self {
                 self.without_bias()
@@ -202,8 +202,8 @@ fn a_bias_that_is_missing_is_refused_by_its_name() {
         for &name in own.iter().chain([&head]) {
             let mut short = tensors.clone();
             assert!(short.remove(name));
-            let error = layers.read(&short).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("there is no tensor `{name}`, among ")), "{framework}: {error}");
+            let error = layers.from_tensors(&short).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("there is no tensor `{name}`: ")), "{framework}: {error}");
         }
     }
     for_every_reader!(check);
@@ -214,19 +214,19 @@ fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let tensors = weights::<f64>(&fixture(framework), case);
         let refused = |name: &str| format!("`{name}` shows a layer with a bias, expected one without");
-        assert_refused(layers.clone().without_bias().read(&tensors), &refused(own[0]));
-        assert_refused(layers.clone().without_head_bias().read(&tensors), &refused(head));
+        assert_refused(layers.clone().without_bias().from_tensors(&tensors), &refused(own[0]));
+        assert_refused(layers.clone().without_head_bias().from_tensors(&tensors), &refused(head));
         let mut without = tensors;
         for name in own {
             without.remove(name);
             if let Some(next) = own.get(1).filter(|next| without.contains(next)) {
-                assert_refused(layers.clone().without_bias().read(&without), &refused(next));
+                assert_refused(layers.clone().without_bias().from_tensors(&without), &refused(next));
             }
         }
-        let p = layers.clone().without_bias().read(&without).unwrap();
+        let p = layers.clone().without_bias().from_tensors(&without).unwrap();
         assert!(p.ba().iter().all(|bias| bias.to_bits() == 0) && p.by().iter().all(|bias| *bias != 0.0));
         without.remove(head);
-        let p = layers.clone().without_bias().without_head_bias().read(&without).unwrap();
+        let p = layers.clone().without_bias().without_head_bias().from_tensors(&without).unwrap();
         assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
     }
     for_every_reader!(check);
@@ -237,21 +237,21 @@ fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let expected =
             |name, length| format!("`{name}` has shape [{length}], expected zeros, because the layer has no bias");
-        let mut p = layers.read(&weights(&fixture(framework), case)).unwrap();
-        assert_refused(layers.clone().without_bias().write(&p), &expected("ba", 7));
-        assert_refused(layers.clone().without_head_bias().write(&p), &expected("by", 5));
+        let mut p = layers.from_tensors(&weights(&fixture(framework), case)).unwrap();
+        assert_refused(layers.clone().without_bias().to_tensors(&p), &expected("ba", 7));
+        assert_refused(layers.clone().without_head_bias().to_tensors(&p), &expected("by", 5));
         p.ba_mut().fill(0.0);
         let without = layers.clone().without_bias();
-        let written = without.write(&p).unwrap();
+        let written = without.to_tensors(&p).unwrap();
         assert!(own.iter().all(|name| !written.contains(name)) && written.contains(head), "{framework}");
-        assert_eq!(without.read(&written).unwrap(), p);
+        assert_eq!(without.from_tensors(&written).unwrap(), p);
         p.by_mut().fill(0.0);
         let without = layers.clone().without_head_bias().without_bias();
-        let written = without.write(&p).unwrap();
+        let written = without.to_tensors(&p).unwrap();
         assert!(own.iter().chain([&head]).all(|name| !written.contains(name)), "{framework}");
-        assert_eq!(without.read(&written).unwrap(), p);
+        assert_eq!(without.from_tensors(&written).unwrap(), p);
         p.by_mut()[0] = -0.0;
-        assert_refused(without.write(&p), &expected("by", 5));
+        assert_refused(without.to_tensors(&p), &expected("by", 5));
     }
     for_every_reader!(check);
 }
@@ -266,10 +266,10 @@ fn the_order_of_get_weights_is_that_of_the_paths() {
     for (place, name) in names.enumerate() {
         list.insert(format!("arr_{}", place + 2), by_path.get(&format!("sequential/{name}")).unwrap().to_owned());
     }
-    let layers = keras::SimpleRnn::at(2, Tanh).with_dense_at(5);
-    let p = layers.read(&list).unwrap();
-    assert_eq!(p, keras_layers().read(&by_path).unwrap());
-    assert_eq!(bits(&layers.write(&p).unwrap()), bits(&list));
+    let layers = keras::SimpleRnn::by_index(2, Tanh).with_dense_by_index(5);
+    let p = layers.from_tensors(&list).unwrap();
+    assert_eq!(p, keras_layers().from_tensors(&by_path).unwrap());
+    assert_eq!(bits(&layers.to_tensors(&p).unwrap()), bits(&list));
 }
 
 #[test]
@@ -278,10 +278,10 @@ fn a_transposed_square_matrix_changes_the_outputs_by_far_more_than_rounding() {
         let fixture = fixture(framework);
         let tensors = weights::<f64>(&fixture, case);
         let mut p = match framework {
-            "torch" => torch_rnn().read(&tensors),
-            "keras" => keras_layers().read(&tensors),
-            "flax" => linen().read(&tensors),
-            _ => onnx_rnn().read(&tensors),
+            "torch" => torch_rnn().from_tensors(&tensors),
+            "keras" => keras_layers().from_tensors(&tensors),
+            "flax" => linen().from_tensors(&tensors),
+            _ => onnx_rnn().from_tensors(&tensors),
         }
         .unwrap();
         let right = forward(&fixture, &p);
@@ -302,19 +302,19 @@ fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
     tensors.insert("arr_1", recurrent);
     // The next layer's, such as a scale of each unit.
     tensors.insert("arr_2", Array1::ones(7));
-    let layer = keras::SimpleRnn::at(0, Tanh).without_bias();
-    let p = layer.read(&tensors).unwrap();
+    let layer = keras::SimpleRnn::by_index(0, Tanh).without_bias();
+    let p = layer.from_tensors(&tensors).unwrap();
     assert_eq!(p.ba(), Array1::<f64>::zeros(7));
-    assert_eq!(layer.write(&p).unwrap().names().collect::<Vec<_>>(), ["arr_0", "arr_1"]);
-    let biased = keras::SimpleRnn::at(0, Tanh).read(&tensors).unwrap();
-    assert_refused(layer.write(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
+    assert_eq!(layer.to_tensors(&p).unwrap().names().collect::<Vec<_>>(), ["arr_0", "arr_1"]);
+    let biased = keras::SimpleRnn::by_index(0, Tanh).from_tensors(&tensors).unwrap();
+    assert_refused(layer.to_tensors(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
 }
 
 /// The place behind the kernel is then the next layer's.
 #[test]
 fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
-    let p = keras_layers().read(&tensors).unwrap();
+    let p = keras_layers().from_tensors(&tensors).unwrap();
     let mut list = Tensors::new();
     for (place, name) in ["simple_rnn/simple_rnn_cell/kernel", "simple_rnn/simple_rnn_cell/recurrent_kernel"]
         .into_iter()
@@ -323,38 +323,41 @@ fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
     {
         list.insert(format!("arr_{place}"), tensors.get(&format!("sequential/{name}")).unwrap().to_owned());
     }
-    let layers = keras::SimpleRnn::at(0, Tanh).with_dense_at(3);
+    let layers = keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3);
     list.insert("arr_4", Array1::ones(5));
-    assert_eq!(layers.read(&list).unwrap().by(), Array1::<f64>::ones(5));
-    let found = layers.without_head_bias().read(&list).unwrap();
+    assert_eq!(layers.from_tensors(&list).unwrap().by(), Array1::<f64>::ones(5));
+    let found = layers.without_head_bias().from_tensors(&list).unwrap();
     assert_eq!((found.wya(), found.by()), (p.wya(), Array1::zeros(5).view()));
 }
 
 #[test]
 fn layers_that_share_a_name_are_not_written_over_each_other() {
-    let p = torch_rnn().read(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
-    assert_refused(keras::SimpleRnn::at(0, Tanh).with_dense_at(2).write(&p), "two arrays are called `arr_2`");
+    let p = torch_rnn().from_tensors(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
     assert_refused(
-        onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("B", "C", true).write(&p),
+        keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(2).to_tensors(&p),
+        "two arrays are called `arr_2`",
+    );
+    assert_refused(
+        onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("B", "C", true).to_tensors(&p),
         "two arrays are called `B`",
     );
-    assert_refused(onnx::Rnn::new("W", "W", "B", Tanh).write(&p), "two arrays are called `W`");
+    assert_refused(onnx::Rnn::new("W", "W", "B", Tanh).to_tensors(&p), "two arrays are called `W`");
     let linear = torch::Rnn::new("", Tanh).with_linear("");
-    assert_eq!(linear.read(&linear.write(&p).unwrap()).unwrap(), p);
+    assert_eq!(linear.from_tensors(&linear.to_tensors(&p).unwrap()).unwrap(), p);
     let dense = flax::SimpleCell::linen("", Tanh).with_separator("").with_dense("h");
-    assert_refused(dense.write(&p), "two arrays are called `hkernel`");
+    assert_refused(dense.to_tensors(&p), "two arrays are called `hkernel`");
 }
 
 #[test]
 fn without_a_head_there_is_no_output_layer() {
     let fixture = fixture("torch");
     let lower = torch::Rnn::new("encoder.rnn.", Tanh);
-    let p: Parameters<f32> = lower.read(&weights(&fixture, "rnn")).unwrap();
+    let p: Parameters<f32> = lower.from_tensors(&weights(&fixture, "rnn")).unwrap();
     assert_eq!(p.dims(), Dims { n_x: 3, n_a: 7, n_y: 0 });
     let [hidden, output] = forward(&fixture, &p);
     fixture.assert_close("/float32/rnn/hidden", &hidden, f32::TOLERANCE);
     assert!(output.is_empty());
-    assert_eq!(lower.read(&lower.write(&p).unwrap()).unwrap(), p);
+    assert_eq!(lower.from_tensors(&lower.to_tensors(&p).unwrap()).unwrap(), p);
 }
 
 /// Every element has bits of its own: a quiet NaN whose payload counts.
@@ -381,12 +384,12 @@ fn every_bit_comes_back() {
     ]));
     let bits = |p: &Parameters<f32>| p.as_slice().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     for (name, found) in [
-        ("rnn", torch_rnn().read(&torch_rnn().write(&p).unwrap()).unwrap()),
-        ("cell", torch_cell().read(&torch_cell().write(&p).unwrap()).unwrap()),
-        ("keras", keras_layers().read(&keras_layers().write(&p).unwrap()).unwrap()),
-        ("linen", linen().read(&linen().write(&p).unwrap()).unwrap()),
-        ("nnx", nnx().read(&nnx().write(&p).unwrap()).unwrap()),
-        ("onnx", onnx_rnn().read(&onnx_rnn().write(&p).unwrap()).unwrap()),
+        ("rnn", torch_rnn().from_tensors(&torch_rnn().to_tensors(&p).unwrap()).unwrap()),
+        ("cell", torch_cell().from_tensors(&torch_cell().to_tensors(&p).unwrap()).unwrap()),
+        ("keras", keras_layers().from_tensors(&keras_layers().to_tensors(&p).unwrap()).unwrap()),
+        ("linen", linen().from_tensors(&linen().to_tensors(&p).unwrap()).unwrap()),
+        ("nnx", nnx().from_tensors(&nnx().to_tensors(&p).unwrap()).unwrap()),
+        ("onnx", onnx_rnn().from_tensors(&onnx_rnn().to_tensors(&p).unwrap()).unwrap()),
     ] {
         assert_eq!(bits(&found), bits(&p), "{name}");
     }
@@ -401,7 +404,7 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
 fn torch_with(change: impl Fn(&mut Tensors<f64>)) -> Result<Parameters<f64>, Error> {
     let mut tensors = weights(&fixture("torch"), "rnn");
     change(&mut tensors);
-    torch_rnn().read(&tensors)
+    torch_rnn().from_tensors(&tensors)
 }
 
 fn zeros(shape: &[usize]) -> ArrayD<f64> {
@@ -440,9 +443,9 @@ fn metadata_that_states_another_activation_is_refused_by_its_key() {
             let with = |value: &str| {
                 let mut noted = tensors.clone();
                 noted.metadata_mut().insert(key.into(), value.into());
-                layers.read(&noted)
+                layers.from_tensors(&noted)
             };
-            assert_eq!(with("Tanh").unwrap(), layers.read(&tensors).unwrap());
+            assert_eq!(with("Tanh").unwrap(), layers.from_tensors(&tensors).unwrap());
             for other in ["relu", "sigmoid", "", "tanhshrink"] {
                 let message = format!("`{key}` shows a network of {other} units, expected one of tanh units");
                 assert_refused(with(other), &message);
@@ -484,11 +487,11 @@ fn torch_refuses_tensors_that_do_not_fit() {
     }
     assert_refused(
         torch_with(|tensors| assert!(tensors.remove("encoder.rnn.bias_hh_l0"))),
-        "there is no tensor `encoder.rnn.bias_hh_l0`, among `encoder.rnn.bias_ih_l0`, `encoder.rnn.weight_hh_l0`, \
+        "there is no tensor `encoder.rnn.bias_hh_l0`: there are `encoder.rnn.bias_ih_l0`, `encoder.rnn.weight_hh_l0`, \
          `encoder.rnn.weight_ih_l0`, `head.bias`, `head.weight`",
     );
     assert_refused(
-        torch::RnnCell::new("", Tanh).write(&payloads()),
+        torch::RnnCell::new("", Tanh).to_tensors(&payloads()),
         "`wya` has shape [5, 7], expected [0, 7], because no output layer is named",
     );
 }
@@ -502,19 +505,22 @@ fn keras_refuses_what_is_no_elman_network() {
         gated.insert(format!("{layer}kernel"), zeros(&[3, gates * 7]));
         gated.insert(format!("{layer}recurrent_kernel"), zeros(&[7, gates * 7]));
         assert_refused(
-            keras_layers().read(&gated),
+            keras_layers().from_tensors(&gated),
             &format!("`{layer}recurrent_kernel` shows {found} of 7 units, expected a network without gates"),
         );
     }
     let mut gated = tensors.clone();
     gated.insert(format!("{layer}bias"), zeros(&[2, 21]));
     assert_refused(
-        keras_layers().read(&gated),
+        keras_layers().from_tensors(&gated),
         &format!("`{layer}bias` shows a GRU, whose bias has two rows, expected a network without gates"),
     );
     let mut wrong = tensors;
     wrong.insert("sequential/dense/kernel", zeros(&[14, 5]));
-    assert_refused(keras_layers().read(&wrong), "`sequential/dense/kernel` has shape [14, 5], expected [7, n_y]");
+    assert_refused(
+        keras_layers().from_tensors(&wrong),
+        "`sequential/dense/kernel` has shape [14, 5], expected [7, n_y]",
+    );
 }
 
 #[test]
@@ -524,7 +530,7 @@ fn places_that_forget_a_missing_bias_are_refused() {
         list.insert(format!("arr_{place}"), zeros(shape));
     }
     assert_refused(
-        keras::SimpleRnn::at(0, Tanh).with_dense_at(3).read(&list),
+        keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3).from_tensors(&list),
         "`arr_2` has shape [7, 5], expected [7]",
     );
 }
@@ -533,38 +539,41 @@ fn places_that_forget_a_missing_bias_are_refused() {
 fn flax_refuses_what_is_no_elman_network() {
     let tensors = weights::<f64>(&fixture("flax"), "linen");
     assert_refused(
-        linen().with_residual(true).read(&tensors),
+        linen().with_residual(true).from_tensors(&tensors),
         "`residual` shows a residual cell, expected one that adds no state before its activation",
     );
     assert_refused(
-        linen().with_residual(true).write(&payloads()),
+        linen().with_residual(true).to_tensors(&payloads()),
         "`residual` shows a residual cell, expected one that adds no state before its activation",
     );
     let mut noted = tensors.clone();
     noted.metadata_mut().insert("params/SimpleCell_0/residual".into(), "True".into());
     assert_refused(
-        linen().read(&noted),
+        linen().from_tensors(&noted),
         "`params/SimpleCell_0/residual` shows a residual cell, expected one that adds no state before its activation",
     );
     for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
         let mut gated = Tensors::new();
         let name = format!("params/SimpleCell_0/{layer}/kernel");
         gated.insert(&name, zeros(&[3, 7]));
-        assert_refused(linen().read(&gated), &format!("`{name}` shows {found}, expected a network without gates"));
+        assert_refused(
+            linen().from_tensors(&gated),
+            &format!("`{name}` shows {found}, expected a network without gates"),
+        );
     }
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = weights::<f64>(&fixture("flax"), "nnx");
         gated.insert("rnn.cell.dense_i.kernel", zeros(&[3, gates * 7]));
         gated.insert("rnn.cell.dense_h.kernel", zeros(&[7, gates * 7]));
         assert_refused(
-            nnx().read(&gated),
+            nnx().from_tensors(&gated),
             &format!("`rnn.cell.dense_h.kernel` shows {found} of 7 units, expected a network without gates"),
         );
     }
     let mut biased = tensors;
     biased.insert("params/SimpleCell_0/h/bias", zeros(&[7]));
     assert_refused(
-        linen().read(&biased),
+        linen().from_tensors(&biased),
         "`params/SimpleCell_0/h/bias` shows a cell with a bias of the hidden state, \
          expected one with the input's bias alone",
     );
@@ -576,23 +585,23 @@ fn onnx_refuses_what_is_no_elman_network() {
     let reverse = "`direction` shows a network of direction reverse, expected a forward one";
     let clip = "`clip` shows a network clipped at 3, expected one without clipping";
     let layout = "`layout` shows a network of layout 1, expected layout 0, steps first";
-    assert_refused(onnx_rnn().with_direction("reverse").read(&tensors), reverse);
-    assert_refused(onnx_rnn().with_clip(3.0).read(&tensors), clip);
-    assert_refused(onnx_rnn().with_layout(1).read(&tensors), layout);
+    assert_refused(onnx_rnn().with_direction("reverse").from_tensors(&tensors), reverse);
+    assert_refused(onnx_rnn().with_clip(3.0).from_tensors(&tensors), clip);
+    assert_refused(onnx_rnn().with_layout(1).from_tensors(&tensors), layout);
     for (key, value, message) in [("direction", "reverse", reverse), ("clip", "3", clip), ("layout", "1", layout)] {
         let mut noted = tensors.clone();
         noted.metadata_mut().insert(key.into(), value.into());
-        assert_refused(onnx_rnn().read(&noted), message);
+        assert_refused(onnx_rnn().from_tensors(&noted), message);
     }
     let mut both = tensors.clone();
     both.insert("W", zeros(&[2, 7, 3]));
-    assert_refused(onnx_rnn().read(&both), "`W` shows a bidirectional network, expected one direction");
+    assert_refused(onnx_rnn().from_tensors(&both), "`W` shows a bidirectional network, expected one direction");
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = tensors.clone();
         gated.insert("W", zeros(&[1, gates * 7, 3]));
         gated.insert("R", zeros(&[1, gates * 7, 7]));
         assert_refused(
-            onnx_rnn().read(&gated),
+            onnx_rnn().from_tensors(&gated),
             &format!("`R` shows {found} of 7 units, expected a network without gates"),
         );
     }
@@ -609,13 +618,16 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     ] {
         let mut wrong = tensors.clone();
         wrong.insert(name, zeros(shape));
-        assert_refused(onnx_rnn().read(&wrong), message);
+        assert_refused(onnx_rnn().from_tensors(&wrong), message);
     }
     let mut short = tensors;
     short.remove("head.bias");
-    assert_refused(onnx_rnn().read(&short), "there is no tensor `head.bias`, among `B`, `R`, `W`, `head.weight`");
     assert_refused(
-        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("V", "c", true).write(&payloads()),
+        onnx_rnn().from_tensors(&short),
+        "there is no tensor `head.bias`: there are `B`, `R`, `W`, `head.weight`",
+    );
+    assert_refused(
+        onnx::Rnn::new("W", "R", "", Tanh).with_gemm("V", "c", true).to_tensors(&payloads()),
         "`ba` has shape [7], expected zeros, because the layer has no bias",
     );
 }
@@ -623,7 +635,9 @@ fn onnx_refuses_tensors_that_do_not_fit() {
 #[test]
 fn what_is_written_lies_row_by_row() {
     let p = payloads();
-    for tensors in [torch_rnn().write(&p), keras_layers().write(&p), linen().write(&p), onnx_rnn().write(&p)] {
+    for tensors in
+        [torch_rnn().to_tensors(&p), keras_layers().to_tensors(&p), linen().to_tensors(&p), onnx_rnn().to_tensors(&p)]
+    {
         for (name, array) in tensors.unwrap().arrays() {
             assert!(array.is_standard_layout(), "{name}");
         }
@@ -637,11 +651,14 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/");
 #[test]
 fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
     let mut file = elman::io::safetensors::load(FIXTURES.to_owned() + "torch_rnn.safetensors").unwrap();
-    assert_eq!(torch_rnn().read::<f32>(&file).unwrap(), torch_rnn().read(&weights(&fixture("torch"), "rnn")).unwrap());
+    assert_eq!(
+        torch_rnn().from_tensors::<f32>(&file).unwrap(),
+        torch_rnn().from_tensors(&weights(&fixture("torch"), "rnn")).unwrap()
+    );
     assert!(file.contains("norm.num_batches_tracked"));
     file.metadata_mut().insert("encoder.rnn.nonlinearity".into(), "relu".into());
     assert_refused(
-        torch_rnn().read(&file),
+        torch_rnn().from_tensors(&file),
         "`encoder.rnn.nonlinearity` shows a network of relu units, expected one of tanh units",
     );
 }
@@ -650,8 +667,9 @@ fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
 #[test]
 fn files_of_keras_and_flax_are_read() {
     let load = |name| elman::io::npz::load::<f32>(format!("{FIXTURES}{name}.npz")).unwrap();
-    let found = keras::SimpleRnn::at(0, Tanh).with_dense_at(3).read(&load("keras_simple_rnn")).unwrap();
-    assert_eq!(found, keras_layers().read(&weights(&fixture("keras"), "simple_rnn")).unwrap());
-    let found = linen().read(&load("flax_simple_cell")).unwrap();
-    assert_eq!(found, linen().read(&weights(&fixture("flax"), "linen")).unwrap());
+    let found =
+        keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3).from_tensors(&load("keras_simple_rnn")).unwrap();
+    assert_eq!(found, keras_layers().from_tensors(&weights(&fixture("keras"), "simple_rnn")).unwrap());
+    let found = linen().from_tensors(&load("flax_simple_cell")).unwrap();
+    assert_eq!(found, linen().from_tensors(&weights(&fixture("flax"), "linen")).unwrap());
 }

@@ -1,7 +1,9 @@
 //! Long sequences: exact gradients from checkpoints, and truncated back-propagation.
 
+use std::ops::Range;
+
 use elman::loss::{IGNORE, Reduction, cross_entropy};
-use elman::sequence::{self, Backward, Checkpointed, Input, Truncated, Window};
+use elman::sequence::{self, Backward, Checkpointed, Input, Truncated};
 use elman::{Error, Scalar, Upstream};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate, s};
 
@@ -37,7 +39,7 @@ fn checkpointed<'p, A: Scalar>(problem: &'p Problem<A>, mut run: Checkpointed<'p
     let Linear { hidden, output, last_hidden, .. } = &problem.upstream;
     let mut parts: Vec<(usize, [Array3<A>; 4])> = Vec::new();
     let mut last = None;
-    while let Some(segment) = run.last_segment().unwrap() {
+    while let Some(segment) = run.next_segment().unwrap() {
         let steps = segment.steps();
         let cut = |array: &Option<Array3<A>>| {
             array.as_ref().map(|array| array.slice_axis(Axis(2), Slice::from(steps.clone())).to_owned())
@@ -104,8 +106,8 @@ fn a_segment_that_is_let_go_comes_again_and_an_error_changes_nothing() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 31 });
     let expected = plain(&problem);
     let mut run = Checkpointed::forward(&problem.parameters, &problem.inputs.x, &problem.inputs.a0).unwrap();
-    let steps = run.last_segment().unwrap().unwrap().steps();
-    let segment = run.last_segment().unwrap().unwrap();
+    let steps = run.next_segment().unwrap().unwrap().steps();
+    let segment = run.next_segment().unwrap().unwrap();
     assert_eq!((segment.steps(), segment.steps().end), (steps, 31));
     let wrong = Array3::zeros((2, 7, 31));
     segment.backward(Upstream::logits(&wrong)).unwrap_err();
@@ -142,13 +144,13 @@ fn a_scaled_sum_over_chunks_is_the_mean_over_the_whole() {
 }
 
 /// Every window's steps and fresh steps, by the definition: an update after every k₁ steps, over the last k₂.
-fn windows(t_x: usize, k1: usize, k2: usize) -> Vec<Window> {
+fn windows(t_x: usize, k1: usize, k2: usize) -> Vec<[Range<usize>; 2]> {
     let mut windows = Vec::new();
     let mut read = 0;
     while read < t_x {
         let end = (read + k1).min(t_x);
         let start = end - k2.min(end);
-        windows.push(Window { steps: start..end, fresh: start.max(read)..end });
+        windows.push([start..end, start.max(read)..end]);
         read = end;
     }
     windows
@@ -161,19 +163,19 @@ fn windows_have_the_bits_of_the_whole<A: Scalar>() {
         for (k1, k2) in [(1, 1), (3, 3), (2, 5), (5, 2), (1, 100), (100, 1), (100, 100)] {
             let mut chunks = Truncated::new(problem.input(), &problem.inputs.a0, k1, k2).unwrap();
             let mut expected = windows(t_x, k1, k2).into_iter();
-            while let Some(window) = chunks.forward(&problem.parameters).unwrap() {
-                let Window { mut steps, mut fresh } = expected.next().unwrap();
+            while let Some(window) = chunks.next_window(&problem.parameters).unwrap() {
+                let [mut steps, mut fresh] = expected.next().unwrap();
                 if problem.reading.reversed {
                     [steps, fresh] = [steps, fresh].map(|range| t_x - range.end..t_x - range.start);
                 }
-                assert_eq!(window, Window { steps, fresh }, "TBPTT({k1}, {k2})");
+                assert_eq!((&window.steps, &window.fresh), (&steps, &fresh), "TBPTT({k1}, {k2})");
                 let (mut found, mut expected) = (Results::default(), Results::default());
                 found.add("hidden", chunks.cache().hidden());
                 expected.add("hidden", whole.hidden().slice(s![.., .., window.steps]));
                 found.assert_same(&expected, &(problem.shape, &problem.reading, k1, k2));
             }
             assert_eq!(expected.next(), None);
-            assert!(chunks.forward(&problem.parameters).unwrap().is_none(), "the end stays the end");
+            assert!(chunks.next_window(&problem.parameters).unwrap().is_none(), "the end stays the end");
         }
     }
 }
@@ -189,7 +191,7 @@ fn a_window_starts_from_the_state_that_was_computed_before_the_parameters_change
     let mut problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 9 });
     let mut chunks = Truncated::new(&problem.inputs.x, &problem.inputs.a0, 2, 3).unwrap();
     let mut before = None;
-    while let Some(window) = chunks.forward(&problem.parameters).unwrap() {
+    while let Some(window) = chunks.next_window(&problem.parameters).unwrap() {
         if let Some((start, hidden)) = before.take() {
             let hidden: Array3<f64> = hidden;
             // State after step t − 1, of the window before.
@@ -210,7 +212,7 @@ fn a_loss_over_the_windows_counts_every_label_once() {
     for (k1, k2) in [(1, 4), (3, 7), (5, 5)] {
         let mut chunks = Truncated::new(&problem.inputs.x, &problem.inputs.a0, k1, k2).unwrap();
         let (mut value, mut count) = (0.0, 0);
-        while let Some(window) = chunks.forward(&problem.parameters).unwrap() {
+        while let Some(window) = chunks.next_window(&problem.parameters).unwrap() {
             let targets = window.targets(&problem.targets);
             let old = window.fresh.start - window.steps.start;
             assert!(targets.slice(s![.., ..old]).iter().all(|label| *label == IGNORE));
@@ -226,7 +228,7 @@ fn a_loss_over_the_windows_counts_every_label_once() {
 fn one_window_over_everything_is_the_whole_gradient() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 23 });
     let mut chunks = Truncated::new(&problem.inputs.x, &problem.inputs.a0, 23, 23).unwrap();
-    chunks.forward(&problem.parameters).unwrap().unwrap();
+    chunks.next_window(&problem.parameters).unwrap().unwrap();
     let mut back = Backward::default();
     sequence::backward_into(&problem.parameters, chunks.cache(), problem.upstream.upstream(), &mut back).unwrap();
     let whole = sequence::backward(&problem.parameters, &problem.forward(), problem.upstream.upstream()).unwrap();
@@ -241,12 +243,13 @@ fn windows_that_make_no_sense_are_refused_by_name() {
         |input: Input<'_, f64>, a0: &Array2<f64>, k1, k2| Truncated::new(input, a0, k1, k2).unwrap_err().to_string();
     assert_eq!(message(problem.input(), a0, 0, 1), "`k1` is 0, expected at least 1");
     assert_eq!(message(problem.input(), a0, 1, 0), "`k2` is 0, expected at least 1");
-    assert_eq!(message(problem.input(), &Array2::zeros((5, 3)), 1, 1), "`a0` has shape (5, 3), expected (5, 2)");
+    let expected = "`a0` has shape (5, 3), expected (n_a, m) = (5, 2)";
+    assert!(message(problem.input(), &Array2::zeros((5, 3)), 1, 1).ends_with(expected));
     let input = problem.input().lengths(&[5, 4]);
     assert_eq!(message(input, a0, 1, 1), "`lengths` says 5 for column 0, expected at most 4");
     let wrong = Array2::zeros((4, 2));
     let mut chunks = Truncated::new(problem.input(), &wrong, 1, 1).unwrap();
-    let error = chunks.forward(&problem.parameters).unwrap_err();
+    let error = chunks.next_window(&problem.parameters).unwrap_err();
     assert_eq!(error.to_string(), "`a0` has shape (4, 2), expected (5, 2)");
 }
 
@@ -263,7 +266,7 @@ fn a_token_that_is_refused_is_named_by_its_step_and_the_windows_stay_where_they_
             let mut chunks = Truncated::new(problem.input(), &problem.inputs.a0, k1, k2).unwrap();
             let mut windows = 0;
             let error = loop {
-                match chunks.forward(&problem.parameters) {
+                match chunks.next_window(&problem.parameters) {
                     Ok(window) => windows += usize::from(window.is_some()),
                     Err(error) => break error,
                 }
@@ -271,7 +274,7 @@ fn a_token_that_is_refused_is_named_by_its_step_and_the_windows_stay_where_they_
             let expected = Error::Token { argument: "tokens", column: 0, step: bad_step, expected: 3, found: 7 };
             assert_eq!((error, windows), (expected.clone(), 8 / k1));
             let cache = chunks.cache().clone();
-            assert_eq!(chunks.forward(&problem.parameters), Err(expected), "and again");
+            assert_eq!(chunks.next_window(&problem.parameters), Err(expected), "and again");
             assert_eq!(*chunks.cache(), cache);
         }
         problem.reading.tokens = Some(good.clone());

@@ -265,7 +265,7 @@ fn what_cannot_be_read_is_refused_by_name() {
     assert_eq!(error, Error::Length { argument: "lengths", column: 1, expected: 4, found: 5 });
     assert_eq!(error.to_string(), "`lengths` says 5 for column 1, expected at most 4");
     let error = refused(Input::from(&inputs.x).lengths(&[4]));
-    assert_eq!(error.to_string(), "`lengths` has shape (1,), expected (2,)");
+    assert_eq!(error.to_string(), "`lengths` has shape (1,), expected (m,) = (2,)");
     let wrong = Array2::zeros((3, 4));
     let error = refused(Input::tokens(&wrong));
     assert_eq!(error.to_string(), "`a0` has shape (5, 2), expected (5, 3)");

@@ -26,6 +26,11 @@ pub trait Convert: Scalar {
 
 impl<A: Scalar> Convert for A {}
 
+/// The lengths of an error's shape, all of which are fixed.
+pub fn lengths(shape: &elman::Shape) -> Vec<usize> {
+    shape.lengths().map(Option::unwrap).collect()
+}
+
 pub fn seeded(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }

@@ -17,8 +17,6 @@
 //!
 //! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
 
-mod npy;
-
 use std::io::{Cursor, Write};
 use std::path::Path;
 
@@ -26,10 +24,13 @@ use zip::read::ZipReadOptions;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
 
-use self::npy::Npy;
+use super::npy::{self, Npy};
 use super::tensors::abridged;
-use super::{Error, Tensors, file};
+use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
+
+/// The format in messages.
+const FORMAT: &str = ".npz";
 
 /// All entries together may unpack to this many times the file's length,
 const RATIO: u64 = 32;
@@ -49,7 +50,7 @@ const BASE: u64 = 16 << 20;
 /// # Ok::<(), elman::io::Error>(())
 /// ```
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
-    from_bytes(&file::read(path.as_ref())?)
+    file::load(path.as_ref(), from_bytes)
 }
 
 /// Writes arrays to a file, which has its old content or all of the new, whatever happens.
@@ -57,7 +58,7 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
 /// # Errors
 /// [`Error::File`] where it cannot be written, and those of [`to_bytes`].
 pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
-    file::replace(path.as_ref(), &to_bytes(tensors)?)
+    file::write_atomic(path, &to_bytes(tensors)?)
 }
 
 /// The arrays of an archive, by their names without `.npy`.
@@ -66,6 +67,10 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
 /// [`Error::Format`] where the bytes are no such archive, a checksum is wrong, two entries have one name, an entry is
 /// encrypted, or it all unpacks to too much memory.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
+    read(bytes).map_err(|error| foreign::recognized(bytes, FORMAT).map_or(error, invalid))
+}
+
+fn read<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| invalid(error.to_string()))?;
     if archive.has_duplicate_names() {
         return Err(invalid("two of its entries have the same name"));
@@ -157,5 +162,5 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
 }
 
 fn invalid(reason: impl Into<String>) -> Error {
-    Error::Format { format: ".npz", reason: reason.into() }
+    Error::Format { format: FORMAT, reason: reason.into() }
 }

@@ -1,4 +1,6 @@
-//! One `.npy` file: a magic string, a version, a Python dictionary as text, and the elements.
+//! NumPy's `.npy`, a file of one array, as `numpy.save` writes it and `numpy.load` reads it: data, most often.
+//!
+//! The format is a magic string, a version, a Python dictionary as text, and the elements.
 //!
 //! ```text
 //! \x93NUMPY 1 0 | length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), } | elements
@@ -7,18 +9,79 @@
 //! The text's length has two bytes in version 1 and four in versions 2 and 3. Versions 1 and 2 are Latin-1, 3 is UTF-8.
 
 use std::io::{self, Read};
+use std::path::Path;
 
-use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, Dimension, IxDyn, ShapeBuilder};
 
-use super::super::element::{extend_le, from_le};
-use super::super::tensors::abridged;
+use super::element::{extend_le, from_le};
+use super::tensors::abridged;
+use super::{Error, file, foreign};
 use crate::Scalar;
+use crate::scalar::type_name;
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Bytes that are turned into elements at a time; a multiple of every element's.
 const CHUNK: usize = 1 << 16;
 /// The most axes that a NumPy array has.
 const MAX_AXES: usize = 64;
+
+/// Reads a file: [`from_bytes`] of [`read`](super::read).
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, and as [`from_bytes`] with the path in [`Error::Content`].
+pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<ArrayD<A>, Error> {
+    file::load(path.as_ref(), from_bytes)
+}
+
+/// Writes a file atomically: [`write_atomic`](super::write_atomic) of [`to_bytes`].
+///
+/// # Examples
+///
+/// ```
+/// use elman::io::npy;
+/// use ndarray::{Ix3, array};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("x.npy");
+/// let x = array![[[1.0, 2.0], [3.0, 4.0]]];
+/// npy::save(&path, &x)?;
+/// assert_eq!(npy::load::<f64>(&path)?.into_dimensionality::<Ix3>().unwrap(), x);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::File`] where the system refuses.
+pub fn save<A: Scalar, D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<A, D>) -> Result<(), Error> {
+    file::write_atomic(path, &to_bytes(array))
+}
+
+/// The array in the bytes of a file.
+///
+/// # Errors
+/// [`Error::Format`] where the bytes are not a valid file; [`Error::ElementType`] where the elements are not of type `A`.
+pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<ArrayD<A>, Error> {
+    let invalid = |reason: String| Error::Format { format: ".npy", reason };
+    let npy = read(&mut &*bytes, bytes.len())
+        .map_err(|reason| invalid(foreign::recognized(bytes, ".npy").map_or(reason, Into::into)))?;
+    match npy {
+        Npy::Array(array) => Ok(array),
+        Npy::Other { element_type, .. } => {
+            Err(Error::ElementType { tensor: "the array".into(), expected: type_name::<A>(), found: element_type })
+        }
+    }
+}
+
+/// The bytes of a file: version 1, in C order.
+#[must_use]
+pub fn to_bytes<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&array.view().into_dyn(), |chunk| {
+        bytes.extend_from_slice(chunk);
+        Ok(())
+    })
+    .expect("a vector takes all bytes");
+    bytes
+}
 
 /// What a file turns out to hold.
 pub(super) enum Npy<A> {
@@ -41,6 +104,9 @@ pub(super) fn read<A: Scalar>(source: &mut impl Read, size: usize) -> Result<Npy
         Some("<") => false,
         Some(">") => true,
         _ => {
+            if let Some(size) = item_size(&element_type) {
+                check_size(&shape, size, data, &element_type)?;
+            }
             let found = io::copy(source, &mut io::sink()).map_err(|error| error.to_string())?;
             return if found == data as u64 {
                 Ok(Npy::Other { element_type, shape })
@@ -49,14 +115,35 @@ pub(super) fn read<A: Scalar>(source: &mut impl Read, size: usize) -> Result<Npy
             };
         }
     };
-    let elements = shape.iter().try_fold(1, |n: usize, &axis| n.checked_mul(axis));
-    if elements.and_then(|n| n.checked_mul(size_of::<A>())) != Some(data) {
-        return Err(format!("it has {data} bytes of data, and those are not {shape:?} elements of {element_type}"));
-    }
+    check_size(&shape, size_of::<A>(), data, &element_type)?;
     let elements = read_elements(source, data, big_endian)?;
     ArrayD::from_shape_vec(IxDyn(&shape).set_f(fortran_order), elements)
         .map(Npy::Array)
         .map_err(|error| format!("an array of shape {shape:?}: {error}"))
+}
+
+/// An array of this shape, with elements of `size` bytes each, has `data` bytes.
+fn check_size(shape: &[usize], size: usize, data: usize, element_type: &str) -> Result<(), String> {
+    let bytes = shape.iter().try_fold(size, |bytes, &axis| bytes.checked_mul(axis));
+    if bytes == Some(data) {
+        return Ok(());
+    }
+    Err(format!("it has {data} bytes of data, and those are not {shape:?} elements of {element_type}"))
+}
+
+/// The bytes of an element, by NumPy's code of its type: `<i8`, `|b1`, `<U5`, `<M8[ns]`. `None` for records and for Python's
+/// objects, whose codes do not say it.
+fn item_size(element_type: &str) -> Option<usize> {
+    let code = element_type.strip_prefix(['<', '>', '|', '='])?;
+    let kind = code.chars().next()?;
+    let code = &code[kind.len_utf8()..];
+    let size: usize = code.split('[').next()?.parse().ok()?;
+    match kind {
+        'b' | 'i' | 'u' | 'f' | 'c' | 'S' | 'a' | 'V' | 'm' | 'M' => Some(size),
+        // A character is UCS-4.
+        'U' => size.checked_mul(4),
+        _ => None,
+    }
 }
 
 /// Reads `length` bytes of elements, to the end of the source.

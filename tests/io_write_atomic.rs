@@ -28,7 +28,7 @@ fn a_child_saves_until_it_is_killed() {
     let Some(path) = env::var_os(SAVED) else { return };
     let started = Instant::now();
     for byte in (0..=u8::MAX).cycle().take_while(|_| started.elapsed() < PATIENCE) {
-        io::replace(&path, &vec![byte; LARGE * (1 + usize::from(byte % 7))]).unwrap();
+        io::write_atomic(&path, &vec![byte; LARGE * (1 + usize::from(byte % 7))]).unwrap();
     }
 }
 
@@ -36,7 +36,7 @@ fn a_child_saves_until_it_is_killed() {
 fn a_file_is_whole_whenever_its_writer_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    io::replace(&path, &vec![0; LARGE]).unwrap();
+    io::write_atomic(&path, &vec![0; LARGE]).unwrap();
     let mut unfinished = 0;
     for round in 0..60u64 {
         let before = fs::read(&path).unwrap();
@@ -73,7 +73,7 @@ fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
     // As long as a name can be.
     let path = folder.path().join("n".repeat(255));
     for content in ["first", "second, longer", ""] {
-        io::replace(&path, content.as_bytes()).unwrap();
+        io::write_atomic(&path, content.as_bytes()).unwrap();
         assert_eq!(io::read(&path).unwrap(), content.as_bytes());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -84,7 +84,7 @@ fn what_is_no_file_is_refused_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").join("file");
     for path in [folder.path(), &absent, Path::new("/"), Path::new("")] {
-        let error = io::replace(path, b"new").unwrap_err();
+        let error = io::write_atomic(path, b"new").unwrap_err();
         assert!(matches!(&error, Error::File { action: "write", path: named, .. } if named == path), "{error}");
         let error = io::read(path).unwrap_err();
         assert!(matches!(&error, Error::File { action: "read", path: named, .. } if named == path), "{error}");
@@ -92,7 +92,7 @@ fn what_is_no_file_is_refused_and_stays() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     if cfg!(unix) {
         assert!(io::read("/dev/zero").unwrap_err().to_string().ends_with("not a regular file"));
-        assert!(io::replace("/dev/null", b"").unwrap_err().to_string().ends_with("not a regular file"));
+        assert!(io::write_atomic("/dev/null", b"").unwrap_err().to_string().ends_with("not a regular file"));
     }
 }
 
@@ -107,9 +107,9 @@ mod unix {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         for mode in [0o600, 0o640, 0o664, 0o777, 0o444] {
-            io::replace(&path, b"old").unwrap();
+            io::write_atomic(&path, b"old").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            io::replace(&path, b"new").unwrap();
+            io::write_atomic(&path, b"new").unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
             assert_eq!(fs::read(&path).unwrap(), b"new");
         }
@@ -125,13 +125,13 @@ mod unix {
         symlink("inner/other", &link).unwrap();
         symlink("../inner/file", &other).unwrap();
         for content in ["first", "second"] {
-            io::replace(&link, content.as_bytes()).unwrap();
+            io::write_atomic(&link, content.as_bytes()).unwrap();
             assert_eq!(fs::read(&file).unwrap(), content.as_bytes());
             assert!([&link, &other].iter().all(|link| link.is_symlink()) && !file.is_symlink());
         }
         fs::remove_file(&file).unwrap();
         symlink("other", &file).unwrap();
-        assert!(io::replace(&link, b"").unwrap_err().to_string().ends_with("too many symbolic links"));
+        assert!(io::write_atomic(&link, b"").unwrap_err().to_string().ends_with("too many symbolic links"));
     }
 
     const REFUSED: &str = "the child was refused";
@@ -140,7 +140,7 @@ mod unix {
     #[test]
     fn a_child_cannot_write_all() {
         let Some(path) = env::var_os(SAVED) else { return };
-        let error = io::replace(&path, &vec![1; LARGE]).unwrap_err();
+        let error = io::write_atomic(&path, &vec![1; LARGE]).unwrap_err();
         assert!(error.to_string().starts_with("cannot write "), "{error}");
         println!("{REFUSED}");
     }

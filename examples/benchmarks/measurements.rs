@@ -1,0 +1,83 @@
+//! What `benches/peers/run --json` writes.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// One run of the benchmark on one machine.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) machine: String,
+    pub(crate) date: String,
+    pub(crate) command: String,
+    pub(crate) rounds: u32,
+    pub(crate) seconds: f64,
+    pub(crate) versions: BTreeMap<String, String>,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// One size, pass, precision and number of threads.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) threads: u32,
+    pub(crate) dtype: String,
+    pub(crate) size: String,
+    /// `T_x`, m, `n_x`, `n_a`, `n_y`
+    pub(crate) dims: [usize; 5],
+    pub(crate) pass: String,
+    /// The median of each program's samples. That of `peak` is the time of the multiply-adds alone.
+    milliseconds: BTreeMap<String, f64>,
+}
+
+impl Machine {
+    /// All files of a folder, the newest measurement first.
+    pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
+        let mut machines: Vec<Self> = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let read = fs::read(&path)?;
+            machines.push(serde_json::from_slice(&read).map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        machines.sort_by(|a, b| (&b.date, &b.machine).cmp(&(&a.date, &a.machine)));
+        Ok(machines)
+    }
+
+    pub(crate) fn case(&self, threads: u32, dtype: &str, size: &str, pass: &str) -> Option<&Case> {
+        let wanted = (threads, dtype, size, pass);
+        self.cases.iter().find(|case| (case.threads, &*case.dtype, &*case.size, &*case.pass) == wanted)
+    }
+}
+
+impl Case {
+    pub(crate) fn time(&self, program: &str) -> Option<f64> {
+        self.milliseconds.get(program).copied()
+    }
+
+    pub(crate) fn elman(&self) -> Option<f64> {
+        self.time("elman")
+    }
+
+    /// The peers that were measured in this case, and their times.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (&str, f64)> {
+        let peers = self.milliseconds.iter().filter(|(name, _)| !["elman", "peak"].contains(&name.as_str()));
+        peers.map(|(name, &time)| (name.as_str(), time))
+    }
+
+    /// The fastest peer's time.
+    pub(crate) fn best(&self) -> Option<f64> {
+        self.peers().map(|(_, time)| time).min_by(f64::total_cmp)
+    }
+
+    /// The fastest peer's time divided by elman's: above 1, elman is ahead.
+    pub(crate) fn lead(&self) -> Option<f64> {
+        Some(self.best()? / self.elman()?)
+    }
+
+    /// The share of the multiply-add peak that elman reaches.
+    pub(crate) fn share_of_peak(&self) -> Option<f64> {
+        Some(self.time("peak")? / self.elman()?)
+    }
+}

@@ -1,0 +1,97 @@
+//! The tables, as Markdown.
+
+use std::fmt::Write;
+
+use crate::measurements::{Case, Machine};
+
+/// Peers in the order of the columns; those that a machine did not measure have none.
+const PEERS: [&str; 9] = ["onednn", "jax", "torch", "onnxruntime", "numpy", "batched", "ndarray", "rustyml", "burn"];
+
+const INTRODUCTION: &str = "\
+# Benchmarks
+
+elman and its peers, measured in turn in one run. The numbers are medians in milliseconds; less is better.
+
+- `best / elman` is the fastest peer's time divided by elman's: above 1, elman is ahead. The fastest peer is bold.
+- `share of peak` is the time of the case's multiply-adds at the processor's peak, divided by elman's time.
+- `× one thread` is how much faster elman is than on one thread.
+- A size is T_x·m·n_x·n_a·n_y. `forward` is the softmax output of every step. `train` is forward, cross-entropy and the gradient
+  of every parameter. elman and oneDNN compute the gradient of the input, too. `step` is one step, for elman by `Stepper`.
+- `forward` and `train` pack elman's weights inside the timing. oneDNN's are packed before it.
+- A case below about two million multiply-adds runs on one thread, whatever the number of threads.
+
+`benches/peers/README.md` says what each program does, and how its numbers are checked before it is timed. These tables are
+written by `cargo run --release --example benchmarks` from the files in `docs/benchmarks`.
+";
+
+/// The whole page.
+pub(crate) fn page(machines: &[Machine]) -> String {
+    let mut page = String::from(INTRODUCTION);
+    for machine in machines {
+        let Machine { machine: name, date, command, rounds, seconds, versions, .. } = machine;
+        let versions: Vec<_> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        writeln!(page, "\n## {name}\n").expect(INFALLIBLE);
+        writeln!(page, "{date}, {rounds} rounds of {seconds} s. {}.\n", versions.join(", ")).expect(INFALLIBLE);
+        writeln!(page, "```text\n{command}\n```").expect(INFALLIBLE);
+        for threads in [1, 2] {
+            for dtype in ["f32", "f64"] {
+                table(&mut page, machine, threads, dtype);
+            }
+        }
+    }
+    page
+}
+
+const INFALLIBLE: &str = "a string takes all text";
+
+fn table(page: &mut String, machine: &Machine, threads: u32, dtype: &str) {
+    let cases: Vec<_> = machine.cases.iter().filter(|case| (case.threads, &*case.dtype) == (threads, dtype)).collect();
+    if cases.is_empty() {
+        return;
+    }
+    let peers: Vec<_> = PEERS.into_iter().filter(|peer| cases.iter().any(|case| case.time(peer).is_some())).collect();
+    let plural = if threads > 1 { "s" } else { "" };
+    let mut head = vec![format!("{dtype}, {threads} thread{plural}"), "pass".into(), "elman".into()];
+    head.extend(peers.iter().map(ToString::to_string));
+    head.extend(["best / elman".into(), "share of peak".into()]);
+    if threads > 1 {
+        head.push("× one thread".into());
+    }
+    let alignment = (0..head.len()).map(|column| if column < 2 { "---" } else { "---:" }.to_owned());
+    page.push('\n');
+    row(page, &head);
+    row(page, &alignment.collect::<Vec<_>>());
+    for case in cases {
+        row(page, &cells(machine, case, &peers));
+    }
+}
+
+fn cells(machine: &Machine, case: &Case, peers: &[&str]) -> Vec<String> {
+    let show = |number: Option<f64>, text: &dyn Fn(f64) -> String| number.map_or("–".into(), text);
+    let dims = case.dims.map(|n| n.to_string()).join("·");
+    let mut cells = vec![format!("{} {dims}", case.size), case.pass.clone(), show(case.elman(), &milliseconds)];
+    for peer in peers {
+        let text = show(case.time(peer), &milliseconds);
+        let is_best = case.time(peer).is_some_and(|time| Some(time) == case.best());
+        cells.push(if is_best { format!("**{text}**") } else { text });
+    }
+    cells.push(show(case.lead(), &|lead| format!("{lead:.2}")));
+    cells.push(show(case.share_of_peak(), &|share| format!("{:.0} %", 100.0 * share)));
+    if case.threads > 1 {
+        let alone = machine.case(1, &case.dtype, &case.size, &case.pass).and_then(Case::elman);
+        let speed_up = alone.zip(case.elman()).map(|(alone, ours)| alone / ours);
+        cells.push(show(speed_up, &|speed_up| format!("{speed_up:.2}")));
+    }
+    cells
+}
+
+fn row(page: &mut String, cells: &[String]) {
+    writeln!(page, "| {} |", cells.join(" | ")).expect(INFALLIBLE);
+}
+
+/// Three significant digits.
+fn milliseconds(time: f64) -> String {
+    let decimals = [(100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)];
+    let decimals = decimals.into_iter().find(|(least, _)| time >= *least).map_or(5, |(_, decimals)| decimals);
+    format!("{time:.decimals$}")
+}
