@@ -84,7 +84,7 @@ pub fn gradient_norms<A: Scalar>(
     Ok(norms)
 }
 
-/// Estimates ‖∂a\_last/∂a\_t‖: the Frobenius norm of J, the derivative of the last hidden state by the one after step t.
+/// Estimates ‖J‖: the Frobenius norm of the Jacobian J = ∂a\_last/∂a\_t, for the state a\_t after every step t.
 ///
 /// - `cache`: the result of [`sequence::forward`](crate::sequence::forward)
 /// - `probes`: the number of random vectors v, at least 1
