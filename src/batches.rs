@@ -123,7 +123,7 @@ impl<'t> Stream<'t> {
         Ok(Stream { tokens, m, t_x })
     }
 
-    /// An epoch, always the same. Every batch has `t_x` steps except the last.
+    /// One epoch, the same each time. Every batch has `t_x` steps except the last.
     #[must_use]
     pub fn epoch(&self) -> Epoch<'t> {
         Epoch { stream: *self, done: 0, steps: self.t_x }

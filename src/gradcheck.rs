@@ -55,7 +55,7 @@ use crate::{Error, Gradients, Parameters};
 /// of a network's loss, and large enough to make the rounding error of the loss negligible.
 const FIRST_STEP: f64 = 1.0 / 32.0;
 
-/// The number of halvings of the step, and of error orders removed.
+/// The rows of the extrapolation table. Each row halves the step.
 const ROWS: usize = 8;
 
 /// The share of the overall scale below which an element's own magnitude no longer counts.

@@ -137,7 +137,7 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
     p
 }
 
-/// [`torch`], with `waa` scaled to the spectral radius `radius`.
+/// [`torch`], then `waa` scaled to the spectral radius `radius`.
 ///
 /// - `radius`: ρ(`waa`), finite as an `A` and at least 0; exact up to the error of [`spectral_radius`] and rounding to `A`
 ///

@@ -7,8 +7,8 @@ use sealed::Sealed;
 
 /// An element type of a network: `f32` or `f64`.
 ///
-/// This is the only bound in the crate's generic code. It brings the arithmetic of [`NdFloat`], and [`Default`]. It is
-/// sealed, because the crate promises bit-identical results for exactly these two types.
+/// This is the only bound in the crate's generic code. It brings only the arithmetic of [`NdFloat`] and [`Default`].
+/// It is sealed, because the crate promises bit-identical results for exactly these two types.
 ///
 /// # Examples
 ///

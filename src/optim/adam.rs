@@ -66,7 +66,7 @@ pub type Adam<A> = AdamVariant<A, false>;
 /// ```
 pub type AdamW<A> = AdamVariant<A, true>;
 
-/// The type of both [`Adam`] and [`AdamW`]; `DECOUPLED` selects the form of weight decay. Use these two names.
+/// The type of both [`Adam`] and [`AdamW`]; `DECOUPLED` selects the form of weight decay. Use it under those names.
 ///
 /// # Examples
 ///

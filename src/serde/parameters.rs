@@ -70,7 +70,7 @@ struct Read<A> {
 /// Every number is restored bit by bit, NaN payloads included. Binary formats store floats. Human-readable formats store a
 /// finite number as a number (an f32 as the f64 of the same value), and any other as a string of its bits, such as
 /// `"0x7fc00001"`. `serde_json` needs its feature `float_roundtrip`; without it, some numbers are rounded to a neighbour.
-/// Its feature `arbitrary_precision` must be off, because its numbers are then no longer numbers to serde. A binary format
+/// Its feature `arbitrary_precision` must be off, because it does not pass numbers to serde as numbers. A binary format
 /// that shortens floats, as CBOR may, can lose the payload of a NaN.
 ///
 /// # Examples

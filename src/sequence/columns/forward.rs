@@ -36,7 +36,7 @@ impl<A: Scalar> Workspace<A> {
     }
 }
 
-/// Gathered rows: some columns of a block of positions, without padding.
+/// The gathered rows of some columns in a block of positions, without padding.
 #[derive(Debug, Clone, Default)]
 struct Packed<A> {
     cuts: Vec<usize>,
