@@ -1,12 +1,12 @@
-//! Tokens, as a recurrent network reads them: a long stream side by side, or whole sequences of unequal length.
+//! Batches of token ids for a recurrent network: from one long stream, or from sequences of unequal length.
 //!
-//! A token is a `usize`, and a batch of them is (m, T), time-major like all sequences of this crate, with a length per
-//! column. What lies beyond a column's length is padding: token 0 where the network reads, [`IGNORE`] where it is told
-//! what to say. An input of tokens with these lengths leaves the padding unread, and the loss passes it over.
+//! A token id is a `usize`. A batch of them is (m, T), time-major like all sequences of this crate, with one length per
+//! column. After a column's length there is padding: token id 0 in the inputs, [`IGNORE`] in the targets. The network does
+//! not read this padding if it gets the lengths, and the loss ignores it.
 //!
-//! - [`Stream`]: one long text. The hidden state is carried from batch to batch.
-//! - [`buckets`], then [`Batch::from_sequences`]: sequences that each predict their next token.
-//! - [`buckets`], then [`pad`]: sequences with labels of their own.
+//! - [`Stream`]: one long text. Each batch continues from the hidden state of the previous one.
+//! - [`buckets`], then [`Batch::from_sequences`]: sequences that predict their own next token.
+//! - [`buckets`], then [`pad`]: sequences with separate labels.
 
 use std::iter::FusedIterator;
 
@@ -19,30 +19,32 @@ use crate::error::check_count;
 use crate::layout::reshape_time_major;
 use crate::loss::IGNORE;
 
-/// What is read in place of a token past the end of a column.
+/// The input token id after the end of a column.
 const PADDING: usize = 0;
 
-/// Tokens to read, and those to predict.
+/// Input token ids and target token ids.
 ///
-/// In column j at step t < `lengths[j]` the network reads `inputs[[j, t]]` and should then say `targets[[j, t]]`.
+/// In column j, at step t < `lengths[j]`, the network reads `inputs[[j, t]]` and should predict `targets[[j, t]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Batch {
-    /// (m, T); 0 past a column's length.
+    /// (m, T); 0 after a column's length.
     pub inputs: Array2<usize>,
-    /// (m, T); [`IGNORE`] past a column's length.
+    /// (m, T); [`IGNORE`] after a column's length.
     pub targets: Array2<usize>,
-    /// The steps of each column, at most T.
+    /// The number of steps of each column, at most T.
     pub lengths: Vec<usize>,
-    /// Whether the hidden state starts anew. Otherwise each column continues the one of the batch before.
+    /// Whether the hidden state starts anew. Otherwise each column continues from the previous batch.
     pub first: bool,
 }
 
 impl Batch {
-    /// Whole sequences, each predicting its every next token.
+    /// A batch of whole sequences that predict their own next token.
     ///
     /// - `sequences`: m slices; column j reads all but the last token of slice j, and predicts all but the first
-    /// - result: T is one less than the longest; a slice of one token or none has length 0
+    /// - result: T is one less than the longest length; a slice of one token or none has length 0
+    ///
+    /// # Examples
     ///
     /// ```
     /// use elman::batches::Batch;
@@ -61,7 +63,7 @@ impl Batch {
         batch
     }
 
-    /// A column for each slice: all but the last token to read, all but the first to predict.
+    /// Writes one column per slice: the inputs are all but the last token, the targets all but the first.
     fn write<'t>(&mut self, columns: impl Iterator<Item = &'t [usize]> + Clone) {
         self.lengths.clear();
         self.lengths.extend(columns.clone().map(|tokens| tokens.len().saturating_sub(1)));
@@ -70,18 +72,20 @@ impl Batch {
     }
 }
 
-/// One long sequence of tokens, read at m places side by side.
+/// One long sequence of token ids, read at m places in parallel.
 ///
-/// The n tokens make n − 1 predictions: token i is read, and token i + 1 follows. They are cut into m parts that lie
-/// one after the other and differ in length by one at most. Column j reads part j, in batches of `t_x` steps, each from
-/// where the batch before stopped: so the last hidden state of a batch is the first of the next, and back-propagation
+/// The n tokens give n − 1 predictions: the network reads token i and predicts token i + 1. The stream is cut into m
+/// consecutive segments whose lengths differ by one at most. Column j reads segment j in batches of `t_x` steps. Each
+/// batch starts where the previous one stopped, so it continues from the last hidden state of that batch. Back-propagation
 /// is truncated at `t_x`.
 ///
-/// An epoch holds every prediction exactly once. Its last batch is shorter where `t_x` does not divide the parts, and
-/// ragged where m does not divide n − 1.
+/// An epoch holds every prediction exactly once. Its last batch is shorter if `t_x` does not divide the segments, and
+/// ragged if m does not divide n − 1.
 ///
 /// Source: truncated back-propagation, R. J. Williams, J. Peng, *An Efficient Gradient-Based Algorithm for On-Line
 /// Training of Recurrent Network Trajectories*, Neural Computation 2 (1990) 490–501.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::batches::Stream;
@@ -105,11 +109,11 @@ pub struct Stream<'t> {
 }
 
 impl<'t> Stream<'t> {
-    /// A stream over these tokens.
+    /// A stream over these token ids.
     ///
-    /// - `tokens`: n of them
-    /// - `m`: the columns; those beyond n − 1 have nothing to read, and lengths of 0
-    /// - `t_x`: the steps of a batch
+    /// - `tokens`: n token ids
+    /// - `m`: the number of columns; columns beyond n − 1 have nothing to read, and length 0
+    /// - `t_x`: the number of steps in a batch
     ///
     /// # Errors
     /// [`Error::Range`] where `tokens.len() < 2`, `m == 0` or `t_x == 0`.
@@ -120,27 +124,40 @@ impl<'t> Stream<'t> {
         Ok(Stream { tokens, m, t_x })
     }
 
-    /// An epoch, the same each time: every batch has `t_x` steps, but for the last.
+    /// One epoch, the same each time. Every batch has `t_x` steps except the last.
     #[must_use]
     pub fn epoch(&self) -> Epoch<'t> {
         Epoch { stream: *self, done: 0, steps: self.t_x }
     }
 
-    /// An epoch whose batches are cut elsewhere: the first has 1 to `t_x` steps, drawn evenly.
+    /// An epoch with other batch boundaries: the first batch has 1 to `t_x` steps, drawn uniformly.
     ///
-    /// Back-propagation does not reach across a cut. Over the epochs, every place inside a part is a cut equally often:
-    /// once in `t_x`.
+    /// Back-propagation stops at a boundary. Over many epochs, each place inside a segment is a boundary equally often: once
+    /// in `t_x`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::batches::Stream;
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let tokens: Vec<usize> = (0..100).collect();
+    /// let epoch = Stream::new(&tokens, 4, 10)?.shuffled_epoch(&mut StdRng::seed_from_u64(1));
+    /// let predictions: usize = epoch.map(|batch| batch.lengths.iter().sum::<usize>()).sum();
+    /// assert_eq!(predictions, 99);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     pub fn shuffled_epoch(&self, rng: &mut (impl Rng + ?Sized)) -> Epoch<'t> {
         Epoch { stream: *self, done: 0, steps: rng.random_range(1..=self.t_x) }
     }
 
-    /// The predictions of the longest part.
+    /// The number of predictions in the longest segment.
     fn longest(&self) -> usize {
         (self.tokens.len() - 1).div_ceil(self.m)
     }
 
-    /// The tokens behind the predictions of column j from `done` on, at most `steps` of them: one token more than
-    /// there are predictions. The first parts are those that are one longer.
+    /// The tokens of up to `steps` predictions of column j, from prediction `done` on: one token more than predictions. The
+    /// longer segments come first.
     fn column(&self, j: usize, done: usize, steps: usize) -> &'t [usize] {
         let predictions = self.tokens.len() - 1;
         let (short, longer) = (predictions / self.m, predictions % self.m);
@@ -151,7 +168,9 @@ impl<'t> Stream<'t> {
     }
 }
 
-/// The batches of a [`Stream`], from its start to its end.
+/// The batches of a [`Stream`], from start to end.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::batches::{Batch, Stream};
@@ -169,15 +188,15 @@ impl<'t> Stream<'t> {
 #[derive(Debug, Clone)]
 pub struct Epoch<'t> {
     stream: Stream<'t>,
-    /// The predictions of the longest part that lie behind.
+    /// The number of predictions already returned from the longest segment.
     done: usize,
-    /// The steps of the next batch, where as many are left.
+    /// The number of steps in the next batch, if as many are left.
     steps: usize,
 }
 
 impl Epoch<'_> {
-    /// The next batch, into memory that is reused and whose contents are overwritten: allocates nothing once warm.
-    /// Returns whether there was one; otherwise `batch` stays as it was.
+    /// Writes the next batch into `batch` and reuses its memory: allocates nothing once warm. Returns false if there is no
+    /// further batch; `batch` then stays unchanged.
     pub fn next_into(&mut self, batch: &mut Batch) -> bool {
         let Epoch { stream, done, steps } = *self;
         let steps = steps.min(stream.longest() - done);
@@ -209,17 +228,16 @@ impl Iterator for Epoch<'_> {
 impl ExactSizeIterator for Epoch<'_> {}
 impl FusedIterator for Epoch<'_> {}
 
-/// Batches of sequences of similar length, so that little is padded: their indices, in random order.
+/// Groups sequences of similar length into batches with little padding. Returns their indices, in random order.
 ///
 /// - `lengths`: one per sequence
-/// - `m`: the most sequences in a batch
-/// - result: every index below `lengths.len()` once; all batches have m but the one with the longest sequences, which
-///   may have fewer
+/// - `m`: the maximum number of sequences in a batch
+/// - result: every index below `lengths.len()` once. All batches have m sequences, except that the batch with the longest
+///   ones may have fewer
 ///
-/// Sequences are sorted by length, equal ones in random order, and cut every m; then the batches are shuffled.
+/// Sequences are sorted by length, with equal lengths in random order, and cut every m. Then the batches are shuffled.
 ///
-/// # Errors
-/// [`Error::Range`] where `m == 0`.
+/// # Examples
 ///
 /// ```
 /// use elman::batches::{buckets, pad};
@@ -234,6 +252,9 @@ impl FusedIterator for Epoch<'_> {}
 /// }
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Range`] where `m == 0`.
 pub fn buckets(lengths: &[usize], m: usize, rng: &mut (impl Rng + ?Sized)) -> Result<Vec<Vec<usize>>, Error> {
     check_count("m", m, "at least 1", m >= 1)?;
     let mut order: Vec<usize> = (0..lengths.len()).collect();
@@ -244,10 +265,12 @@ pub fn buckets(lengths: &[usize], m: usize, rng: &mut (impl Rng + ?Sized)) -> Re
     Ok(batches)
 }
 
-/// Sequences side by side, and the length of each: what an input of tokens takes.
+/// Pads sequences to equal length. Returns the token ids and the length of each sequence, as a token input takes them.
 ///
 /// - `sequences`: m slices
-/// - result: (m, T), T the length of the longest, 0 past the end of a shorter one; and the m lengths
+/// - result: (m, T), where T is the longest length, with 0 after the end of a shorter sequence; and the m lengths
+///
+/// # Examples
 ///
 /// ```
 /// use elman::batches::pad;
@@ -266,7 +289,7 @@ pub fn pad(sequences: &[impl AsRef<[usize]>]) -> (Array2<usize>, Vec<usize>) {
     (ids, lengths)
 }
 
-/// ids ← the columns, each `lengths[j]` tokens and then `padding`: (m, T), T the largest length.
+/// ids ← the columns, each with `lengths[j]` tokens and then `padding`. The shape is (m, T), where T is the largest length.
 fn write_columns<'t>(
     ids: &mut Array2<usize>,
     lengths: &[usize],

@@ -1,18 +1,20 @@
-//! Gradients checked against differences of the loss.
+//! Checks gradients against differences of the loss.
 //!
 //! ```text
 //! ∂L/∂θᵢ ≈ D(h) = (L(θ + h·eᵢ) − L(θ − h·eᵢ)) / 2h        D(h) = ∂L/∂θᵢ + c₂h² + c₄h⁴ + …
 //! ```
 //!
-//! Every element is compared, in double precision. Richardson's extrapolation removes c₂, c₄, … from D at h, h/2, h/4,
-//! …; Ridders' rule takes the entry of that table which its neighbours contradict the least. For a smooth loss the
-//! numeric derivative is within about 10⁻¹² of the truth (relative to the larger of loss and gradient), where one
-//! central difference reaches 10⁻¹⁰ at best: a relative error of 10⁻⁸ (see [`Element::error`]) is a tolerance that
-//! right gradients keep by far. It costs up to sixteen losses per element, eleven for most. A loss with a kink is
-//! differentiated across it.
+//! Every element is compared, in double precision. Richardson's extrapolation removes c₂, c₄, … from D at h, h/2, h/4 and
+//! so on. Ridders' rule picks the table entry that differs least from its neighbours. For a smooth loss the numeric
+//! derivative is within about 10⁻¹² of the exact one (relative to the larger of loss and gradient); one central difference
+//! reaches 10⁻¹⁰ at best. Correct gradients stay far below a relative error of 10⁻⁸ (see [`Element::error`]), so 10⁻⁸ is a
+//! good tolerance. The cost is up to sixteen losses per element, eleven for most. If the loss has a kink, the differences
+//! cross it.
 //!
 //! Sources: C. J. F. Ridders, *Accurate computation of F′(x) and F′(x)F″(x)*, Advances in Engineering Software 4 (1982)
 //! 75–76; W. H. Press et al., *Numerical Recipes*, 3rd edition (2007), section 5.7.
+//!
+//! # Examples
 //!
 //! ```
 //! use elman::{gradcheck, init, loss, sequence, Dims, Upstream};
@@ -49,22 +51,22 @@ use ndarray::{Array, ArrayRef, Dimension};
 use crate::error::{check_network, check_same_shape};
 use crate::{Error, Gradients, Parameters};
 
-/// The first difference's half width, for an element of magnitude up to one: small enough for the Taylor series of a
-/// network's loss, large enough that the loss's rounding, divided by it, is nothing.
+/// Half the width of the first difference, for an element of magnitude up to one. It is small enough for the Taylor series
+/// of a network's loss, and large enough to make the rounding error of the loss negligible.
 const FIRST_STEP: f64 = 1.0 / 32.0;
 
-/// Halvings of the step, and orders of the error that are removed.
+/// The rows of the extrapolation table. Each row halves the step.
 const ROWS: usize = 8;
 
-/// The share of the whole's scale below which an element's own magnitude no longer counts.
+/// The share of the overall scale below which an element's own magnitude no longer counts.
 const FLOOR: f64 = 1e-3;
 
-/// What a loss closure returns: an `f64`, or a `Result<f64, Error>` whose error ends the check.
+/// The result type of a loss closure: `f64`, or `Result<f64, Error>`, whose error ends the check.
 pub trait Outcome: private::Sealed {
-    /// The loss, or why there is none.
+    /// The loss, or the error that prevented it.
     ///
     /// # Errors
-    /// What the closure returned.
+    /// The error that the closure returned.
     fn loss(self) -> Result<f64, Error>;
 }
 
@@ -87,49 +89,74 @@ impl Outcome for Result<f64, Error> {
 }
 
 /// The result of a check.
+///
+/// # Examples
+///
+/// ```
+/// use elman::gradcheck;
+/// use ndarray::array;
+///
+/// let report = gradcheck::array("x", &array![0.5], &array![2.0], |x| x[0] * x[0])?; // wrong: 2x is 1
+/// assert!(report.compared == 1 && !report.is_within(1e-8));
+/// assert_eq!(report.worst.unwrap().name, "x[0]");
+/// # Ok::<(), elman::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The number of elements that were compared: all.
+    /// The number of compared elements: all of them.
     pub compared: usize,
-    /// The element with the largest error, and of NaN errors the first; `None` where there is no element.
+    /// The element with the largest error, or the first with a NaN error; `None` if there are no elements.
     pub worst: Option<Element>,
 }
 
 /// One element of a gradient, computed in two ways.
+///
+/// # Examples
+///
+/// ```
+/// use elman::gradcheck;
+/// use ndarray::array;
+///
+/// let report = gradcheck::array("x", &array![0.5], &array![2.0], |x| x[0] * x[0])?; // wrong: 2x is 1
+/// let element = report.worst.unwrap();
+/// assert!(element.analytic == 2.0 && (element.numeric - 1.0).abs() < 1e-11);
+/// assert!((element.error - 0.5).abs() < 1e-11);
+/// # Ok::<(), elman::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Element {
-    /// Its place: `waa[3, 1]`, `x[0, 2, 1]`.
+    /// Its array and index: `waa[3, 1]`, `x[0, 2, 1]`.
     pub name: String,
-    /// The derivative that was handed in.
+    /// The derivative under test.
     pub analytic: f64,
-    /// The derivative by differences of the loss.
+    /// The derivative from differences of the loss.
     pub numeric: f64,
     /// |analytic − numeric| / max(|analytic|, |numeric|, s/1000), where s is the largest magnitude among the loss and
-    /// the elements of both gradients: relative to the element, unless it is so small that differences of the loss
-    /// cannot resolve it. NaN where one of the two, or the loss itself, is NaN or infinite.
+    /// the elements of both gradients. The error is relative to the element, unless the element is too small for differences
+    /// of the loss to resolve. NaN if one of the two derivatives, or the loss itself, is NaN or infinite.
     pub error: f64,
 }
 
 impl Report {
-    /// Whether every error is at most `tolerance`; a NaN never is.
+    /// Whether every error is at most `tolerance`. A NaN error never is.
     #[must_use]
     pub fn is_within(&self, tolerance: f64) -> bool {
         self.worst.as_ref().is_none_or(|worst| worst.error <= tolerance)
     }
 
-    /// The largest error; zero where there is no element.
+    /// The largest error; zero if there are no elements.
     #[must_use]
     pub fn error(&self) -> f64 {
         self.worst.as_ref().map_or(0.0, |worst| worst.error)
     }
 
-    /// Compares the gradients element by element; `name` is called for the worst.
+    /// Compares the gradients element by element. Calls `name` for the worst element.
     fn of(loss: f64, analytic: &[f64], numeric: &[f64], name: impl Fn(usize) -> String) -> Self {
         let finite = analytic.iter().chain(numeric).filter(|v| v.is_finite());
         let scale = finite.fold(loss.abs(), |scale, v| scale.max(v.abs()));
-        // `max` passes NaN over, and a loss of NaN could have finite differences around it.
+        // `max` ignores NaN, and a NaN loss could still have finite differences.
         let floor = if loss.is_finite() { FLOOR * scale } else { f64::NAN };
         let mut worst: Option<(usize, f64)> = None;
         for (i, (&a, &n)) in analytic.iter().zip(numeric).enumerate() {
@@ -161,14 +188,13 @@ impl fmt::Display for Element {
     }
 }
 
-/// Compares the gradient of a loss with respect to parameters, every element of all five.
+/// Compares the gradient of a loss with respect to all parameters.
 ///
-/// - `values`: θ, where the gradient was taken
-/// - `gradients`: ∂L/∂θ as computed
-/// - `loss`: L(θ), an `f64` or a `Result<f64, Error>`; called with one element moved at a time
+/// - `values`: θ, where the gradient was computed
+/// - `gradients`: ∂L/∂θ, the gradient under test
+/// - `loss`: L(θ), an `f64` or a `Result<f64, Error>`; called with one element changed at a time
 ///
-/// # Errors
-/// [`Error::Network`] where `gradients.dims() != values.dims()`; an error of `loss`.
+/// # Examples
 ///
 /// ```
 /// use elman::{gradcheck, Dims, Gradients, Parameters};
@@ -184,6 +210,9 @@ impl fmt::Display for Element {
 /// assert_eq!(report.worst.unwrap().name, "waa[2, 1]");
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Network`] where `gradients.dims() != values.dims()`; an error of `loss`.
 pub fn parameters<R: Outcome>(
     values: &Parameters<f64>,
     gradients: &Gradients<f64>,
@@ -195,15 +224,14 @@ pub fn parameters<R: Outcome>(
     Ok(Report::of(present, gradients.as_slice(), &numeric, |i| values.name_of(i).unwrap_or_default()))
 }
 
-/// Compares the gradient of a loss with respect to an array of any number of axes: an input, an initial state, logits.
+/// Compares the gradient of a loss with respect to an array of any number of axes, such as an input or an initial state.
 ///
-/// - `name`: what the report calls the array
-/// - `values`: v, where the gradient was taken
-/// - `gradient`: ∂L/∂v as computed, of the same shape
-/// - `loss`: L(v), an `f64` or a `Result<f64, Error>`; called with one element moved at a time
+/// - `name`: the name of the array in the report
+/// - `values`: v, where the gradient was computed
+/// - `gradient`: ∂L/∂v, the gradient under test, of the same shape
+/// - `loss`: L(v), an `f64` or a `Result<f64, Error>`; called with one element changed at a time
 ///
-/// # Errors
-/// [`Error::Shape`] where `gradient.shape() != values.shape()`; an error of `loss`.
+/// # Examples
 ///
 /// ```
 /// use elman::gradcheck;
@@ -215,6 +243,9 @@ pub fn parameters<R: Outcome>(
 /// assert_eq!(report.compared, 4);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `gradient.shape() != values.shape()`; an error of `loss`.
 pub fn array<D: Dimension, R: Outcome>(
     name: &str,
     values: &ArrayRef<f64, D>,
@@ -234,7 +265,7 @@ pub fn array<D: Dimension, R: Outcome>(
     Ok(Report::of(present, &analytic, &numeric, |i| element_name(name, values.shape(), i)))
 }
 
-/// The derivative by each element of `point`, whose elements `flat` lends.
+/// The derivative with respect to each element of `point`. `flat` borrows its elements.
 fn gradient_by_differences<T>(
     point: &mut T,
     flat: impl Fn(&mut T) -> &mut [f64],
@@ -252,7 +283,7 @@ fn gradient_by_differences<T>(
     Ok(gradient)
 }
 
-/// L′ at `value` by Ridders' method; NaN where no two entries of the table are finite.
+/// L′ at `value` by Ridders' method; NaN if no two entries of the table are finite.
 fn derivative(value: f64, mut loss: impl FnMut(f64) -> Result<f64, Error>) -> Result<f64, Error> {
     let (mut best, mut best_error) = (f64::NAN, f64::INFINITY);
     let mut step = FIRST_STEP * value.abs().max(1.0);
@@ -260,7 +291,7 @@ fn derivative(value: f64, mut loss: impl FnMut(f64) -> Result<f64, Error>) -> Re
     for row in 0..ROWS {
         let (above, below) = (value + step, value - step);
         let mut current = [0.0; ROWS];
-        // The step as it was rounded, not as it was meant.
+        // The actual step after rounding.
         current[0] = (loss(above)? - loss(below)?) / (above - below);
         let mut removed = 1.0;
         let mut improved = false;
@@ -282,7 +313,7 @@ fn derivative(value: f64, mut loss: impl FnMut(f64) -> Result<f64, Error>) -> Re
     Ok(best)
 }
 
-/// `error` of [`Element`], with s/1000 given.
+/// The `error` of an [`Element`], for a given s/1000.
 fn relative_error(analytic: f64, numeric: f64, floor: f64) -> f64 {
     if ![analytic, numeric, floor].iter().all(|v| v.is_finite()) {
         return f64::NAN;
@@ -291,7 +322,7 @@ fn relative_error(analytic: f64, numeric: f64, floor: f64) -> f64 {
     if difference == 0.0 { 0.0 } else { difference / floor.max(analytic.abs()).max(numeric.abs()) }
 }
 
-/// `x[0, 2, 1]`, for the element at `index` of an array of that shape in row-major order.
+/// The name, such as `x[0, 2, 1]`, of the element at `index` of an array of this shape in row-major order.
 fn element_name(name: &str, shape: &[usize], mut index: usize) -> String {
     let mut place = Vec::with_capacity(shape.len());
     for length in shape.iter().rev() {

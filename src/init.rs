@@ -1,4 +1,4 @@
-//! Parameters to start from, drawn from a caller's generator.
+//! Initial parameters, drawn from the caller's random generator.
 //!
 //! | | `wax` | `waa` | `wya` | `ba` | `by` |
 //! |---|---|---|---|---|---|
@@ -7,15 +7,17 @@
 //! | [`irnn`] | N(0, 0.001²) | identity | N(0, 0.001²) | 0 | 0 |
 //! | [`spectral`] | U(±b) | U(±b), scaled to ρ(`waa`) = radius | U(±b) | U(±b) + U(±b) | U(±b) |
 //!
-//! with b = 1/√`n_a`, U(±b) uniform on [−b, b], N normal and ρ the spectral radius.
+//! Here b = 1/√`n_a`, U(±b) is uniform on [−b, b], N is normal and ρ is the spectral radius.
 //!
-//! The same generator gives the same bits on every machine. A uniform number takes one `u64` of the generator, and so
-//! does a normal one, N(0, 1) = Φ⁻¹(u): Wichura's quantile of a uniform u, without a function of the platform's
-//! mathematical library. Everything is drawn in double precision, matrix by matrix in the order of
-//! [`Parameters::as_slice`], row by row, and then rounded: an `f32` network starts at the `f64` one, rounded.
+//! The same generator gives bit-identical parameters on every machine. A uniform number consumes one `u64` of the
+//! generator. So does a normal number, N(0, 1) = Φ⁻¹(u): Wichura's quantile of a uniform u, without the platform's math
+//! library. All numbers are drawn in double precision, matrix by matrix in the order of [`Parameters::as_slice`], row by
+//! row. Then they are rounded: an initial `f32` network is the `f64` one, rounded.
 //!
-//! Source of the normal numbers: M. J. Wichura, *Algorithm AS 241: The Percentage Points of the Normal Distribution*,
+//! Source of the quantile: M. J. Wichura, *Algorithm AS 241: The Percentage Points of the Normal Distribution*,
 //! Applied Statistics 37 (1988) 477–484.
+//!
+//! # Examples
 //!
 //! ```
 //! use elman::{init, Dims, Parameters};
@@ -37,17 +39,19 @@ use crate::scalar::{narrow, widen};
 use crate::{Dims, Error, Parameters, Scalar};
 use normal::normal;
 
-/// The standard deviation of [`irnn`]'s Gaussian weights.
+/// The standard deviation of [`irnn`]'s normal weights.
 const IRNN_DEVIATION: f64 = 0.001;
 
 /// PyTorch's default: every parameter uniform on ±1/√`n_a`.
 ///
-/// What `torch.nn.RNN(n_x, n_a)` and `torch.nn.Linear(n_a, n_y)` draw. Torch keeps two hidden biases whose sum acts;
-/// `ba` is that sum, two draws an element. (Both are drawn from ±1/√`n_a`, the fan-in of `Linear` being `n_a`.) With
-/// `n_a = 0` every parameter is zero. The generator gives one uniform number for each parameter, and a second one for
-/// each element of `ba`.
+/// The distributions are those of `torch.nn.RNN(n_x, n_a)` and `torch.nn.Linear(n_a, n_y)`. Torch adds two hidden biases;
+/// `ba` is their sum, so each element takes two draws. (The fan-in of `Linear` is `n_a`, so its bound is ±1/√`n_a` too.)
+/// With `n_a = 0` every parameter is zero. The generator gives one uniform number per parameter, and a second one per
+/// element of `ba`.
 ///
-/// Sources: the documentation of `torch.nn.RNN` and `torch.nn.Linear`; the numbers are not those of a torch seed.
+/// Sources: the documentation of `torch.nn.RNN` and `torch.nn.Linear`. The numbers of a torch seed are different.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -68,17 +72,19 @@ pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
     p
 }
 
-/// Keras's default: Glorot's uniform `wax` and `wya`, an orthogonal `waa`, zero biases.
+/// Keras's default: Glorot-uniform `wax` and `wya`, an orthogonal `waa`, zero biases.
 ///
-/// `wax` is uniform on ±√(6 / (`n_x` + `n_a`)), `wya` on ±√(6 / (`n_a` + `n_y`)): what `keras.layers.SimpleRNN(n_a)`
-/// and `Dense(n_y)` draw. `waa` is uniform (Haar) among the orthogonal matrices, waa·waaᵀ = I to a few units of double
-/// precision before it is rounded: the Q, with R's diagonal positive, of a Gaussian matrix's Q·R. The generator
-/// gives `n_a`·(`n_a` + 1)/2 normal numbers for `waa`, and one uniform number for each element of `wax` and `wya`.
+/// `wax` is uniform on ±√(6 / (`n_x` + `n_a`)) and `wya` on ±√(6 / (`n_a` + `n_y`)), as in `keras.layers.SimpleRNN(n_a)`
+/// and `Dense(n_y)`. `waa` is a uniform (Haar) random orthogonal matrix: the Q of the Q·R of a Gaussian matrix, where the
+/// diagonal of R is positive. Before rounding, waa·waaᵀ = I to a few units of double precision. The generator gives
+/// `n_a`·(`n_a` + 1)/2 normal numbers for `waa`, and one uniform number per element of `wax` and `wya`.
 ///
 /// Sources: X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS
 /// 2010, equation 16; A. M. Saxe et al., *Exact solutions to the nonlinear dynamics of learning in deep linear neural
 /// networks*, ICLR 2014, arXiv:1312.6120; G. W. Stewart, *The efficient generation of random orthogonal matrices with
 /// an application to condition estimators*, SIAM Journal on Numerical Analysis 17 (1980) 403–409, theorem 3.3.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -102,14 +108,16 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
     p
 }
 
-/// IRNN: `waa` the identity, `wax` and `wya` Gaussian with standard deviation 0.001, zero biases.
+/// IRNN: `waa` is the identity, `wax` and `wya` are normal with standard deviation 0.001, biases are zero.
 ///
-/// The hidden state starts as the sum of what came in, so that gradients reach far back. Its authors use rectified
-/// units; with tanh the same holds while the state is small. The generator gives one normal number for each element of
-/// `wax` and `wya`.
+/// The hidden state starts as the sum of all inputs so far, so gradients reach far back. The authors use rectified units;
+/// with tanh the same is true while the state is small. The generator gives one normal number per element of `wax` and
+/// `wya`.
 ///
 /// Source: Q. V. Le, N. Jaitly, G. E. Hinton, *A Simple Way to Initialize Recurrent Networks of Rectified Linear
 /// Units*, arXiv:1504.00941 (2015), sections 3 and 4.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -129,18 +137,16 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
     p
 }
 
-/// [`torch`], with `waa` then scaled so that its spectral radius is `radius`.
+/// [`torch`], then `waa` scaled to the spectral radius `radius`.
 ///
-/// Around zero the hidden state forgets by a factor of `radius` a step: below 1 it fades (an echo), above 1 it feeds
-/// itself.
+/// - `radius`: ρ(`waa`), finite as an `A` and at least 0; exact up to the error of [`spectral_radius`] and rounding to `A`
 ///
-/// - `radius`: ρ(`waa`), finite as an `A` and at least 0; met to the accuracy of [`spectral_radius`] and of rounding to `A`
+/// Near zero the hidden state changes by a factor of `radius` per step. Below 1 it decays (an echo); above 1 it grows.
 ///
 /// Source: H. Jaeger, *The "echo state" approach to analysing and training recurrent neural networks*, GMD Report 148
 /// (2001), proposition 3.
 ///
-/// # Errors
-/// As [`set_spectral_radius`]: [`Error::Range`].
+/// # Examples
 ///
 /// ```
 /// use elman::{init, Dims};
@@ -150,6 +156,9 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// assert!((init::spectral_radius(&p.waa())? - 0.95).abs() < 1e-14);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// As [`set_spectral_radius`]: [`Error::Range`].
 pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Parameters<A>, Error> {
     let mut drawn = torch::<f64>(dims, rng);
     let factor = factor_to_radius::<f64, A>(&drawn.waa(), radius)?;
@@ -163,13 +172,11 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
     Ok(p)
 }
 
-/// `waa` ← `waa` · `radius` / ρ(`waa`), for parameters from anywhere; nothing where `n_a = 0`.
+/// `waa` ← `waa` · `radius` / ρ(`waa`), for any parameters. Does nothing where `n_a = 0`.
 ///
 /// - `radius`: finite as an `A`, and at least 0
 ///
-/// # Errors
-/// [`Error::Range`] where `radius` is negative, or not finite as an `A`; where ρ(`waa`) is infinite or NaN; where
-/// ρ(`waa`) is zero and `radius` is not; where a scaled weight is not finite as an `A`. `parameters` stays as it was.
+/// # Examples
 ///
 /// ```
 /// use elman::{init, Dims, Parameters};
@@ -180,6 +187,10 @@ pub fn spectral<A: Scalar>(dims: Dims, radius: f64, rng: &mut (impl Rng + ?Sized
 /// assert_eq!(p.waa(), ndarray::array![[0.0, 0.5], [-0.5, 0.0]]);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Range`] where `radius` is negative, or not finite as an `A`; where ρ(`waa`) is infinite or NaN; where
+/// ρ(`waa`) is zero and `radius` is not; where a scaled weight is not finite as an `A`. `parameters` stays unchanged.
 pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f64) -> Result<(), Error> {
     let factor = factor_to_radius::<A, A>(&parameters.waa(), radius)?;
     for weight in parameters.waa_mut() {
@@ -188,9 +199,9 @@ pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f6
     Ok(())
 }
 
-/// `radius` / ρ(W); 1 where there is nothing to scale.
+/// `radius` / ρ(W), or 1 if there is nothing to scale.
 ///
-/// Refuses a factor that makes a weight infinite when it is rounded to `B`.
+/// Rejects a factor that makes a weight infinite after rounding to `B`.
 fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) -> Result<f64, Error> {
     let is_finite = |value: f64| narrow::<B>(value).is_finite();
     check_range("radius", radius, "finite and at least 0", is_finite(radius) && radius >= 0.0)?;
@@ -206,22 +217,21 @@ fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) ->
     Ok(factor)
 }
 
-/// The spectral radius ρ(W) = max |λ|, over the eigenvalues λ of W, complex ones included.
+/// The spectral radius ρ(W) = max |λ| over all eigenvalues λ of W, real and complex.
 ///
 /// - `matrix`: W, (n, n), any layout
-/// - result: zero where n = 0, or where W's powers vanish exactly (a strictly triangular matrix's do); NaN where an
-///   element is not finite
+/// - result: zero where n = 0, or where a power of W is exactly zero (as for a strictly triangular W); NaN where an element
+///   is not finite
 ///
-/// Gelfand's formula ρ(W) = lim ‖Wᵏ‖^(1/k), at k = 2⁵⁰ by fifty squarings, each scaled to a largest element of one:
-/// 100·n³ operations, in double precision whatever `A`. Every squaring rounds, but the
-/// root takes that back: the relative error is a few n·κ·10⁻¹⁶, with κ the condition of the eigenvalue (1 for a normal
-/// matrix), and about 10⁻⁵ at a double eigenvalue with one eigenvector. What underflows beside a matrix's largest
-/// element counts as zero: so does a radius of 10⁻¹⁶⁰ beside an element of 1.
+/// Uses Gelfand's formula ρ(W) = lim ‖Wᵏ‖^(1/k) at k = 2⁵⁰: fifty squarings, each scaled to a largest element of one. This
+/// takes 100·n³ operations, in double precision for every `A`. Every squaring rounds, but the root reduces these errors.
+/// The relative error is a few n·κ·10⁻¹⁶, where κ is the condition of the eigenvalue (1 for a normal matrix), and about
+/// 10⁻⁵ at a double eigenvalue with one eigenvector. Values that underflow relative to the largest element of a matrix count
+/// as zero: an example is a radius of 10⁻¹⁶⁰ in a matrix with an element of 1.
 ///
 /// Source: I. Gelfand, *Normierte Ringe*, Matematicheskii Sbornik 9 (1941) 3–24.
 ///
-/// # Errors
-/// [`Error::Shape`] where `matrix.ncols() != matrix.nrows()`.
+/// # Examples
 ///
 /// ```
 /// use elman::init::spectral_radius;
@@ -231,8 +241,11 @@ fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) ->
 /// assert_eq!(spectral_radius(&array![[0.0, 7.0], [0.0, 0.0]])?, 0.0);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `matrix.ncols() != matrix.nrows()`.
 pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
-    /// 2⁻⁵⁰ of any logarithm that fits in double precision is below 10⁻¹².
+    /// With 50 squarings the rest, 2⁻⁵⁰ of any logarithm that fits in double precision, is below 10⁻¹².
     const SQUARINGS: usize = 50;
     let n = matrix.nrows();
     check_shape("matrix", matrix, &[], [n, n])?;
@@ -249,11 +262,11 @@ pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
         product(&mut square, Start::Zero, &power, &packed, Epilogue::Store);
         std::mem::swap(&mut power, &mut square);
     }
-    // ρ = s₀·√(s₁·√(s₂·…)): roots of numbers near one lose nothing, and neither do powers of two.
+    // ρ = s₀·√(s₁·√(s₂·…)). Roots of numbers near one lose no precision, and neither do powers of two.
     Ok(scales.iter().rev().fold(1.0, |root: f64, scale| scale * root.sqrt()))
 }
 
-/// Divides by the largest magnitude, and returns it; NaN where an element is not finite.
+/// Divides by the largest magnitude and returns it, or NaN if an element is not finite.
 fn scale_to_one(values: &mut [f64]) -> f64 {
     if values.iter().any(|value| !value.is_finite()) {
         return f64::NAN;
@@ -269,9 +282,9 @@ fn scale_to_one(values: &mut [f64]) -> f64 {
 
 /// An orthogonal (n, n) matrix, row-major, uniform by Haar's measure.
 ///
-/// In the Q·R of a Gaussian matrix every Householder vector is Gaussian again, one shorter each time: so they are
-/// drawn, the shortest first, and their reflections I − 2uuᵀ/‖u‖² are multiplied into Q from the last one back. The
-/// diagonal that this starts from is the sign of R's.
+/// In the Q·R of a Gaussian matrix, each Householder vector is Gaussian and one element shorter than the previous one. So
+/// this draws the vectors, the shortest first, and multiplies their reflections I − 2uuᵀ/‖u‖² into Q, from the last one
+/// back. The initial diagonal of Q holds the signs of R's diagonal.
 fn orthogonal(n: usize, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
     let mut q = vec![0.0; n * n];
     let mut u = Vec::with_capacity(n);
@@ -305,7 +318,7 @@ fn sum_of_squares(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum()
 }
 
-/// Uniform on ±√(`numerator` / `fan`); always zero where `fan` is.
+/// Uniform on ±√(`numerator` / `fan`); always zero if `fan` is zero.
 fn uniform(numerator: f64, fan: usize) -> Uniform<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a dimension is far below 2⁵³")]
     let bound = if fan == 0 { 0.0 } else { (numerator / fan as f64).sqrt() };

@@ -1,7 +1,7 @@
 //! Logical shapes and time-major memory.
 //!
-//! What the reference writes as (n, m) and (n, m, `T_x`) lies in memory with the axes reversed: m rows of n values for one
-//! step, one step after the other. A view in the logical shape costs nothing; only a caller's array is ever copied.
+//! The reference shapes (n, m) and (n, m, `T_x`) are stored with reversed axes: step by step, m rows of n values each. A
+//! view in the logical shape costs nothing; only a caller's array is ever copied.
 
 use std::iter::Sum;
 use std::ops::{Add, Mul};
@@ -12,7 +12,7 @@ use ndarray::{
 
 const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
 
-/// target ← source in time-major order. The target has room for exactly the source.
+/// target ← source in time-major order. The target has exactly the length of the source.
 pub(crate) fn copy_time_major<A: Copy, D: Dimension>(target: &mut [A], source: &ArrayRef<A, D>) {
     if let Some(source) = as_time_major(source) {
         return target.copy_from_slice(source);
@@ -21,7 +21,7 @@ pub(crate) fn copy_time_major<A: Copy, D: Dimension>(target: &mut [A], source: &
     ArrayViewMut::from_shape(source.raw_dim(), target).expect("the target is as long as the source").assign(&source);
 }
 
-/// The values of an array that lies in time-major order already.
+/// The values of an array, if it is stored in time-major order.
 pub(crate) fn as_time_major<A, D: Dimension>(source: &ArrayRef<A, D>) -> Option<&[A]> {
     source.view().reversed_axes().to_slice()
 }
@@ -36,17 +36,17 @@ pub(crate) fn sequence_view<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> Ar
     time_major(n, m, t_x, flat).reversed_axes()
 }
 
-/// A sequence as it lies in memory, (`T_x`, m, n).
+/// A sequence in its memory layout, (`T_x`, m, n).
 pub(crate) fn time_major<A>(n: usize, m: usize, t_x: usize, flat: &[A]) -> ArrayView3<'_, A> {
     ArrayView3::from_shape((t_x, m, n), flat).expect(SEQUENCE)
 }
 
-/// A sequence as it lies in memory, (`T_x`, m, n), to be written.
+/// A mutable sequence in its memory layout, (`T_x`, m, n).
 pub(crate) fn time_major_mut<A>(n: usize, m: usize, t_x: usize, flat: &mut [A]) -> ArrayViewMut3<'_, A> {
     ArrayViewMut3::from_shape((t_x, m, n), flat).expect(SEQUENCE)
 }
 
-/// Makes the memory this long; the contents are unspecified. What has to grow is let go first, and is then no larger.
+/// Sets the length of the memory; the contents are unspecified. To grow, it frees the memory and allocates exactly `length`.
 pub(crate) fn fit<A: Clone + Default>(memory: &mut Vec<A>, length: usize) {
     if memory.capacity() < length {
         *memory = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) fn fit<A: Clone + Default>(memory: &mut Vec<A>, length: usize) {
     }
 }
 
-/// Gives the array this logical shape with time-major memory, which is returned; the contents are unspecified.
+/// Gives the array this logical shape in time-major memory, and returns the memory. The contents are unspecified.
 pub(crate) fn reshape_time_major<A, Sh>(array: &mut Array<A, Sh::Dim>, shape: Sh) -> &mut [A]
 where
     A: Clone + Default,
@@ -69,7 +69,7 @@ where
     array.as_slice_memory_order_mut().expect("a new array has no gaps")
 }
 
-/// A number of bytes. What is too large for a `usize` stays at its maximum.
+/// A number of bytes. Saturates at the maximum of `usize`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Bytes(pub(crate) usize);
 
@@ -79,7 +79,7 @@ impl Bytes {
         Bytes(product(axes).saturating_mul(size_of::<A>()))
     }
 
-    /// The bytes of a [`Vec`] that got so many elements: it has room for four at least.
+    /// The bytes of a [`Vec`] filled with `length` elements. Its capacity is at least four.
     pub(crate) fn of_list<A>(length: usize) -> Self {
         Self::of::<A>([length.max(4)])
     }
@@ -107,7 +107,7 @@ impl Sum for Bytes {
     }
 }
 
-/// A product of counts. What is too large for a `usize` stays at its maximum.
+/// A product of counts. Saturates at the maximum of `usize`.
 pub(crate) fn product(counts: impl IntoIterator<Item = usize>) -> usize {
     counts.into_iter().fold(1, usize::saturating_mul)
 }

@@ -1,11 +1,11 @@
-//! Drawing the next symbol from logits.
+//! Draws the next symbol from logits.
 //!
 //! ```text
-//! y_c = exp(z_c/τ) / Σ exp(z_k/τ)        the sum over the classes that are kept; 0 for those that are cut
+//! y_c = exp(z_c/τ) / Σ exp(z_k/τ)        summed over the kept classes; 0 for the others
 //! ```
 //!
-//! with z the logits and τ the temperature. What is kept is decided after the temperature, by top-k first, and by top-p
-//! among what that leaves.
+//! z are the logits and τ is the temperature. Top-k is applied after the temperature, and top-p to the classes that top-k
+//! keeps.
 
 use std::cmp::Ordering;
 
@@ -18,7 +18,7 @@ use crate::error::{check_count, check_range};
 use crate::scalar::widen;
 use crate::{Error, Scalar};
 
-/// How a class is drawn from logits.
+/// A rule for drawing a class from logits.
 ///
 /// | | | default | range |
 /// |---|---|---|---|
@@ -26,14 +26,16 @@ use crate::{Error, Scalar};
 /// | k | top-k: keeps the k most probable classes | all | at least 1 |
 /// | p | top-p, the nucleus: keeps the fewest classes whose mass reaches p | 1, all | above 0, at most 1 |
 ///
-/// Of equal logits the lower class ranks first. A logit of −∞ is a class that is never drawn. Settings are checked
-/// where they are used.
+/// Among equal logits the lower class ranks first. A class with logit −∞ is never drawn. Settings are checked when they
+/// are used.
 ///
-/// Everything is computed in double precision, `f32` logits included, without a function of the platform: the same
-/// logits and the same generator give the same class on every machine.
+/// All computation is in double precision, also for `f32` logits, and calls no platform function. The same logits and the
+/// same generator give the same class on every machine.
 ///
 /// Sources: top-k, A. Fan, M. Lewis, Y. Dauphin, *Hierarchical Neural Story Generation*, ACL 2018, arXiv:1805.04833;
 /// top-p, A. Holtzman et al., *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::sampling::Sampler;
@@ -68,12 +70,12 @@ impl Default for Sampler {
 }
 
 impl Sampler {
-    /// Draws from softmax(z): temperature 1, nothing cut.
+    /// Draws from softmax(z): temperature 1, all classes kept.
     #[must_use]
     pub fn new() -> Self {
         Sampler { temperature: 1.0, top_k: usize::MAX, top_p: 1.0 }
     }
-    /// Takes the largest logit, the first of equal ones: k = 1, which draws nothing from the generator.
+    /// Takes the largest logit, the first among equal ones. This is k = 1; it draws nothing from the generator.
     #[must_use]
     pub fn greedy() -> Self {
         Sampler::new().with_top_k(1)
@@ -83,7 +85,7 @@ impl Sampler {
     pub fn with_temperature(self, temperature: f64) -> Self {
         Sampler { temperature, ..self }
     }
-    /// Sets k. More than there are classes cuts nothing.
+    /// Sets k. A k above the number of classes keeps all.
     #[must_use]
     pub fn with_top_k(self, top_k: usize) -> Self {
         Sampler { top_k, ..self }
@@ -97,11 +99,10 @@ impl Sampler {
     /// Draws a class.
     ///
     /// - `logits`: (`n_y`,)
-    /// - `rng`: one number is drawn from it; none where k = 1
-    /// - result: a class below `n_y`, class c with probability y\[c\] of [`Self::probabilities`]
+    /// - `rng`: gives one number, or none for k = 1
+    /// - result: a class c below `n_y`, with the probability y\[c\] from [`Self::probabilities`]
     ///
-    /// # Errors
-    /// As [`Self::probabilities`]; nothing is drawn from `rng`.
+    /// # Examples
     ///
     /// ```
     /// use elman::sampling::Sampler;
@@ -113,6 +114,9 @@ impl Sampler {
     /// assert_ne!(Sampler::new().with_top_k(3).sample(&logits, &mut rng)?, 0);
     /// # Ok::<(), elman::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Those of [`Self::probabilities`]. Then nothing is drawn from `rng`.
     pub fn sample<A: Scalar>(&self, logits: &ArrayRef1<A>, rng: &mut (impl Rng + ?Sized)) -> Result<usize, Error> {
         let most_probable = self.check(logits)?;
         if self.top_k == 1 {
@@ -122,14 +126,12 @@ impl Sampler {
         Ok(WeightedIndex::new(weights).expect("the largest logit has weight one").sample(rng))
     }
 
-    /// What [`Self::sample`] draws from: the probability of each class.
+    /// The probability of each class, from which [`Self::sample`] draws.
     ///
     /// - `logits`: (`n_y`,)
-    /// - result: y, (`n_y`,), zero for what is cut; its sum is 1 to rounding
+    /// - result: y, (`n_y`,), zero for classes that are not kept; the sum is 1 to rounding
     ///
-    /// # Errors
-    /// [`Error::Range`] where τ, k or p is outside the range that [`Sampler`] states; where `logits.len() == 0`; where
-    /// the largest logit is not finite: one is NaN or +∞, or all are −∞.
+    /// # Examples
     ///
     /// ```
     /// use elman::sampling::Sampler;
@@ -141,6 +143,10 @@ impl Sampler {
     /// assert!((y[1] - 4.0 / 7.0).abs() < 1e-15);
     /// # Ok::<(), elman::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] where τ, k or p is outside the range that [`Sampler`] states; where `logits.len() == 0`; where
+    /// the largest logit is not finite: one is NaN or +∞, or all are −∞.
     pub fn probabilities<A: Scalar>(&self, logits: &ArrayRef1<A>) -> Result<Array1<f64>, Error> {
         let most_probable = self.check(logits)?;
         let mut weights = self.weights(logits, most_probable);
@@ -151,7 +157,7 @@ impl Sampler {
         Ok(weights.into())
     }
 
-    /// exp((z − max z)/τ) of what is kept, zero for what is cut. The most probable class has weight one.
+    /// exp((z − max z)/τ) for the kept classes, zero for the others. The most probable class has weight one.
     fn weights<A: Scalar>(&self, logits: &ArrayRef1<A>, most_probable: usize) -> Vec<f64> {
         let largest = widen(logits[most_probable]);
         let weight = |z: &A| libm::exp((widen(*z) - largest) / self.temperature);
@@ -160,7 +166,7 @@ impl Sampler {
             return weights;
         }
 
-        // By logits: distinct ones may round to one weight.
+        // Ranks by logits: distinct logits may round to the same weight.
         let by_rank = |&i: &usize, &j: &usize| -> Ordering {
             logits[j].partial_cmp(&logits[i]).expect("no logit is NaN").then(i.cmp(&j))
         };
@@ -186,7 +192,7 @@ impl Sampler {
         weights
     }
 
-    /// The class of the largest logit, the first of equal ones, once settings and logits have a meaning.
+    /// Checks settings and logits. Returns the class of the largest logit, the first among equal ones.
     fn check<A: Scalar>(&self, logits: &ArrayRef1<A>) -> Result<usize, Error> {
         let Sampler { temperature, top_k, top_p } = *self;
         check_range("temperature", temperature, "finite and above 0", temperature.is_finite() && temperature > 0.0)?;

@@ -1,4 +1,4 @@
-//! The element types, and how generic code reaches the functions that are compiled for each of them.
+//! The element types, and the dispatch from generic code to functions compiled for each of them.
 
 use ndarray::NdFloat;
 
@@ -7,14 +7,27 @@ use sealed::Sealed;
 
 /// An element type of a network: `f32` or `f64`.
 ///
-/// This is the one bound of the crate's generic code. It brings the arithmetic of [`NdFloat`], [`Default`], and nothing
-/// else that a caller sees. It is sealed, because the crate promises the same bits for exactly these two types.
+/// This is the only bound in the crate's generic code. It brings only the arithmetic of [`NdFloat`] and [`Default`].
+/// It is sealed, because the crate promises bit-identical results for exactly these two types.
+///
+/// # Examples
+///
+/// ```
+/// use elman::{Dims, Parameters, Scalar};
+///
+/// fn sum<A: Scalar>(p: &Parameters<A>) -> A {
+///     p.as_slice().iter().fold(A::zero(), |sum, &value| sum + value)
+/// }
+/// let mut p = Parameters::<f32>::zeros(Dims { n_x: 1, n_a: 1, n_y: 1 });
+/// p.fill(0.5);
+/// assert_eq!(sum(&p), 2.5);
+/// ```
 pub trait Scalar: NdFloat + Default + Sealed {}
 
 impl Scalar for f32 {}
 impl Scalar for f64 {}
 
-/// Calls the function that was compiled for the element type.
+/// Calls the function compiled for the element type.
 #[inline]
 pub(crate) fn call<A: Scalar, F: Compiled>(input: F::Input<'_, A>) -> F::Output<A> {
     A::__call::<F>(input)
@@ -32,14 +45,14 @@ pub(crate) fn widen<A: Scalar>(value: A) -> f64 {
     call::<A, Widen>(value)
 }
 
-/// The bits of a value, in the lower ones of the result.
+/// The bits of a value, in the low bits of the result.
 #[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
 #[inline]
 pub(crate) fn to_bits<A: Scalar>(value: A) -> u64 {
     call::<A, ToBits>(value)
 }
 
-/// The value of these bits, or `None` where the element type has fewer.
+/// The value with these bits, or `None` if they do not fit in the element type.
 #[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
 #[inline]
 pub(crate) fn from_bits<A: Scalar>(bits: u64) -> Option<A> {
@@ -51,7 +64,7 @@ pub(crate) fn type_name<A: Scalar>() -> &'static str {
     if size_of::<A>() == size_of::<f32>() { "f32" } else { "f64" }
 }
 
-/// Implements [`Compiled`] by a function for each element type. Callers in other crates may inline them.
+/// Implements [`Compiled`] with one function per element type. Callers in other crates may inline them.
 macro_rules! conversion {
     ($name:ident: $input:ty => $output:ty, $f32:expr, $f64:expr) => {
         enum $name {}
@@ -89,9 +102,9 @@ fn identity(value: f64) -> f64 {
 }
 
 mod sealed {
-    /// A function that is compiled for `f32` and for `f64` with this crate, and not again in every crate that uses it.
+    /// A function that this crate compiles for `f32` and for `f64`, so that dependent crates do not compile it again.
     ///
-    /// The kernels and the passes are generic and large: this is what keeps the compile times of users short.
+    /// The kernels and the passes are generic and large. This keeps the compile times of dependent crates short.
     /// [`compiled!`](crate::scalar::compiled) implements it.
     pub trait Compiled {
         type Input<'a, A: 'a>;
@@ -100,8 +113,8 @@ mod sealed {
         fn f64(input: Self::Input<'_, f64>) -> Self::Output<f64>;
     }
 
-    /// Users can neither name a [`Compiled`] function nor this trait, so they cannot call its method. The method's name is
-    /// one that no trait of theirs has, so it is not ambiguous either.
+    /// Users can name neither a [`Compiled`] function nor this trait, so they cannot call its method. None of their traits
+    /// has a method of this name, so it causes no ambiguity.
     pub trait Sealed: Sized + 'static {
         #[doc(hidden)]
         fn __call<F: Compiled>(input: F::Input<'_, Self>) -> F::Output<Self>;
@@ -122,8 +135,8 @@ mod sealed {
     }
 }
 
-/// `compiled!(Name: Input => Output, function)` compiles a generic function for both element types, to be reached by
-/// [`call`]. `Input` and `Output` may name the lifetime `'a` and the element type `A`.
+/// `compiled!(Name: Input => Output, function)` compiles a generic function for both element types; [`call`] calls it.
+/// `Input` and `Output` may name the lifetime `'a` and the element type `A`.
 macro_rules! compiled {
     ($name:ident: $input:ty => $output:ty, $function:expr) => {
         enum $name {}

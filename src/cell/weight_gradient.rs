@@ -1,18 +1,18 @@
-//! The gradient of the weights: outer products, added up over steps and columns.
+//! The gradient of the weights: outer products, accumulated over steps and columns.
 //!
 //! ```text
 //! dWax += Σ dz·xtᵀ        dWaa += Σ dz·a_prevᵀ        dWya += Σ dlogits·a_nextᵀ
 //! dba  += Σ dz                                        dby  += Σ dlogits
 //! ```
 //!
-//! Every element is one chain of additions that starts at the gradient's value before the call. The last step comes first,
-//! and within a step the columns ascend. Threads share the elements out; they never share a chain.
+//! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
+//! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
 
 use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, product, threads, transpose};
 use crate::layout::{Bytes, fit};
 use crate::{Dims, Gradients, Scalar};
 
-/// Rows of steps, each in the order in which their outer products are added.
+/// Rows of steps, in the order in which their outer products are accumulated.
 pub(crate) struct Steps<'a, A> {
     /// The number of rows.
     pub(crate) rows: usize,
@@ -22,16 +22,16 @@ pub(crate) struct Steps<'a, A> {
     pub(crate) states: States<'a, A>,
 }
 
-/// What the steps read: rows of x, or rows of one token.
+/// The inputs of the steps: rows of x, or rows of one token id.
 pub(crate) enum Inputs<'a, A> {
     Vectors(Rows<'a, A>),
     Tokens(Rows<'a, usize>),
 }
 
-/// The states after the steps, and before them.
+/// The hidden states after the steps and before them.
 pub(crate) enum States<'a, A> {
     /// Consecutive steps of `m` columns: from the states after the last step to those before the first. The `a_prev` of a
-    /// step is the `a_next` of the step before, `m` rows on.
+    /// step is the `a_next` of the previous step, `m` rows later.
     Consecutive {
         rows: Rows<'a, A>,
         m: usize,
@@ -42,16 +42,16 @@ pub(crate) enum States<'a, A> {
     },
 }
 
-/// The memory that weight gradients are computed in.
+/// The workspace of the weight gradients.
 #[derive(Debug, Clone)]
 pub(crate) struct WeightGradient<A> {
-    /// dzᵀ and dlogitsᵀ: a row for each output.
+    /// dzᵀ and dlogitsᵀ: one row per output.
     dz: Vec<A>,
     dlogits: Vec<A>,
     x: Packed<A>,
     a_next: Packed<A>,
     a_prev: Packed<A>,
-    /// dWaxᵀ where the input is tokens: a token adds to one row.
+    /// dWaxᵀ for token inputs: a token adds to one row.
     dembedding: Vec<A>,
 }
 
@@ -63,7 +63,7 @@ impl<A> Default for WeightGradient<A> {
 }
 
 impl<A: Scalar> WeightGradient<A> {
-    /// The memory for this many rows at a time. Steps that are consecutive share the states of `m` columns.
+    /// The memory for this many rows at a time. Consecutive steps share the states of `m` columns.
     pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, rows: usize, tokens: bool, consecutive: Option<usize>) -> Bytes {
         let embedding = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Bytes::default() };
         let input = embedding + Packed::<A>::bytes(rows, if tokens { 0 } else { n_x });
@@ -74,7 +74,7 @@ impl<A: Scalar> WeightGradient<A> {
         Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) + input + states
     }
 
-    /// Before the first call of [`add`](Self::add).
+    /// Call before the first [`add`](Self::add).
     pub(crate) fn begin(&mut self, gradients: &Gradients<A>, tokens: bool) {
         let Dims { n_x, n_a, .. } = gradients.dims();
         if tokens {
@@ -83,7 +83,7 @@ impl<A: Scalar> WeightGradient<A> {
         }
     }
 
-    /// After the last call of [`add`](Self::add).
+    /// Call after the last [`add`](Self::add).
     pub(crate) fn end(&self, gradients: &mut Gradients<A>, tokens: bool) {
         let Dims { n_x, n_a, .. } = gradients.dims();
         if tokens {
@@ -92,7 +92,7 @@ impl<A: Scalar> WeightGradient<A> {
         }
     }
 
-    /// Adds the outer products of these steps, on up to `threads` threads.
+    /// Accumulates the outer products of these steps, on up to `threads` threads.
     pub(crate) fn add(&mut self, gradients: &mut Gradients<A>, steps: Steps<A>, threads: usize) {
         let Dims { n_x, n_a, n_y } = gradients.dims();
         let Steps { rows, dz, dlogits, x, states } = steps;
@@ -162,23 +162,23 @@ fn add_row<A: Scalar>(sum: &mut [A], row: &[A]) {
     }
 }
 
-/// dW += dzᵀ·x and db += Σ dz for some of a layer's outputs: each is a row of W and an element of b.
+/// dW += dzᵀ·x and db += Σ dz for some outputs of a layer. Each output is a row of W and an element of b.
 struct OuterProducts<'a, A> {
     outputs: usize,
     dw: &'a mut [A],
-    /// dzᵀ, a row for each of these outputs.
+    /// dzᵀ, one row for each of these outputs.
     dz: &'a [A],
     x: Terms<'a, A>,
-    /// Empty where another matrix of the same outputs has the bias.
+    /// Empty if another matrix of the same outputs accumulates the bias.
     db: &'a mut [A],
     /// The number of outputs before these.
     first: usize,
-    /// dz, a column for each of all outputs.
+    /// dz, one column for each output of the layer.
     rows: Rows<'a, A>,
 }
 
 impl<A: Scalar> OuterProducts<'_, A> {
-    /// The outputs of the first `part` of `parts`, and the others.
+    /// Splits after the first `part` of `parts` equal shares of the outputs.
     fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
         let OuterProducts { outputs, dw, dz, x, db, first, rows } = self;
         let middle = outputs * part / parts;

@@ -1,4 +1,4 @@
-//! The weights in the order in which the products of one pass read them.
+//! The weights, packed for the products of one pass.
 
 use crate::kernel::{Packed, Rows, transpose};
 use crate::layout::{Bytes, fit};
@@ -10,7 +10,7 @@ pub(crate) struct Weights<A> {
     pub(super) wax: Packed<A>,
     pub(super) waa: Packed<A>,
     pub(super) wya: Packed<A>,
-    /// Waxᵀ, row-major: a token's column of `wax` is one row.
+    /// Waxᵀ, row-major: the column of `wax` for a token is one row.
     pub(super) embedding: Vec<A>,
 }
 
@@ -22,7 +22,7 @@ impl<A> Default for Weights<A> {
 }
 
 impl<A: Scalar> Weights<A> {
-    /// For the products of the forward pass: Wax·x, Waa·a and Wya·a. Tokens take rows of Waxᵀ instead of the first.
+    /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. Token inputs use rows of Waxᵀ instead of Wax·x.
     pub(crate) fn pack_forward(&mut self, p: &Parameters<A>, tokens: bool) {
         let Dims { n_x, n_a, n_y } = p.dims();
         if tokens {
@@ -34,7 +34,7 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_transposed(n_a, n_y, p.wya_slice());
     }
 
-    /// For the products of the backward pass: Waxᵀ·dz where `dx` is computed, Waaᵀ·dz and Wyaᵀ·dlogits.
+    /// Packs for the products of the backward pass: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed, Waxᵀ·dz.
     pub(crate) fn pack_backward(&mut self, p: &Parameters<A>, dx: bool) {
         let Dims { n_x, n_a, n_y } = p.dims();
         if dx {
@@ -50,13 +50,13 @@ impl<A: Scalar> Weights<A> {
         transpose(&mut self.embedding, n_a, Rows::ascending(p.wax_slice(), n_x));
     }
 
-    /// The memory that [`pack_forward`](Self::pack_forward) takes.
+    /// The memory for [`pack_forward`](Self::pack_forward).
     pub(crate) fn forward_bytes(Dims { n_x, n_a, n_y }: Dims, tokens: bool) -> Bytes {
         let input = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Packed::<A>::bytes(n_x, n_a) };
         input + Packed::<A>::bytes(n_a, n_a) + Packed::<A>::bytes(n_a, n_y)
     }
 
-    /// The memory that [`pack_backward`](Self::pack_backward) takes.
+    /// The memory for [`pack_backward`](Self::pack_backward).
     pub(crate) fn backward_bytes(Dims { n_x, n_a, n_y }: Dims, dx: bool) -> Bytes {
         let input = if dx { Packed::<A>::bytes(n_a, n_x) } else { Bytes::default() };
         input + Packed::<A>::bytes(n_a, n_a) + Packed::<A>::bytes(n_y, n_a)

@@ -1,24 +1,24 @@
-//! Watching a training run: plain numbers to log, of a network, of its gradients, and of what passes through time.
+//! Numbers to log during training: of a network, of its gradients, and of what passes through time.
 //!
-//! | what goes wrong | what shows it |
+//! | problem | where it shows |
 //! |---|---|
-//! | gradients vanish or explode on their way back | [`gradient_norms`]: ‖∂L/∂a\_t‖₂, of one loss |
+//! | gradients vanish or explode on the way back | [`gradient_norms`]: ‖∂L/∂a\_t‖₂, of one loss |
 //! | the past has no influence, or too much | [`jacobian_norms`]: ‖∂a\_last/∂a\_t‖, of any loss |
 //! | hidden units are stuck at ±1, where tanh is flat | [`saturation`] |
-//! | the state fades, or feeds itself | [`init::spectral_radius`](crate::init::spectral_radius) of `waa` |
+//! | the hidden state decays, or grows by itself | [`init::spectral_radius`](crate::init::spectral_radius) of `waa` |
 //! | steps are too small or too large | [`update_norms`], [`Norms::relative_to`] |
 //!
-//! With a\_t the hidden state after step t and D\_t the diagonal matrix of 1 − a\_t², the chain rule gives
+//! Let a\_t be the hidden state after step t and D\_t the diagonal matrix of 1 − a\_t². The chain rule gives
 //!
 //! ```text
 //! ∂a_t/∂a_{t−1} = D_t·Waa        ∂a_last/∂a_t = D_last·Waa · … · D_{t+1}·Waa
 //! ```
 //!
-//! a product of as many matrices as there are steps between: its norm falls or grows like a power, and with it all that a
-//! gradient descent can see of the distant past.
+//! This product has one matrix per step between t and the last, so its norm falls or grows like a power. Gradient descent
+//! sees the distant past only through this product.
 //!
-//! Gradients are in the network's precision, where an `f32` below 10⁻⁴⁵ is zero; norms are roots of sums of squares in
-//! double precision, where one below 10⁻¹⁶² is.
+//! Gradients are in the network's precision, where an `f32` below 10⁻⁴⁵ is zero. Norms are roots of sums of squares in
+//! double precision, where a norm below 10⁻¹⁶² is zero.
 //!
 //! Sources: Y. Bengio, P. Simard, P. Frasconi, *Learning Long-Term Dependencies with Gradient Descent is Difficult*, IEEE
 //! Transactions on Neural Networks 5 (1994) 157–166; R. Pascanu, T. Mikolov, Y. Bengio, *On the difficulty of training

@@ -5,7 +5,9 @@ use crate::parameters::sum_of_squares;
 use crate::scalar::widen;
 use crate::{Error, Parameters, Scalar};
 
-/// The Euclidean norm of each matrix, and of all of them together: of parameters, of gradients or of an update.
+/// The Euclidean norm of each array, and of all together: of parameters, gradients or an update.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::diagnostics::Norms;
@@ -30,20 +32,32 @@ pub struct Norms {
     pub ba: f64,
     /// ‖by‖: output bias.
     pub by: f64,
-    /// ‖θ‖, the root of the sum of the squares of the five.
+    /// ‖θ‖: the norm of all five together.
     pub total: f64,
 }
 
 impl Norms {
-    /// The norms of parameters, or of [`Gradients`](crate::Gradients), summed in double precision.
+    /// The norms of parameters or of [`Gradients`](crate::Gradients), accumulated in double precision.
     #[must_use]
     pub fn of<A: Scalar>(parameters: &Parameters<A>) -> Self {
         Norms::from_squares(slices(parameters).map(sum_of_squares))
     }
 
-    /// Each norm divided by that of `other`, by IEEE rules: not finite where that is zero.
+    /// Divides each norm by that of `other`, by IEEE rules: the result is not finite where that norm is zero.
     ///
-    /// With the [`update_norms`] of a step and the norms of what it started from, `total` is ‖Δθ‖/‖θ‖.
+    /// For the [`update_norms`] of a step and the norms before the step, `total` is ‖Δθ‖/‖θ‖.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters, diagnostics::Norms};
+    ///
+    /// let mut p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 1, n_y: 1 });
+    /// p.fill(2.0);
+    /// let before = Norms::of(&p);
+    /// p.fill(1.0);
+    /// assert_eq!(Norms::of(&p).relative_to(&before).waa, 0.5);
+    /// ```
     #[must_use]
     pub fn relative_to(&self, other: &Self) -> Self {
         Norms {
@@ -62,10 +76,9 @@ impl Norms {
     }
 }
 
-/// The norms of an update, ‖`after` − `before`‖, subtracted and summed in double precision.
+/// The norms of an update, ‖`after` − `before`‖, computed in double precision.
 ///
-/// # Errors
-/// [`Error::Network`] where `after.dims() != before.dims()`.
+/// # Examples
 ///
 /// ```
 /// use elman::diagnostics::{Norms, update_norms};
@@ -79,6 +92,9 @@ impl Norms {
 /// assert_eq!(update.relative_to(&Norms::of(&before)).total, 0.25);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Network`] where `after.dims() != before.dims()`.
 pub fn update_norms<A: Scalar>(before: &Parameters<A>, after: &Parameters<A>) -> Result<Norms, Error> {
     check_network("after", after.dims().triple(), before.dims().triple())?;
     let (before, after) = (slices(before), slices(after));

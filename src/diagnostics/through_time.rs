@@ -10,25 +10,23 @@ use crate::scalar::widen;
 use crate::sequence::Cache;
 use crate::{Dims, Error, Parameters, Scalar, Upstream};
 
-/// ‖g\_t‖₂, the norm of the whole gradient g\_t = ∂L/∂a\_t at the hidden state after every step.
+/// ‖g\_t‖₂ for every step: the norm of the gradient g\_t = ∂L/∂a\_t at the hidden state.
 ///
 /// ```text
-/// g_t = da_t + Wyaᵀ·dlogits_t + Waaᵀ·(g_{t+1} · (1 − a_{t+1}²))      (last_hidden for the last term at T_x−1)
+/// g_t = da_t + Wyaᵀ·dlogits_t + Waaᵀ·(g_{t+1} · (1 − a_{t+1}²))      (at T_x−1 the last term is last_hidden)
 /// ```
 ///
-/// What the loss reads of step t itself, of its state and by way of its head, and what the future sends back.
+/// - `cache`: the result of [`sequence::forward`](crate::sequence::forward)
+/// - `upstream`: the gradient of the loss, as for [`sequence::backward`](crate::sequence::backward)
+/// - result: (m, `T_x`), accumulated in double precision; zero after the end of a column
 ///
-/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
-/// - `upstream`: the loss's gradient, as [`sequence::backward`](crate::sequence::backward) takes it
-/// - result: (m, `T_x`), summed in double precision; zero past the end of a column
+/// The first two terms come from step t itself, through its state and its head. The last term comes from later steps.
 ///
-/// A loss at the last step alone shows how far its gradient reaches: norms that fall by a factor with every step back
-/// vanish, norms that grow explode. It costs about a backward pass, one column at a time, and holds `n_a`·m·`T_x`
-/// elements and up to 2·`n_y`·m·`T_x` more.
+/// With a loss at the last step only, the norms show how far its gradient reaches. They vanish if they fall by a factor per
+/// step back, and explode if they grow. The cost is about a backward pass, one column at a time. The memory is
+/// `n_a`·m·`T_x` elements and up to 2·`n_y`·m·`T_x` more.
 ///
-/// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
-/// shape than the array that it belongs to.
+/// # Examples
 ///
 /// ```
 /// use elman::{Dims, Parameters, Upstream, diagnostics, sequence};
@@ -38,12 +36,16 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 /// p.waa_mut().diag_mut().fill(0.5);
 /// let cache = sequence::forward(&p, &Array3::zeros((1, 1, 3)), &Array2::zeros((2, 1)))?;
 ///
-/// // tanh′(0) = 1, so a gradient that arrives at the last state is halved with every step back.
+/// // tanh′(0) = 1, so each step back halves the gradient.
 /// let last = array![[3.0], [4.0]];
 /// let norms = diagnostics::gradient_norms(&p, &cache, Upstream::last_hidden(&last))?;
 /// assert_eq!(norms, array![[1.25, 2.5, 5.0]]);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient does not have the shape
+/// of its array.
 pub fn gradient_norms<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -82,24 +84,23 @@ pub fn gradient_norms<A: Scalar>(
     Ok(norms)
 }
 
-/// An estimate of ‖∂a\_last/∂a\_t‖, the Frobenius norm of the last hidden state's derivative by the one after step t.
+/// Estimates ‖J‖: the Frobenius norm of the Jacobian J = ∂a\_last/∂a\_t, for the state a\_t after every step t.
+///
+/// - `cache`: the result of [`sequence::forward`](crate::sequence::forward)
+/// - `probes`: the number of random vectors v, at least 1
+/// - `rng`: gives `probes`·`n_a` signs; all columns share them, so a column's result does not depend on the batch
+/// - result: (m, `T_x`); at a column's last step J is the identity and the result is exactly √`n_a`; zero after its end
 ///
 /// For a random vector v of independent signs ±1, E‖Jᵀ·v‖² = ‖J‖². The estimate is the root of the mean of ‖Jᵀ·v‖² over
-/// the probes, each v sent back through time as a gradient.
+/// the probes. Each v goes back through time as a gradient.
 ///
-/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
-/// - `probes`: vectors v, at least 1
-/// - `rng`: asked for `probes`·`n_a` signs; all columns share them, so that a column's result does not depend on the batch
-/// - result: (m, `T_x`); at a column's last step J is the identity, and the result √`n_a` without an error; zero past its end
-///
-/// The square is unbiased, and its standard deviation at most √(2/`probes`) of itself; it is exact where J·Jᵀ is diagonal.
-/// Unlike [`gradient_norms`], this depends on no loss. It costs `probes`·m·`T_x`·`n_a`² multiply-adds.
+/// The squared estimate is unbiased, with a relative standard deviation of at most √(2/`probes`). It is exact if J·Jᵀ is
+/// diagonal. Unlike [`gradient_norms`], it does not depend on a loss. The cost is `probes`·m·`T_x`·`n_a`² multiply-adds.
 ///
 /// Source: M. F. Hutchinson, *A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines*,
 /// Communications in Statistics – Simulation and Computation 19 (1990) 433–450.
 ///
-/// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Range`] where `probes` is 0.
+/// # Examples
 ///
 /// ```
 /// use elman::{Dims, Parameters, diagnostics, sequence};
@@ -113,6 +114,9 @@ pub fn gradient_norms<A: Scalar>(
 /// assert_eq!(norms, array![[0.5, 1.0, 2.0]]);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Range`] where `probes` is 0.
 pub fn jacobian_norms<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -137,14 +141,13 @@ pub fn jacobian_norms<A: Scalar>(
 
 /// The share of hidden values with |a| > `threshold`, over all units, columns and steps.
 ///
-/// - `cache`: what [`sequence::forward`](crate::sequence::forward) left
+/// - `cache`: the result of [`sequence::forward`](crate::sequence::forward)
 /// - `threshold`: from 0 to 1
-/// - result: from 0 to 1; 0 where there is no value. NaN is not above any threshold
+/// - result: from 0 to 1; 0 if there are no values. NaN does not count as above the threshold
 ///
-/// A unit's gradient passes by the factor 1 − a²: at |a| = 0.99, that is 0.02.
+/// tanh multiplies a unit's gradient by 1 − a²: at |a| = 0.99 this factor is 0.02.
 ///
-/// # Errors
-/// [`Error::Range`] where `threshold` is below 0, above 1 or NaN.
+/// # Examples
 ///
 /// ```
 /// use elman::{Dims, Parameters, diagnostics, sequence};
@@ -156,6 +159,9 @@ pub fn jacobian_norms<A: Scalar>(
 /// assert_eq!(diagnostics::saturation(&cache, 0.99)?, 0.25);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Range`] where `threshold` is below 0, above 1 or NaN.
 pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Error> {
     check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))?;
     let (mut above, mut all) = (0, 0);
@@ -168,7 +174,7 @@ pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Er
     Ok(share)
 }
 
-/// The steps of a column, in the order in which its hidden state goes through them.
+/// The steps of a column, in the order of computation.
 fn steps<A>(cache: &Cache<A>, column: usize) -> impl DoubleEndedIterator<Item = usize> {
     let length = cache.lengths()[column];
     (0..length).map(move |t| if cache.is_reversed() { length - 1 - t } else { t })
@@ -180,8 +186,8 @@ fn state<A>(cache: &Cache<A>, column: usize, t: usize) -> &[A] {
     states.index_axis_move(Axis(1), column).to_slice().expect(TIME_MAJOR)
 }
 
-/// Carries gradients at a column's last hidden state, rows of `n_a` values, back through its steps. At every step, `visit`
-/// gets what has arrived at the state after it, and may add to it.
+/// Carries gradients back from a column's last hidden state through its steps. `da` holds one or more rows of `n_a` values.
+/// At every step, `visit` gets the gradients at the state after the step, and may add to them.
 fn back<A: Scalar>(
     weights: &Weights<A>,
     cache: &Cache<A>,
@@ -193,7 +199,7 @@ fn back<A: Scalar>(
     let (mut dz, mut a) = (vec![A::zero(); da.len()], vec![A::zero(); da.len()]);
     for t in steps(cache, column).rev() {
         visit(t, da);
-        // What arrives is in `da` already, and every row of it arrives at the same state.
+        // `da` holds the whole gradient already. All rows of `da` belong to the same state.
         dz.fill(A::zero());
         a.chunks_exact_mut(n_a.max(1)).for_each(|row| row.copy_from_slice(state(cache, column, t)));
         recurrence_gradient(&mut dz, da, &a, weights);

@@ -1,11 +1,11 @@
-//! Normal numbers with the same bits on every machine.
+//! Normal random numbers, bit-identical on every machine.
 //!
 //! ```text
 //! x = Φ⁻¹(u)        u = (k + ½) / 2⁵², with k the upper 52 bits of a `u64`
 //! ```
 //!
-//! Everything here is a sum, a product, a quotient or a square root, whose results IEEE 754 fixes. The logarithm of the
-//! standard library, and the random numbers that are made with it, differ from platform to platform.
+//! The code uses only sums, products, quotients and square roots, whose results IEEE 754 defines. It avoids the logarithm
+//! of the standard library (and random numbers made with it), which differs between platforms.
 
 #![expect(clippy::excessive_precision, reason = "the coefficients have the digits of their source")]
 
@@ -15,7 +15,7 @@ use rand::Rng;
 
 /// x, a number of N(0, 1), from one `u64` of the generator.
 ///
-/// u and 1 − u are exact, so that x and −x are equally probable; |x| is at most 8.21.
+/// u and 1 − u are exact, so x and −x are equally probable. |x| is at most 8.21.
 pub(super) fn normal(rng: &mut (impl Rng + ?Sized)) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a number of 52 bits is exact")]
     let k = (rng.next_u64() >> 12) as f64;
@@ -25,7 +25,7 @@ pub(super) fn normal(rng: &mut (impl Rng + ?Sized)) -> f64 {
 
 /// Φ⁻¹(½ + q), for |q| < ½.
 ///
-/// A quotient of polynomials for each of three ranges; the relative error is below 10⁻¹⁵.
+/// Uses one quotient of polynomials for each of three ranges. The relative error is below 10⁻¹⁵.
 ///
 /// Source: M. J. Wichura, *Algorithm AS 241: The Percentage Points of the Normal Distribution*, Applied Statistics 37
 /// (1988) 477–484, routine PPND16.
@@ -38,19 +38,19 @@ fn quantile(q: f64) -> f64 {
     magnitude.copysign(q)
 }
 
-/// Numerator over denominator, each by Horner's rule.
+/// Numerator / denominator, each by Horner's rule.
 fn ratio([numerator, denominator]: &[[f64; 8]; 2], r: f64) -> f64 {
     let polynomial = |coefficients: &[f64; 8]| coefficients.iter().fold(0.0, |sum, c| sum * r + c);
     polynomial(numerator) / polynomial(denominator)
 }
 
-/// ln x for a normal number 0 < x ≤ √½, within two units in the last place where x ≤ 0.075, as in the tails.
+/// ln x for a normal float 0 < x ≤ √½. The error is within 2 ULP for x ≤ 0.075, as in the tails.
 ///
 /// ```text
 /// m = 2ⁿ·x, √½ ≤ m < √2        ln x = 2 artanh s − n·ln 2        s = (m − 1)/(m + 1)
 /// ```
 ///
-/// |s| < 0.172: eleven terms of artanh s = s + s³/3 + s⁵/5 + … leave out less than 10⁻¹⁸.
+/// |s| < 0.172: eleven terms of artanh s = s + s³/3 + s⁵/5 + … leave an error below 10⁻¹⁸.
 fn ln(x: f64) -> f64 {
     let n = (FRAC_1_SQRT_2.to_bits() - x.to_bits()).div_ceil(1 << 52);
     let m = f64::from_bits(x.to_bits() + (n << 52));
@@ -61,7 +61,7 @@ fn ln(x: f64) -> f64 {
     2.0 * artanh - n * LN_2
 }
 
-/// |q| ≤ 0.425, in 0.425² − q². Coefficients of each table: numerator, denominator; the highest power first.
+/// For |q| ≤ 0.425, in 0.425² − q². Each table holds the coefficients of numerator and denominator, highest power first.
 const CENTRE: [[f64; 8]; 2] = [
     [
         2.509_080_928_730_122_672_7e3,
@@ -85,7 +85,7 @@ const CENTRE: [[f64; 8]; 2] = [
     ],
 ];
 
-/// r = √(−ln p) ≤ 5 with p = ½ − |q|, in r − 1.6.
+/// For r = √(−ln p) ≤ 5 with p = ½ − |q|, in r − 1.6.
 const TAIL: [[f64; 8]; 2] = [
     [
         7.745_450_142_783_414_076_40e-4,
@@ -109,7 +109,7 @@ const TAIL: [[f64; 8]; 2] = [
     ],
 ];
 
-/// r > 5, in r − 5.
+/// For r > 5, in r − 5.
 const FAR_TAIL: [[f64; 8]; 2] = [
     [
         2.010_334_399_292_288_132_65e-7,

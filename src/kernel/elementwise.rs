@@ -1,11 +1,11 @@
-//! What happens to every element on its own: the nonlinearity, its derivative, sums over rows.
+//! Element-wise operations: the nonlinearity, its derivative, sums over rows.
 
 use pulp::{Simd, WithSimd};
 
 use super::{Isa, Lanes, Rows, math};
 use crate::scalar::{Scalar, call, compiled};
 
-/// A whole vector in one move, a shorter slice in the first lanes.
+/// Loads one vector. A slice shorter than a vector fills the first lanes; the others are zero.
 #[inline(always)]
 pub(super) fn load<S: Simd, A: Lanes>(simd: S, slice: &[A]) -> A::Vector<S> {
     match A::vectors::<S>(slice).0 {
@@ -14,7 +14,7 @@ pub(super) fn load<S: Simd, A: Lanes>(simd: S, slice: &[A]) -> A::Vector<S> {
     }
 }
 
-/// A whole vector in one move, or as many first lanes as the slice holds.
+/// Stores one vector. A slice shorter than a vector takes the first lanes only.
 #[inline(always)]
 pub(super) fn store<S: Simd, A: Lanes>(simd: S, slice: &mut [A], vector: A::Vector<S>) {
     match A::vectors_mut::<S>(slice).0 {
@@ -36,8 +36,11 @@ pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, a: &mut [A]) {
     }
 }
 
-/// dz ← (da + dz) · (1 − a²): the gradient before the nonlinearity, from what the future sends (`da`), what this step
-/// receives (`dz`, overwritten) and the hidden state `a`.
+/// dz ← (da + dz) · (1 − a²): the gradient before the nonlinearity.
+///
+/// - `dz`: on entry, the gradient that the step itself receives; on return, the result
+/// - `da`: the gradient from later steps
+/// - `a`: the hidden state
 pub(crate) fn tanh_gradient<A: Scalar>(dz: &mut [A], da: &[A], a: &[A]) {
     debug_assert!(dz.len() == da.len() && dz.len() == a.len());
     call::<A, CompiledTanhGradient>(TanhGradient { dz, da, a });
@@ -45,7 +48,7 @@ pub(crate) fn tanh_gradient<A: Scalar>(dz: &mut [A], da: &[A], a: &[A]) {
 
 compiled!(CompiledTanhGradient: TanhGradient<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`tanh_gradient`] runs.
+/// The body of [`tanh_gradient`].
 struct TanhGradient<'a, A> {
     dz: &'a mut [A],
     da: &'a [A],
@@ -74,7 +77,7 @@ impl<A: Lanes> WithSimd for TanhGradient<'_, A> {
     }
 }
 
-/// sum ← sum + row, for one row after the other; of every row the elements from `first` on.
+/// sum ← sum + row, row by row. Of each row, reads `sum.len()` elements from `first` on.
 pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
     if !sum.is_empty() {
         call::<A, CompiledAddRows>(AddRows { sum, first, rows });
@@ -83,7 +86,7 @@ pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
 
 compiled!(CompiledAddRows: AddRows<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`add_rows`] runs.
+/// The body of [`add_rows`].
 struct AddRows<'a, A> {
     sum: &'a mut [A],
     first: usize,

@@ -1,4 +1,4 @@
-//! Which instruction set runs: the machine's best, or the one that `ELMAN_MAX_ISA` caps it to.
+//! Chooses the instruction set: the machine's best, or the one that `ELMAN_MAX_ISA` caps it to.
 
 use std::sync::OnceLock;
 
@@ -6,9 +6,9 @@ use pulp::{Scalar128b, Simd, WithSimd};
 
 /// The instruction set of this process: `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
 ///
-/// It is the best that the machine has, up to the one that the environment variable `ELMAN_MAX_ISA` names (any of
-/// those four). The environment is read once, before the first computation. AVX-512 needs the feature `avx512`.
-/// Results have the same bits on every instruction set; the time that they take differs.
+/// It is the best one that the machine supports. The environment variable `ELMAN_MAX_ISA` (any of these four names) sets
+/// an upper limit. The environment is read once, before the first computation. AVX-512 needs the feature `avx512`.
+/// Results are bit-identical on every instruction set; only the run time differs.
 ///
 /// # Examples
 ///
@@ -21,9 +21,9 @@ pub fn instruction_set() -> &'static str {
     Isa::current().name()
 }
 
-/// An instruction set that this machine has.
+/// An instruction set that this machine supports.
 ///
-/// `Scalar` stands for vectors emulated element by element: it needs no support from the machine.
+/// `Scalar` emulates vectors element by element and needs no support from the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Isa {
     Scalar,
@@ -36,7 +36,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// Every instruction set of this machine, the narrowest first.
+    /// All instruction sets of this machine, the narrowest first.
     pub(crate) fn all() -> impl Iterator<Item = Isa> {
         #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
         let wider = [pulp::x86::V3::try_new().map(Isa::Avx2), pulp::x86::V4::try_new().map(Isa::Avx512)];
@@ -61,7 +61,7 @@ impl Isa {
         }
     }
 
-    /// The best instruction set up to the one that `cap` names; a name that is not one caps nothing.
+    /// The best instruction set up to the one that `cap` names. An unknown name sets no limit.
     fn best(cap: Option<&str>) -> Isa {
         let known = ["scalar", "avx2", "avx512", "neon"];
         let cap = cap.filter(|cap| known.contains(cap));

@@ -1,6 +1,6 @@
-//! One vector of `f32` or `f64` on any instruction set: the thin layer over [`pulp`] that the kernels are written on.
+//! One vector of `f32` or `f64` on any instruction set: a thin layer over [`pulp`] that all kernels use.
 //!
-//! Every operation acts on each lane alone and rounds once, so a lane holds the same bits whatever the width around it.
+//! Every operation acts on each lane separately and rounds once, so results are bit-identical for every vector width.
 
 use super::math::Constants;
 use super::transpose::{SIDE, turn_f32, turn_f64};
@@ -9,20 +9,20 @@ use pulp::Simd;
 
 /// An element type whose vectors exist on every instruction set.
 pub(crate) trait Lanes: NdFloat + Constants {
-    /// `LANES` elements side by side.
+    /// A vector of [`lanes`](Self::lanes) elements.
     type Vector<S: Simd>: Copy;
     /// One truth value per lane.
     type Mask<S: Simd>: Copy;
 
-    /// Elements in one vector.
+    /// The number of elements in one vector.
     fn lanes<S: Simd>() -> usize;
-    /// The whole vectors of a slice, and what remains of it.
+    /// Splits a slice into whole vectors and the remaining elements.
     fn vectors<S: Simd>(slice: &[Self]) -> (&[Self::Vector<S>], &[Self]);
-    /// The whole vectors of a slice, to be written, and what remains of it.
+    /// Splits a mutable slice into whole vectors and the remaining elements.
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> (&mut [Self::Vector<S>], &mut [Self]);
-    /// The slice in the first lanes, zero in the others.
+    /// Loads the slice into the first lanes; the others are zero.
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
-    /// As many first lanes as the slice holds.
+    /// Stores as many first lanes as the slice has elements.
     fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
 
     /// `value` in every lane.
@@ -40,7 +40,7 @@ pub(crate) trait Lanes: NdFloat + Constants {
     /// `c − a · b`, rounded once.
     fn vfnma<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
 
-    /// `a < b`; false where either is NaN.
+    /// `a < b`; false if either is NaN.
     fn less_than<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
     /// `yes` where the mask holds, `no` elsewhere.
     fn select<S: Simd>(simd: S, mask: Self::Mask<S>, yes: Self::Vector<S>, no: Self::Vector<S>) -> Self::Vector<S>;
@@ -48,9 +48,9 @@ pub(crate) trait Lanes: NdFloat + Constants {
     fn and<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// Bitwise or.
     fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    /// A square of elements, its columns as rows.
+    /// Transposes a square of elements.
     fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
-    /// Each 32-bit word of the vector shifted left.
+    /// Shifts each 32-bit word of the vector left.
     fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
 }
 

@@ -1,8 +1,8 @@
 //! tanh and exp, lane by lane: few roundings, in the same order on every instruction set.
 //!
-//! **tanh.** |x| = n·(ln 2)/2 + r with n = ⌈|x| / ((ln 2)/2) − θ⌉, at least 0. With t = tanh r by a polynomial, v = 2⁻ⁿ and
-//! c = 1 − v, the addition theorem gives (c + (1 + v)·t) / ((1 + v) + c·t), which rounds three times at full size. Taking
-//! c out of the quotient leaves one such rounding, the last:
+//! **tanh.** |x| = n·(ln 2)/2 + r with n = ⌈|x| / ((ln 2)/2) − θ⌉, at least 0. A polynomial gives t = tanh r. With v = 2⁻ⁿ
+//! and c = 1 − v, the addition theorem gives (c + (1 + v)·t) / ((1 + v) + c·t), which rounds three times at full size.
+//! Taking c out of the quotient leaves one such rounding, the last:
 //!
 //! ```text
 //!                   c − (2 + c)·t
@@ -10,12 +10,12 @@
 //!                  (1 + v) + c·t
 //! ```
 //!
-//! θ places c inside what tanh takes for each n, so the quotient, and what its roundings weigh, stays small. Where n = 0,
-//! the result is t, of which r = |x| is the leading term: tiny arguments and zeros come back as they are.
+//! θ moves c inside the range of tanh for each n. This keeps the quotient small, and the weight of its rounding errors too.
+//! For n = 0 the result is t, and the leading term of t is r = |x|: tiny arguments and zeros are returned unchanged.
 //!
-//! **exp.** x = n·ln 2 + r with n = ⌊x / ln 2 + θ⌋, exp x = 2^⌊n/2⌋ · 2^⌈n/2⌉ · (1 + (r + r²·q(r))): two factors, so that only
-//! the last multiplication overflows or underflows. With θ = 2 − log₂ 3, exp r − 1 lies between −1/4 and 1/2, where it and
-//! r are finest beside the unit in the last place of exp r.
+//! **exp.** x = n·ln 2 + r with n = ⌊x / ln 2 + θ⌋, exp x = 2^⌊n/2⌋ · 2^⌈n/2⌉ · (1 + (r + r²·q(r))). With two powers of two,
+//! only the last multiplication overflows or underflows. With θ = 2 − log₂ 3, exp r − 1 is between −1/4 and 1/2. There it
+//! and r are finest relative to the unit in the last place of exp r.
 //!
 //! Largest errors found, in units in the last place of the exact result (ULP):
 //!
@@ -24,11 +24,11 @@
 //! | tanh | 0.981 at 0.77333695 | 1.56 at 0.282557310996643 |
 //! | exp | 0.970 at −37.71777 | 0.95 at −690.66226880357374 |
 //!
-//! n comes from adding a number so large that, shifted, the last integer bit of the sum is the last bit of the exponent
-//! field. The fraction below it is masked away, which rounds down. Shifts act on 32-bit words: an f64 holds n in its upper
-//! word, and by then the lower one is zero.
+//! To compute n, the code adds a large number, chosen so that a shift moves the last integer bit of the sum to the last
+//! bit of the exponent field. A mask clears the fraction below it, which rounds down. Shifts act on 32-bit words: an f64
+//! holds n in its upper word, and the lower word is already zero.
 //!
-//! [`constants`] has the numbers.
+//! The numbers are in [`constants`].
 
 mod constants;
 
@@ -50,21 +50,21 @@ fn polynomial<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, coefficients: &[A]) -
     sum
 }
 
-/// `bound` where it is below x, x elsewhere, also if x is NaN.
+/// min(x, `bound`); NaN if x is NaN.
 #[inline(always)]
 fn at_most<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, bound: A) -> A::Vector<S> {
     let bound = A::splat(simd, bound);
     A::select(simd, A::less_than(simd, bound, x), bound, x)
 }
 
-/// `bound` where it is above x, x elsewhere, also if x is NaN.
+/// max(x, `bound`); NaN if x is NaN.
 #[inline(always)]
 fn at_least<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, bound: A) -> A::Vector<S> {
     let bound = A::splat(simd, bound);
     A::select(simd, A::less_than(simd, x, bound), bound, x)
 }
 
-/// tanh x. NaN stays NaN, and the sign of the result is that of x.
+/// tanh x. NaN stays NaN, and the result has the sign of x.
 #[inline(always)]
 pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> {
     let Tanh { saturation, inverse_step, step, origin, shift, theta, p } = A::TANH;
@@ -91,7 +91,7 @@ pub(super) fn tanh<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> 
     A::or(simd, tanh, A::and(simd, x, A::splat(simd, A::SIGN)))
 }
 
-/// exp x. NaN stays NaN; a result too small for a normal number is rounded a second time, to a subnormal.
+/// exp x. NaN stays NaN. A subnormal result is rounded twice.
 #[inline(always)]
 pub(super) fn exp<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> {
     let Exp { lowest, highest, inverse_step, step, step_low, origin, shift, theta, q } = A::EXP;
@@ -106,7 +106,7 @@ pub(super) fn exp<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> {
     let expm1 = A::vfma(simd, A::vmul(simd, r, r), polynomial(simd, r, q), r);
     let negated = A::vsub(simd, A::splat(simd, -A::one()), expm1);
 
-    // 2^⌊n/2⌋, or 1.5 times it where n is odd: the bit below the exponent field is set.
+    // 2^⌊n/2⌋, or 1.5 times that for odd n: the bit below the exponent field is set.
     let scale = A::shift_words_left(simd, sum, shift);
     let floor = A::and(simd, scale, A::splat(simd, A::infinity()));
     // 2^⌊n/2⌋ − 2·scale = −2^⌈n/2⌉
@@ -159,8 +159,8 @@ mod tests {
         Isa::all().last().expect("the emulated one is always there")
     }
 
-    /// |found − exact| in units in the last place of `exact`, where 2ᵏ belongs to the smaller unit. Infinity counts as the
-    /// number after the largest finite one.
+    /// |found − exact| in units in the last place of `exact`. 2ᵏ counts with the smaller of its two units. Infinity counts
+    /// as the number after the largest finite one.
     fn ulps(found: f32, exact: f64) -> f64 {
         if found.is_nan() || exact.is_nan() {
             return if found.is_nan() && exact.is_nan() { 0.0 } else { f64::INFINITY };
@@ -183,7 +183,7 @@ mod tests {
             }
             assert_eq!(ulps(x, f64::from(x)), 0.0);
         }
-        // Below a power of two the unit is half of that above it.
+        // Below a power of two the unit is half the unit above it.
         assert_eq!(ulps(1.0f32.next_down(), 1.0), 1.0);
         assert_eq!(ulps(1.0f32.next_up(), 1.0), 2.0);
         assert_eq!(ulps(0.0, f64::from(f32::MIN_POSITIVE)), 2f64.powi(23));
@@ -195,13 +195,13 @@ mod tests {
         assert_eq!(ulps(0.0, f64::NAN), f64::INFINITY);
     }
 
-    /// Every `stride`-th f32 of all 2³², in batches; a prime stride meets every exponent and every last bit.
+    /// Every `stride`-th of all 2³² f32, in batches. A prime stride covers every exponent and every last bit.
     fn sweep(stride: u32) -> impl Iterator<Item = Vec<f32>> {
         let mut bits = (0..=u32::MAX).step_by(stride as usize).map(f32::from_bits);
         std::iter::from_fn(move || Some(bits.by_ref().take(4096).collect::<Vec<_>>()).filter(|x| !x.is_empty()))
     }
 
-    /// Some of all f32, or with `ELMAN_EXHAUSTIVE=1` each: about two minutes for either function, in a release build.
+    /// A sample of all f32. `ELMAN_EXHAUSTIVE=1` tests all of them: about two minutes per function in a release build.
     fn stride() -> u32 {
         if std::env::var("ELMAN_EXHAUSTIVE").is_ok_and(|value| value == "1") { 1 } else { 997 }
     }
@@ -231,7 +231,7 @@ mod tests {
         assert_within_one_ulp(Function::Exp, f64::exp);
     }
 
-    /// `tests/fixtures/elementary.py` made the entries, and describes them.
+    /// `tests/fixtures/elementary.py` generates and describes the entries.
     #[track_caller]
     fn assert_within_two_ulps(function: Function, name: &str) {
         let fixture: Value = serde_json::from_str(include_str!("../../tests/fixtures/elementary.json")).expect("JSON");
@@ -256,7 +256,7 @@ mod tests {
         assert_within_two_ulps(Function::Exp, "exp");
     }
 
-    /// Asserts the same bits, but for what NaN carries besides being NaN.
+    /// Asserts equal bits. Any two NaNs count as equal.
     #[track_caller]
     fn assert_same<A: Lanes>(x: &[A], found: &[A], expected: &[A]) {
         for ((x, f), e) in x.iter().zip(found).zip(expected) {

@@ -1,12 +1,12 @@
-//! Numbers only: what the network is made of, without knowing of networks.
+//! Numeric kernels. Nothing here depends on the network types.
 //!
-//! - [`product`]: C ← epilogue(C₀ + A·B), every element one chain of fused multiply-adds.
-//! - [`tanh_gradient`], [`softmax()`], [`add_rows`]: what surrounds the products.
+//! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
+//! - [`tanh_gradient`], [`softmax()`], [`add_rows`]: the operations around the products.
 //! - [`Packed`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
-//! - [`threads`]: splitting work.
+//! - [`threads`]: splits work.
 //!
-//! Everything here gives the same bits on every instruction set.
+//! All results are bit-identical on every instruction set.
 
 mod elementwise;
 mod isa;

@@ -1,8 +1,7 @@
-//! A matrix laid out for the vectors that will read it.
+//! A matrix packed in panels for the vector loads of the product.
 //!
-//! `B` of shape (k, n) is stored vector column by vector column: for every group of `LANES` columns, the group's `k`
-//! vectors one after the other, with columns of zeros behind the last one. The product then reads memory forward only, however
-//! many of the groups it works on at once.
+//! `B` of shape (k, n) is stored panel by panel. A panel (`group`) holds `LANES` columns as `k` vectors, one after the
+//! other. Columns of zeros pad the last panel. The product then reads memory forward only, for any number of panels at once.
 
 use std::array;
 use std::ops::Range;
@@ -15,17 +14,17 @@ use super::{Isa, Lanes, Rows};
 use crate::layout::Bytes;
 use crate::scalar::{Scalar, call, compiled};
 
-/// A cache line, and the widest vector: no vector straddles two lines when the first one starts on a line.
+/// The size of a cache line and of the widest vector. If the first vector starts on a line, no vector straddles two lines.
 const ALIGNMENT: usize = 64;
 
-/// Columns are padded to whole strips, a multiple of every vector's lanes.
+/// Columns are padded to whole strips. A strip is a multiple of every vector's lanes.
 const STRIP: usize = 16;
 
-/// A packed matrix.
+/// A packed matrix: panels in a cache-aligned buffer.
 #[derive(Debug)]
 pub(crate) struct Packed<A> {
     buffer: Vec<A>,
-    /// Where the first cache line in the buffer starts.
+    /// The index of the first cache line in the buffer.
     start: usize,
     k: usize,
     n: usize,
@@ -49,17 +48,17 @@ impl<A: Clone> Clone for Packed<A> {
     }
 }
 
-/// Columns with the padding behind them.
+/// The number of columns with padding.
 fn padded(n: usize) -> usize {
     n.checked_next_multiple_of(STRIP).unwrap_or(usize::MAX)
 }
 
-/// Elements of the buffer before its first cache line.
+/// The number of elements before the buffer's first cache line.
 fn aligned_start<A>(buffer: *const A) -> usize {
     buffer.align_offset(ALIGNMENT).min(slack::<A>())
 }
 
-/// Room to move the start to a cache line.
+/// Extra elements that allow the start to move to a cache line.
 fn slack<A>() -> usize {
     ALIGNMENT / size_of::<A>()
 }
@@ -70,7 +69,7 @@ impl<A: Scalar> Packed<A> {
         call::<A, CompiledPackRows>(PackRows { storage: self.reshape(k, n), k, n, rows });
     }
 
-    /// [`pack_rows`](Self::pack_rows) for the vectors of one instruction set.
+    /// [`pack_rows`](Self::pack_rows) for one given instruction set.
     #[cfg(test)]
     pub(super) fn pack_rows_for(&mut self, isa: Isa, k: usize, n: usize, rows: Rows<A>)
     where
@@ -79,23 +78,23 @@ impl<A: Scalar> Packed<A> {
         isa.run(PackRows { storage: self.reshape(k, n), k, n, rows });
     }
 
-    /// Packs Wᵀ, where `w` holds the `n` rows of `k` elements of W.
+    /// Packs Wᵀ. `w` holds W: `n` rows of `k` elements.
     pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
         call::<A, CompiledPackTransposed>(PackTransposed { storage: self.reshape(k, n), k, w });
     }
 
-    /// The memory that a matrix of `k` rows and `n` columns takes.
+    /// The memory of a packed matrix of `k` rows and `n` columns.
     pub(crate) fn bytes(k: usize, n: usize) -> Bytes {
         Bytes::of::<A>([padded(n), k]) + Bytes(ALIGNMENT)
     }
 
-    /// Some of the rows, as the terms of a product.
+    /// A range of rows, as terms of a product.
     pub(crate) fn terms(&self, rows: Range<usize>) -> Terms<'_, A> {
         debug_assert!(rows.start <= rows.end && rows.end <= self.k);
         Terms { packed: self, first: rows.start, k: rows.len() }
     }
 
-    /// Makes room for (k, n) and returns the storage, its contents unspecified.
+    /// Makes room for (k, n) and returns the storage. Its contents are unspecified.
     fn reshape(&mut self, k: usize, n: usize) -> &mut [A] {
         let length = padded(n) * k;
         if self.buffer.len() < length + slack::<A>() {
@@ -108,7 +107,7 @@ impl<A: Scalar> Packed<A> {
     }
 }
 
-/// Consecutive rows of a packed matrix: as many terms of every chain.
+/// Consecutive rows of a packed matrix. Each row is one term of every chain.
 #[derive(Debug)]
 pub(crate) struct Terms<'a, A> {
     packed: &'a Packed<A>,
@@ -131,17 +130,17 @@ impl<'a, A: Scalar> From<&'a Packed<A>> for Terms<'a, A> {
 }
 
 impl<'a, A> Terms<'a, A> {
-    /// Rows, the length of every chain.
+    /// The number of rows: the length of every chain.
     pub(crate) fn k(self) -> usize {
         self.k
     }
 
-    /// Columns, the outputs.
+    /// The number of columns: the outputs.
     pub(crate) fn n(self) -> usize {
         self.packed.n
     }
 
-    /// The vectors of one group of columns, row after row.
+    /// The vectors of one panel, row by row.
     #[inline(always)]
     pub(super) fn group<S: Simd>(self, group: usize) -> &'a [A::Vector<S>]
     where
@@ -155,7 +154,7 @@ impl<'a, A> Terms<'a, A> {
 
 compiled!(CompiledPackRows: PackRows<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`Packed::pack_rows`] runs.
+/// The body of [`Packed::pack_rows`].
 struct PackRows<'a, A> {
     storage: &'a mut [A],
     k: usize,
@@ -166,7 +165,7 @@ struct PackRows<'a, A> {
 impl<A: Lanes> WithSimd for PackRows<'_, A> {
     type Output = ();
 
-    /// Strip after strip, so that a cache line is read once and written once.
+    /// Packs strip by strip, so that each cache line is read once and written once.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let PackRows { storage, k, n, rows } = self;
@@ -188,7 +187,7 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
 
 compiled!(CompiledPackTransposed: PackTransposed<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`Packed::pack_transposed`] runs.
+/// The body of [`Packed::pack_transposed`].
 struct PackTransposed<'a, A> {
     storage: &'a mut [A],
     k: usize,
@@ -205,7 +204,7 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
         if k == 0 {
             return;
         }
-        // Squares of a group and squares of a strip: neither is cut.
+        // The squares divide panels and strips evenly: no square crosses a boundary.
         let piece = lanes.min(SIDE);
         for (strip, w) in storage.chunks_exact_mut(STRIP * k).zip(w.chunks(STRIP * k)) {
             if w.len() < strip.len() {

@@ -1,12 +1,12 @@
-//! The fused product, the one idea of this kernel.
+//! The fused product, the core of this kernel.
 //!
 //! ```text
 //! C ← epilogue(C₀ + A·B)        C: (rows, n)    A: (rows, k)    B: (k, n), packed
 //! ```
 //!
-//! Every element of C is one chain of fused multiply-adds, in ascending k, that starts at its element of C₀. Vectors run
-//! across the columns of C, so nothing is ever summed along k in another order: not by the width of the vectors, not by
-//! the blocking, not by the number of rows that share a call.
+//! Every element of C is one chain of fused multiply-adds, in ascending k, that starts at its element of C₀. Vectors span
+//! columns of C, so the order of the sum along k never changes: the vector width, the blocking and the number of rows in a
+//! call have no effect on it.
 
 use std::array;
 use std::hint::black_box;
@@ -18,29 +18,29 @@ use super::packed::Terms;
 use super::{Isa, Lanes};
 use crate::scalar::{Scalar, call, compiled};
 
-/// What a chain starts at: C₀.
+/// C₀: the start value of each chain.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<'a, A> {
-    /// Zero; what C holds is not read.
+    /// Zero. C is not read.
     Zero,
-    /// One value per column, the same for every row; what C holds is not read.
+    /// One value per column, the same for every row. C is not read.
     Bias(&'a [A]),
-    /// What C holds.
+    /// The values in C.
     Present,
 }
 
-/// What becomes of a finished chain.
+/// The operation on each finished chain.
 #[derive(Clone, Copy)]
 pub(crate) enum Epilogue {
-    /// It is the result.
+    /// Stores the chain.
     Store,
-    /// Its hyperbolic tangent is the result.
+    /// Stores the hyperbolic tangent of the chain.
     Tanh,
 }
 
-/// Rows of A that pass by one panel after the other: they stay in L2 meanwhile.
+/// Rows of A per block. A block stays in L2 while the product reads all panels of B.
 const ROW_BLOCK: usize = 96;
-/// Terms in a row without a test for the end.
+/// Terms per iteration of the inner loop.
 const UNROLL: usize = 4;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
@@ -60,7 +60,7 @@ pub(crate) fn product<'a, A: Scalar>(
 
 compiled!(CompiledProduct: Product<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`product`] runs.
+/// The body of [`product`].
 struct Product<'a, A> {
     c: &'a mut [A],
     start: Start<'a, A>,
@@ -91,7 +91,7 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     }
 }
 
-/// How C ← C₀ + A·B is cut into tiles.
+/// Splits C ← C₀ + A·B into tiles.
 #[derive(Clone, Copy)]
 struct Tiles<'a, S, A> {
     start: Start<'a, A>,
@@ -100,17 +100,17 @@ struct Tiles<'a, S, A> {
 }
 
 impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
-    /// Vectors of C that stay in registers, beside those of A and B that are on their way into them.
+    /// Vectors of C that stay in registers. The remaining registers hold the operands from A and B.
     ///
-    /// Emulated vectors have no registers: few of them keep the code small.
+    /// Emulated vectors have no registers; a small number keeps the code small.
     const ACCUMULATORS: usize = match (S::REGISTER_COUNT, size_of::<A::Vector<S>>()) {
         (32.., _) => 20,
         (_, 32..) => 12,
         _ => 4,
     };
 
-    /// Few rows take many groups at once, so that there are always chains enough to hide the latency of one
-    /// multiply-add behind the others. More than one group at once are whole vectors; a group on its own may be ragged.
+    /// For few rows, takes many panels at once: there are then enough chains to hide the latency of a multiply-add. Several
+    /// panels at once are always whole; a single panel may be ragged.
     #[inline(always)]
     fn cover(self, c: &mut [A], a: &[A]) {
         let n = self.b.n();
@@ -134,7 +134,7 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         }
     }
 
-    /// All rows of `V` neighbouring groups, in tiles of nearly equal height: the tall ones first.
+    /// All rows of `V` neighbouring panels, in tiles of nearly equal height, the tall ones first.
     #[inline(always)]
     fn columns<const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
         let (k, n) = (self.b.k(), self.b.n());
@@ -160,7 +160,7 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         }
     }
 
-    /// Tiles of `R` rows of `V` groups, one below the other. Never inlined: every tile has the registers to itself.
+    /// Tiles of `R` rows and `V` panels, one below the other. Never inlined, so that each tile shape has all registers.
     #[inline(never)]
     fn column<const R: usize, const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
         if R * V <= Self::ACCUMULATORS && !c.is_empty() {
@@ -169,7 +169,7 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     }
 }
 
-/// What [`Tiles::column`] runs.
+/// The body of [`Tiles::column`]: the micro-kernel.
 struct Column<'a, const R: usize, const V: usize, S, A> {
     tiles: Tiles<'a, S, A>,
     c: &'a mut [A],
@@ -180,7 +180,8 @@ struct Column<'a, const R: usize, const V: usize, S, A> {
 impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column<'_, R, V, S, A> {
     type Output = ();
 
-    // Plain loops over vectors: a closure with vectors in it is not always inlined, and then runs without them.
+    // Plain loops: the compiler does not always inline a closure over vectors. It then compiles the closure without vector
+    // instructions.
     #[inline(always)]
     fn call(self) {
         let Column { tiles: Tiles { start, b, simd }, c, a, group } = self;
@@ -188,7 +189,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column
         let first = group * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
         let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
-        // Opaque, so that every row of A has a pointer of its own: they would be added up again for every term.
+        // Opaque, so that the compiler keeps one pointer per row of A. It would otherwise recompute them for every term.
         let rows: [usize; R] = black_box(array::from_fn(|r| r * k));
         for tile in 0..c.len() / (R * n) {
             let c = &mut c[tile * R * n..][..R * n];
@@ -216,7 +217,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column
     }
 }
 
-/// sums ← sums + A·B, for `R` rows of A and `V` groups of B: the sums live in registers through the whole chain.
+/// sums ← sums + A·B, for `R` rows of A and `V` panels of B. The sums stay in registers for the whole chain.
 #[inline(always)]
 fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
     simd: S,
@@ -244,7 +245,7 @@ fn add_term<const R: usize, const V: usize, S: Simd, A: Lanes>(
     b: [A::Vector<S>; V],
 ) {
     if R < V {
-        // All of A's row in registers, and B's vectors one by one: the other way round there are not enough of them.
+        // Keep A's row in registers and load B's vectors one by one. The other order needs too many registers.
         let mut splat = [A::splat(simd, A::zero()); R];
         for r in 0..R {
             splat[r] = A::splat(simd, a[r]);
@@ -278,7 +279,7 @@ mod tests {
         std::iter::repeat_with(next).take(length).collect()
     }
 
-    /// [`product`] on one instruction set, for whose vectors `b` is packed.
+    /// Runs [`product`] on one instruction set, with `b` packed for its vectors.
     fn on(isa: Isa, c: &mut [f64], start: Start<f64>, a: &[f64], b: &[f64], [k, n]: [usize; 2], epilogue: Epilogue) {
         let mut packed = Packed::default();
         packed.pack_rows_for(isa, k, n, Rows::ascending(b, n));

@@ -1,9 +1,8 @@
-//! The order in which rows are visited.
+//! Iterates over rows in a given order.
 
 use std::slice::{ChunksExact, Iter};
 
-/// Rows of a sequence: the steps as they lie in memory, the last step first (within a step, columns ascend), or one by one
-/// from a list.
+/// Rows of a sequence: in memory order, by step with the last step first (columns ascend within a step), or from a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<'a, A> {
     /// Elements of one row.
@@ -14,11 +13,11 @@ pub(crate) struct Rows<'a, A> {
 #[derive(Debug, Clone)]
 enum Order<'a, A> {
     Steps {
-        /// Steps that have not begun.
+        /// Steps not yet started.
         steps: &'a [A],
         /// Elements of one step.
         size: usize,
-        /// What is left of the present step.
+        /// Remaining rows of the current step.
         step: ChunksExact<'a, A>,
     },
     Picked {
@@ -41,7 +40,7 @@ impl<'a, A> Rows<'a, A> {
         Rows { n, order: Order::Steps { steps: flat, size, step: [].chunks_exact(n) } }
     }
 
-    /// Of rows of `n` elements, those with these numbers.
+    /// The listed rows, of rows of `n` elements.
     pub(crate) fn picked(flat: &'a [A], n: usize, picks: &'a [usize]) -> Self {
         Rows { n, order: Order::Picked { flat, picks: picks.iter() } }
     }

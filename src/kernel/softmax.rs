@@ -1,11 +1,11 @@
-//! Softmax down a column of logits, and its derivative.
+//! Softmax over the classes of a column, and its derivative.
 //!
 //! ```text
 //! y = exp(z − max z) / Σ exp(z − max z)        dz = y · (dy − Σ dy·y)
 //! ```
 //!
-//! A sum over classes is sixteen partial sums, class `c` in number `c mod 16`, added by halves: an order that does not
-//! depend on the width of the vectors, so the bits do not either.
+//! A sum over classes uses sixteen partial sums. Class `c` goes to sum `c mod 16`, and the sums are then added by halves.
+//! This order does not depend on the vector width, so results are bit-identical.
 
 use ndarray::NdFloat;
 use pulp::{Simd, WithSimd};
@@ -14,7 +14,7 @@ use super::elementwise::{load, store};
 use super::{Isa, Lanes, math};
 use crate::scalar::{Scalar, call, compiled};
 
-/// Partial sums: a multiple of every vector's lanes.
+/// The number of partial sums: a multiple of every vector's lanes.
 const PARTS: usize = 16;
 
 /// y ← softmax(z) for each row of `n` classes.
@@ -27,7 +27,7 @@ pub(crate) fn softmax<A: Scalar>(y: &mut [A], z: &[A], n: usize) {
 
 compiled!(CompiledSoftmax: Softmax<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`softmax`] runs.
+/// The body of [`softmax`].
 struct Softmax<'a, A> {
     y: &'a mut [A],
     z: &'a [A],
@@ -55,7 +55,7 @@ fn row<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
         for ((y, z), sum) in y.chunks_mut(lanes).zip(z.chunks(lanes)).zip(sums) {
             let e = math::exp::<S, A>(simd, A::vsub(simd, load(simd, z), largest));
             store(simd, y, e);
-            // Read back, so that the lanes past the last class are zero.
+            // Reload the stored values, so that lanes after the last class are zero.
             *sum = A::vadd(simd, *sum, load(simd, y));
         }
     }
@@ -66,7 +66,7 @@ fn row<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
     }
 }
 
-/// The largest element; a NaN is passed over, and makes the whole column NaN through the sum.
+/// The largest element. A NaN is ignored here; it makes the whole column NaN through the sum.
 #[inline(always)]
 fn largest<S: Simd, A: Lanes>(simd: S, z: &[A]) -> A {
     let lowest = A::neg_infinity();
@@ -81,7 +81,7 @@ fn largest<S: Simd, A: Lanes>(simd: S, z: &[A]) -> A {
     parts[..width].iter().chain(rest).fold(lowest, |largest, &z| if largest < z { z } else { largest })
 }
 
-/// The partial sums added by halves.
+/// Adds the partial sums by halves.
 #[inline(always)]
 fn total<A: NdFloat>(mut parts: [A; PARTS]) -> A {
     let mut half = PARTS / 2;
@@ -119,7 +119,7 @@ pub(crate) fn add_softmax_gradient<A: Scalar>(dz: &mut [A], dy: &[A], y: &[A], n
 mod tests {
     use super::*;
 
-    /// exp(z) / Σ exp(z), as the definition says.
+    /// exp(z) / Σ exp(z), by definition.
     fn naive(z: &[f64]) -> Vec<f64> {
         let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let e: Vec<f64> = z.iter().map(|z| (z - largest).exp()).collect();

@@ -1,8 +1,8 @@
-//! Two halves of the same work, on two threads where there are two.
+//! Splits work over the threads of the current pool.
 
 use std::ops::Range;
 
-/// Threads that may take part: those of the pool that this call runs in.
+/// The number of threads in the pool of this call.
 pub(crate) fn available() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();
@@ -10,10 +10,10 @@ pub(crate) fn available() -> usize {
     return 1;
 }
 
-/// Runs work that will join more than once on a thread of the pool. From outside, every join would be handed over, and
-/// waited for, on its own.
+/// Runs work that joins several times on a thread of the pool. From outside the pool, each join would be a separate
+/// hand-over with a wait.
 ///
-/// On a thread of the pool this allocates nothing. From outside, rayon's queue takes a block of memory now and then.
+/// On a thread of the pool this allocates nothing. From outside, rayon's queue allocates a block of memory now and then.
 pub(crate) fn enter(threads: usize, work: impl FnOnce() + Send) {
     #[cfg(feature = "rayon")]
     if threads > 1 {
@@ -23,7 +23,7 @@ pub(crate) fn enter(threads: usize, work: impl FnOnce() + Send) {
     work();
 }
 
-/// Runs both, side by side if a thread is free.
+/// Runs both, in parallel if a thread is free.
 pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     #[cfg(feature = "rayon")]
     rayon::join(left, right);
@@ -34,10 +34,10 @@ pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     }
 }
 
-/// Cuts work into one piece for each of `parts`, and runs the pieces side by side where threads are free.
+/// Splits work into one segment for each of `parts`, and runs the segments in parallel where threads are free.
 ///
-/// - `split`: cuts the work for some parts in two, before part `middle`
-/// - `run`: runs the work of one part
+/// - `split`: splits the work for a range of segments before segment `middle`
+/// - `run`: runs the work of one segment
 pub(crate) fn run_parts<W: Send>(
     work: W,
     parts: Range<usize>,

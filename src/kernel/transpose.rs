@@ -1,4 +1,4 @@
-//! Rows to columns.
+//! Matrix transpose.
 
 use std::array;
 
@@ -7,9 +7,9 @@ use pulp::{Simd, WithSimd};
 use super::{Isa, Lanes, Rows};
 use crate::scalar::{Scalar, call, compiled};
 
-/// Rows and columns that are turned at once, in registers.
+/// The side of a square that is transposed at once, in registers.
 pub(super) const SIDE: usize = 4;
-/// Rows and columns that are read and written together: whole cache lines.
+/// The side of a block that is read and written together: whole cache lines.
 const BLOCK: usize = 16;
 
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
@@ -21,7 +21,7 @@ pub(crate) fn transpose<A: Scalar>(target: &mut [A], k: usize, rows: Rows<A>) {
 
 compiled!(CompiledTranspose: Transpose<'a, A> => (), |call| Isa::current().run(call));
 
-/// What [`transpose`] runs.
+/// The body of [`transpose`].
 struct Transpose<'a, A> {
     target: &'a mut [A],
     k: usize,
@@ -61,19 +61,19 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
     }
 }
 
-/// The square of `rows` from `column` on, its columns as rows.
+/// Transposes the square of `rows` that starts at `column`.
 #[inline(always)]
 pub(super) fn turn<A: Lanes>(rows: &[&[A]; SIDE], column: usize) -> [[A; SIDE]; SIDE] {
     A::turn(rows.map(|row| *row[column..].first_chunk().expect("the square lies inside the rows")))
 }
 
-/// Columns to rows, element by element.
+/// Transposes a square element by element.
 #[inline(always)]
 fn plain<A: Copy>(square: [[A; SIDE]; SIDE]) -> [[A; SIDE]; SIDE] {
     array::from_fn(|column| square.map(|row| row[column]))
 }
 
-/// Columns to rows: by shuffles where there are any.
+/// Transposes a square, with shuffles on x86-64.
 #[inline(always)]
 pub(super) fn turn_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
     #[cfg(target_arch = "x86_64")]
@@ -88,7 +88,7 @@ pub(super) fn turn_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
     plain(square)
 }
 
-/// Columns to rows: by shuffles where there are any.
+/// Transposes a square, with shuffles on x86-64.
 #[inline(always)]
 pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
     #[cfg(target_arch = "x86_64")]

@@ -7,7 +7,7 @@ use crate::error::check_len;
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
-/// Steps of a size that the gradient's recent mean and mean square decide.
+/// Adam: scales each step by running means of the gradient and of its square.
 ///
 /// ```text
 /// g ← g + λθ
@@ -19,16 +19,18 @@ use crate::{Error, Scalar};
 /// | | | default | range |
 /// |---|---|---|---|
 /// | η | learning rate | | finite, at least 0 |
-/// | β₁, β₂ | how much of the past the means keep | 0.9, 0.999 | at least 0, below 1 |
+/// | β₁, β₂ | decay rates of the running means | 0.9, 0.999 | at least 0, below 1 |
 /// | ε | added to the root | 10⁻⁸ | finite, at least 0 |
 /// | λ | weight decay | 0 | finite, at least 0 |
 ///
-/// η / (1 − β₁ᵗ) has to be finite, too. With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+/// η / (1 − β₁ᵗ) must be finite too. With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
 ///
-/// The methods are those of [`AdamVariant`].
+/// See [`AdamVariant`] for the methods.
 ///
 /// Sources: `torch.optim.Adam`; D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015,
 /// arXiv:1412.6980, algorithm 1.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::optim::{Adam, Optimizer};
@@ -36,23 +38,25 @@ use crate::{Error, Scalar};
 /// let mut p = [1.0, 1.0];
 /// let mut adam = Adam::new(0.25).with_betas(0.5, 0.5).with_eps(0.0);
 /// adam.step(&mut p, &[1e-3, -1e3])?;
-/// assert_eq!(p, [0.75, 1.25]); // the first step is η in size, whatever the gradient's
+/// assert_eq!(p, [0.75, 1.25]); // the size of the first step is η, for any gradient
 /// # Ok::<(), elman::Error>(())
 /// ```
 pub type Adam<A> = AdamVariant<A, false>;
 
-/// [`Adam`] with weight decay beside the gradient instead of inside it.
+/// [`Adam`] with decoupled weight decay: it acts on the parameters directly, not through the gradient.
 ///
 /// ```text
-/// θ ← θ − ηλθ                  and then Adam's step with λ = 0
+/// θ ← θ − ηλθ                  then Adam's step with λ = 0
 /// ```
 ///
-/// The hyper-parameters and their ranges are those of [`Adam`], but λ is 0.01 by default, and 1 − ηλ has to be finite.
+/// Hyper-parameters and ranges are those of [`Adam`], except that λ is 0.01 by default and 1 − ηλ must be finite.
 ///
-/// The methods are those of [`AdamVariant`].
+/// See [`AdamVariant`] for the methods.
 ///
 /// Sources: `torch.optim.AdamW`; I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019,
-/// arXiv:1711.05101, algorithm 2, with its schedule multiplier η and its α both in this η.
+/// arXiv:1711.05101, algorithm 2. This η stands for both its schedule multiplier η and its α.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::optim::{AdamW, Optimizer};
@@ -65,7 +69,16 @@ pub type Adam<A> = AdamVariant<A, false>;
 /// ```
 pub type AdamW<A> = AdamVariant<A, true>;
 
-/// [`Adam`], or [`AdamW`] where weight decay is `DECOUPLED` from the gradient: use it by these names.
+/// The type of both [`Adam`] and [`AdamW`]; `DECOUPLED` selects the form of weight decay. Use it under those names.
+///
+/// # Examples
+///
+/// ```
+/// use elman::optim::{Adam, AdamVariant};
+///
+/// let adam: AdamVariant<f32, false> = Adam::new(1e-3).with_betas(0.9, 0.99);
+/// assert_eq!((adam.betas(), adam.steps()), ([0.9, 0.99], 0));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdamVariant<A, const DECOUPLED: bool> {
     learning_rate: f64,
@@ -79,7 +92,7 @@ pub struct AdamVariant<A, const DECOUPLED: bool> {
 }
 
 impl<A, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
-    /// The optimiser with learning rate η; torch's default is 10⁻³.
+    /// An optimiser with learning rate η; torch's default is 10⁻³.
     #[must_use]
     pub fn new(learning_rate: f64) -> Self {
         AdamVariant {
@@ -129,24 +142,23 @@ impl<A, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
     pub fn steps(&self) -> u64 {
         self.steps
     }
-    /// m, an element per parameter; empty before the first step.
+    /// m, one element per parameter; empty before the first step.
     #[must_use]
     pub fn first_moment(&self) -> &[A] {
         &self.first_moment
     }
-    /// v, an element per parameter; empty before the first step.
+    /// v, one element per parameter; empty before the first step.
     #[must_use]
     pub fn second_moment(&self) -> &[A] {
         &self.second_moment
     }
 
-    /// Continues another run after t steps with its moments: the next steps are bit-identical to those of a run that never
-    /// stopped. An optimiser that has taken no step has empty moments.
+    /// Resumes another run from its state. Further steps are bit-identical to those of an uninterrupted run.
     ///
-    /// - `first_moment`, `second_moment`: m and v, an element per parameter each
+    /// - `steps`: t, the number of steps taken
+    /// - `first_moment`, `second_moment`: m and v, one element per parameter each; empty before the first step
     ///
-    /// # Errors
-    /// [`Error::Shape`] where `second_moment.len() != first_moment.len()`, or `first_moment` is not empty at `steps == 0`.
+    /// # Examples
     ///
     /// ```
     /// use elman::optim::{Adam, Optimizer};
@@ -157,6 +169,9 @@ impl<A, const DECOUPLED: bool> AdamVariant<A, DECOUPLED> {
     /// assert_eq!(Adam::new(0.25).resumed(adam.steps(), moments.0, moments.1)?, adam);
     /// # Ok::<(), elman::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `second_moment.len() != first_moment.len()`, or `first_moment` is not empty at `steps == 0`.
     pub fn resumed(self, steps: u64, first_moment: Vec<A>, second_moment: Vec<A>) -> Result<Self, Error> {
         let resumed = AdamVariant { steps, first_moment, second_moment, ..self };
         resumed.check_state(resumed.first_moment.len())?;
@@ -196,7 +211,7 @@ impl<A: Scalar, const DECOUPLED: bool> Optimizer<A> for AdamVariant<A, DECOUPLED
             check_parameters(parameters, self.first_moment.len())?;
         }
         let steps = self.steps.saturating_add(1);
-        // θ ← kept·θ, and g ← g + coupled·θ.
+        // θ ← kept·θ and g ← g + coupled·θ.
         let (coupled, kept) =
             if DECOUPLED { (0.0, 1.0 - self.learning_rate * self.weight_decay) } else { (self.weight_decay, 1.0) };
         let [bias1, bias2] = self.betas().map(|beta| 1.0 - power(beta, steps));

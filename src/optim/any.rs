@@ -1,7 +1,9 @@
 use super::{Adam, AdamW, Field, FieldMut, Fields, Optimizer, RmsProp, Sgd};
 use crate::{Error, Scalar};
 
-/// One of this module's optimisers: what is chosen at run time, and what a file can hold.
+/// Any optimiser of this module: for a choice at run time, and for files.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::optim::{Adam, AnyOptimizer, Optimizer, Sgd};
@@ -27,7 +29,7 @@ pub enum AnyOptimizer<A> {
     RmsProp(RmsProp<A>),
 }
 
-/// The same expression for every variant.
+/// Evaluates the same expression for every variant.
 macro_rules! each {
     ($any:expr, $optimizer:ident => $result:expr) => {
         match $any {
@@ -54,7 +56,7 @@ impl<A: Scalar> Optimizer<A> for AnyOptimizer<A> {
 }
 
 impl<A> AnyOptimizer<A> {
-    /// One of each kind, for a reader to fill.
+    /// One of each kind, to be filled from a file.
     pub(crate) fn all() -> [Self; 4] {
         [Sgd::new(0.0).into(), Adam::new(0.0).into(), AdamW::new(0.0).into(), RmsProp::new(0.0).into()]
     }

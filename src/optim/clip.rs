@@ -7,21 +7,20 @@ use crate::{Error, Scalar};
 /// Added to the norm before the division, as torch does.
 const NORM_OFFSET: f64 = 1e-6;
 
-/// g ← g · min(1, `max_norm` / (‖g‖₂ + 10⁻⁶)); returns the norm ‖g‖₂ from before.
+/// Clips the norm of a gradient: g ← g · min(1, `max_norm` / (‖g‖₂ + 10⁻⁶)).
 ///
 /// - `gradients`: g, any length; read and written
-/// - `max_norm`: at least 0; with an infinite one the gradient stays as it is, whatever its norm
-/// - result: summed in double precision, in the order of the slice
+/// - `max_norm`: at least 0; if infinite, the gradient never changes
+/// - result: ‖g‖₂ before clipping, accumulated in double precision in the order of the slice
 ///
-/// The factor is that of `torch.nn.utils.clip_grad_norm_`: a gradient that is scaled ends a little below `max_norm`. A
-/// norm of NaN makes every element NaN; an infinite norm makes the infinite elements NaN and the others zero. The norm is
-/// returned, so that a caller can skip such a step.
+/// The factor is that of `torch.nn.utils.clip_grad_norm_`: a scaled gradient ends slightly below `max_norm`. A NaN norm
+/// makes every element NaN. An infinite norm makes the infinite elements NaN and the others zero. The caller can test the
+/// returned norm and skip such a step.
 ///
 /// Source: R. Pascanu, T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013,
 /// algorithm 1.
 ///
-/// # Errors
-/// [`Error::Range`] where `max_norm` is negative or NaN.
+/// # Examples
 ///
 /// ```
 /// let mut g = [3.0, -4.0];
@@ -29,11 +28,14 @@ const NORM_OFFSET: f64 = 1e-6;
 /// assert_eq!(g, [3.0 / 5.000001, -4.0 / 5.000001]);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Range`] where `max_norm` is negative or NaN.
 pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, Error> {
     check_range("max_norm", max_norm, "at least 0", max_norm >= 0.0)?;
     let norm = norm(gradients);
     let offset = norm + NORM_OFFSET;
-    // Not `offset > max_norm`: a norm of NaN has to reach the gradient, but for a limit that only measures.
+    // Not `offset > max_norm`: a NaN norm must reach the gradient, unless an infinite `max_norm` asks for the norm only.
     let within = offset <= max_norm || max_norm.is_infinite();
     if !within {
         let factor = narrow::<A>(max_norm / offset);
@@ -44,15 +46,14 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
     Ok(norm)
 }
 
-/// gᵢ ← min(`limit`, max(−`limit`, gᵢ)) in every element; NaN stays NaN.
+/// Clips every element: gᵢ ← min(`limit`, max(−`limit`, gᵢ)). NaN stays NaN.
 ///
 /// - `gradients`: g, any length; read and written
-/// - `limit`: finite, at least 0, also rounded to `A`
+/// - `limit`: finite and at least 0, also after rounding to `A`
 ///
-/// As `torch.nn.utils.clip_grad_value_`. It changes the gradient's direction, where [`clip_norm`] keeps it.
+/// Same as `torch.nn.utils.clip_grad_value_`. Unlike [`clip_norm`], it changes the direction of the gradient.
 ///
-/// # Errors
-/// [`Error::Range`] where `limit` is negative, or not finite as an `A`.
+/// # Examples
 ///
 /// ```
 /// let mut g = [3.0, -0.25, -4.0];
@@ -60,6 +61,9 @@ pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, E
 /// assert_eq!(g, [0.5, -0.25, -0.5]);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Range`] where `limit` is negative, or not finite as an `A`.
 pub fn clip_value<A: Scalar>(gradients: &mut [A], limit: f64) -> Result<(), Error> {
     check_magnitude::<A>("limit", limit)?;
     let limit = narrow::<A>(limit);

@@ -1,9 +1,9 @@
-//! An optimiser field by field: what file formats read and write.
+//! The fields of an optimiser, for file formats.
 
 use crate::Error;
 use crate::error::check_len;
 
-/// A hyper-parameter, or a vector of the state.
+/// A hyper-parameter, or a vector of the optimiser's state.
 pub(crate) enum Field<'a, A> {
     Number(f64),
     Flag(bool),
@@ -11,7 +11,7 @@ pub(crate) enum Field<'a, A> {
     State(&'a [A]),
 }
 
-/// A [`Field`] to be filled.
+/// A [`Field`] to fill.
 pub(crate) enum FieldMut<'a, A> {
     Number(&'a mut f64),
     Flag(&'a mut bool),
@@ -19,7 +19,7 @@ pub(crate) enum FieldMut<'a, A> {
     State(&'a mut Vec<A>),
 }
 
-/// An optimiser that says what it consists of. [`fields!`] writes all methods but the last.
+/// An optimiser that lists its fields. [`fields!`] generates all methods except the last.
 pub(crate) trait Fields<A> {
     /// The optimiser's name in files.
     fn kind(&self) -> &'static str;
@@ -27,11 +27,11 @@ pub(crate) trait Fields<A> {
     fn names(&self) -> &'static [&'static str];
     fn fields(&self) -> Vec<Field<'_, A>>;
     fn fields_mut(&mut self) -> Vec<FieldMut<'_, A>>;
-    /// Refuses a state that no step over `n` parameters leaves.
+    /// Rejects a state that cannot result from steps over `n` parameters.
     fn check_state(&self, n: usize) -> Result<(), Error>;
 }
 
-/// `fields! { "sgd", Number: learning_rate, momentum; State: velocity }` are the methods of [`Fields`] for these fields.
+/// `fields! { "sgd", Number: learning_rate, momentum; State: velocity }` generates the methods of [`Fields`].
 macro_rules! fields {
     ($kind:expr, $($variant:ident: $($name:ident),+);+) => {
         fn kind(&self) -> &'static str {
@@ -53,7 +53,7 @@ macro_rules! fields {
 }
 pub(super) use fields;
 
-/// `state.len() == n`, or `state` is empty.
+/// Checks that `state.len() == n` or `state` is empty.
 pub(super) fn check_len_or_empty<A>(name: &'static str, state: &[A], n: usize) -> Result<(), Error> {
     if state.is_empty() { Ok(()) } else { check_len(name, state, &[], n) }
 }

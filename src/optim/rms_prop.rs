@@ -5,7 +5,7 @@ use super::{
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
-/// Gradients divided by the root of their recent mean square.
+/// `RmsProp`: divides the gradient by the root of its running mean square.
 ///
 /// ```text
 /// g ← g + λθ
@@ -17,16 +17,19 @@ use crate::{Error, Scalar};
 /// | | | default | range |
 /// |---|---|---|---|
 /// | η | learning rate | | finite, at least 0 |
-/// | α | how much of the past the means keep | 0.99 | at least 0, below 1 |
+/// | α | decay rate of the running means | 0.99 | at least 0, below 1 |
 /// | ε | added to the root | 10⁻⁸ | finite, at least 0 |
 /// | μ | momentum | 0 | at least 0, below 1 |
 /// | λ | weight decay | 0 | finite, at least 0 |
 ///
-/// ε stands outside the root, as in torch; others put it inside. A variance v − ḡ² that rounding makes negative counts
-/// as zero (in torch it becomes NaN). With ε = 0, a parameter whose gradient has always been zero becomes NaN (0/0).
+/// ε is added outside the root, as in torch; other implementations add it inside. If rounding makes the variance v − ḡ²
+/// negative, it counts as zero (torch gives NaN). With ε = 0, a parameter whose gradient has always been zero becomes NaN
+/// (0/0).
 ///
 /// Sources: `torch.optim.RMSprop`; T. Tieleman, G. Hinton, *Lecture 6.5: rmsprop*, Coursera 2012; the centred form:
 /// A. Graves, *Generating Sequences With Recurrent Neural Networks*, arXiv:1308.0850, equations 38–41.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::optim::{Optimizer, RmsProp};
@@ -51,7 +54,7 @@ pub struct RmsProp<A> {
 }
 
 impl<A> RmsProp<A> {
-    /// `RmsProp` with learning rate η; torch's default is 10⁻².
+    /// An optimiser with learning rate η; torch's default is 10⁻².
     #[must_use]
     pub fn new(learning_rate: f64) -> Self {
         RmsProp {
@@ -81,7 +84,19 @@ impl<A> RmsProp<A> {
     pub fn with_momentum(self, momentum: f64) -> Self {
         RmsProp { momentum, ..self }
     }
-    /// Divides by the root of the variance, instead of the mean square.
+    /// Uses the centred form: divides by the root of the variance instead of the mean square.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, RmsProp};
+    ///
+    /// let mut p = [1.0];
+    /// let mut rms_prop = RmsProp::new(0.25).with_alpha(0.5).with_eps(0.0).centered();
+    /// rms_prop.step(&mut p, &[2.0])?; // v = 2, ḡ = 1
+    /// assert_eq!(p, [0.5]);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     #[must_use]
     pub fn centered(self) -> Self {
         RmsProp { centered: true, ..self }
@@ -107,7 +122,7 @@ impl<A> RmsProp<A> {
     pub fn momentum(&self) -> f64 {
         self.momentum
     }
-    /// Whether it divides by the root of the variance.
+    /// Whether the form is centred.
     #[must_use]
     pub fn is_centered(&self) -> bool {
         self.centered
@@ -117,31 +132,29 @@ impl<A> RmsProp<A> {
     pub fn weight_decay(&self) -> f64 {
         self.weight_decay
     }
-    /// v, an element per parameter; empty before the first step.
+    /// v, one element per parameter; empty before the first step.
     #[must_use]
     pub fn square_average(&self) -> &[A] {
         &self.square_average
     }
-    /// ḡ, an element per parameter; empty before the first step, and where not centred.
+    /// ḡ, one element per parameter; empty before the first step, and in the form without centring.
     #[must_use]
     pub fn gradient_average(&self) -> &[A] {
         &self.gradient_average
     }
-    /// b, an element per parameter; empty before the first step, and without momentum.
+    /// b, one element per parameter; empty before the first step, and without momentum.
     #[must_use]
     pub fn velocity(&self) -> &[A] {
         &self.velocity
     }
 
-    /// Continues another run with its averages: the next steps are bit-identical to those of a run that never stopped.
-    /// An optimiser that has taken no step has empty averages.
+    /// Resumes another run from its state. Further steps are bit-identical to those of an uninterrupted run.
     ///
-    /// - `square_average`: v, an element per parameter
-    /// - `gradient_average`: ḡ, as long, or empty where not centred
-    /// - `velocity`: b, as long, or empty without momentum
+    /// - `square_average`: v, one element per parameter; empty before the first step
+    /// - `gradient_average`: ḡ, of the same length; empty in the form without centring
+    /// - `velocity`: b, of the same length; empty without momentum
     ///
-    /// # Errors
-    /// [`Error::Shape`] where `gradient_average` or `velocity` is neither empty nor as long as `square_average`.
+    /// # Examples
     ///
     /// ```
     /// use elman::optim::{Optimizer, RmsProp};
@@ -152,6 +165,9 @@ impl<A> RmsProp<A> {
     /// assert_eq!(RmsProp::new(0.25).with_momentum(0.5).resumed(averages.0, Vec::new(), averages.1)?, rms_prop);
     /// # Ok::<(), elman::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `gradient_average` or `velocity` is neither empty nor as long as `square_average`.
     pub fn resumed(self, square_average: Vec<A>, gradient_average: Vec<A>, velocity: Vec<A>) -> Result<Self, Error> {
         let resumed = RmsProp { square_average, gradient_average, velocity, ..self };
         resumed.check_state(resumed.square_average.len())?;
@@ -168,7 +184,7 @@ impl<A> Fields<A> for RmsProp<A> {
     }
     fn check_state(&self, n: usize) -> Result<(), Error> {
         check_len_or_empty("square_average", &self.square_average, n)?;
-        // Before the first step there is none of the others, either.
+        // Before the first step these are empty too.
         check_len_or_empty("gradient_average", &self.gradient_average, self.square_average.len())?;
         check_len_or_empty("velocity", &self.velocity, self.square_average.len())
     }
@@ -183,7 +199,7 @@ impl<A: Scalar> RmsProp<A> {
         check_magnitude::<A>("weight_decay", self.weight_decay)
     }
 
-    /// Gives the averages in use an element per parameter, zero where there was none.
+    /// Extends the averages in use to one element per parameter. New elements are zero.
     fn size_state(&mut self, n: usize) {
         self.square_average.resize(n, A::zero());
         if self.centered {

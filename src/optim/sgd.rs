@@ -6,7 +6,7 @@ use super::{
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
-/// Stochastic gradient descent, with momentum where wanted.
+/// Stochastic gradient descent with optional momentum.
 ///
 /// ```text
 /// g ← g + λθ
@@ -21,11 +21,13 @@ use crate::{Error, Scalar};
 /// | τ | dampening | 0 | at least 0, at most 1; for Nesterov 0 |
 /// | λ | weight decay | 0 | finite, at least 0 |
 ///
-/// Without momentum v is g: there is no state, and slices of any length may follow each other.
+/// Without momentum v is g: there is no state, and each step may have another length.
 ///
 /// Sources: `torch.optim.SGD`; B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, USSR
 /// Computational Mathematics and Mathematical Physics 4(5) (1964) 1–17; I. Sutskever, J. Martens, G. Dahl, G. Hinton,
-/// *On the importance of initialization and momentum in deep learning*, ICML 2013, equations 1–4, where η is inside v.
+/// *On the importance of initialization and momentum in deep learning*, ICML 2013, equations 1–4, whose v contains η.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::optim::{Optimizer, Sgd};
@@ -59,12 +61,35 @@ impl<A> Sgd<A> {
     pub fn with_momentum(self, momentum: f64) -> Self {
         Sgd { momentum, ..self }
     }
-    /// Sets the dampening τ: how much of a new gradient stays outside the momentum.
+    /// Sets the dampening τ: the share of each new gradient that v leaves out, except at the first step.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, Sgd};
+    ///
+    /// let (mut p, mut sgd) = ([1.0], Sgd::new(1.0).with_momentum(0.5).with_dampening(0.5));
+    /// sgd.step(&mut p, &[1.0])?; // v = 1
+    /// sgd.step(&mut p, &[2.0])?; // v = 0.5·1 + 0.5·2
+    /// assert_eq!((p, sgd.velocity()), ([-1.5], &[1.5][..]));
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     #[must_use]
     pub fn with_dampening(self, dampening: f64) -> Self {
         Sgd { dampening, ..self }
     }
-    /// Sets the momentum μ, in Nesterov's form: a step looks ahead along it.
+    /// Sets the momentum μ in Nesterov's form: each step looks ahead along v.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::optim::{Optimizer, Sgd};
+    ///
+    /// let (mut p, mut sgd) = ([1.0], Sgd::new(0.5).with_nesterov(0.5));
+    /// sgd.step(&mut p, &[1.0])?; // 0.5·(1 + 0.5·1)
+    /// assert_eq!(p, [0.25]);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     #[must_use]
     pub fn with_nesterov(self, momentum: f64) -> Self {
         Sgd { momentum, nesterov: true, ..self }
@@ -95,15 +120,17 @@ impl<A> Sgd<A> {
     pub fn weight_decay(&self) -> f64 {
         self.weight_decay
     }
-    /// v, an element per parameter; empty before the first step, and without momentum.
+    /// v, one element per parameter; empty before the first step, and without momentum.
     #[must_use]
     pub fn velocity(&self) -> &[A] {
         &self.velocity
     }
 
-    /// Continues another run with its velocity: the next steps are bit-identical to those of a run that never stopped.
+    /// Resumes another run from its velocity. Further steps are bit-identical to those of an uninterrupted run.
     ///
-    /// - `velocity`: v, an element per parameter; empty before the first step, and without momentum
+    /// - `velocity`: v, one element per parameter; empty before the first step, and without momentum
+    ///
+    /// # Examples
     ///
     /// ```
     /// use elman::optim::{Optimizer, Sgd};
@@ -160,7 +187,7 @@ impl<A: Scalar> Optimizer<A> for Sgd<A> {
 
         let mut fresh = narrow(1.0 - self.dampening);
         if self.velocity.is_empty() {
-            // v = 0, and all of g.
+            // The first step has v = 0 and takes all of g.
             self.velocity.resize(parameters.len(), A::zero());
             fresh = A::one();
         }

@@ -1,11 +1,11 @@
-//! What both walks of a backward pass work on: a block of steps.
+//! A block of steps: the unit of work of both backward passes, in place and over gathered rows.
 
 use super::Extent;
 use crate::cell::{WeightGradient, Weights};
 use crate::layout::Bytes;
 use crate::{Gradients, Scalar};
 
-/// The memory of a block of steps, and the weights that it is computed with.
+/// The memory for a block of steps, and the packed weights.
 #[derive(Debug, Clone)]
 pub(super) struct Block<A> {
     pub(super) weights: Weights<A>,
@@ -38,11 +38,11 @@ impl<A: Scalar> Block<A> {
     }
 }
 
-/// Where the gradients go.
+/// The destinations of the gradients.
 pub(super) struct Results<'a, A> {
     pub(super) gradients: &'a mut Gradients<A>,
-    /// (`T_x`, m, `n_x`), or nothing where the input is tokens.
+    /// (`T_x`, m, `n_x`), or empty for token inputs.
     pub(super) dx: &'a mut [A],
-    /// (m, `n_a`): holds what comes from beyond the last step.
+    /// (m, `n_a`): on entry, the gradient from beyond the last step.
     pub(super) da0: &'a mut [A],
 }

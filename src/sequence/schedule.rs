@@ -1,8 +1,8 @@
-//! Which columns run at which step.
+//! Determines which columns are active at each step.
 //!
-//! A position u counts the steps in the order in which they are computed: it is step u, or, where time is reversed, step
-//! `T_x` − 1 − u. Every column is active at one range of positions: from the first on where time runs forward, up to the last
-//! where it runs backward. Between two positions at which a column begins or ends, the batch is rectangular: a [`Run`].
+//! A position u counts the steps in the order of computation. It is step u or, in reversed time, step `T_x` − 1 − u. Each
+//! column is active at one range of positions: it starts at the first position in forward time, and ends at the last
+//! position in reversed time. Between two positions at which a column begins or ends, the batch is rectangular: a [`Run`].
 
 use std::ops::Range;
 
@@ -10,22 +10,22 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 
 use super::BLOCK_ROWS;
 
-/// The columns of a batch, or some of them.
+/// All columns of a batch, or some of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule<'a> {
     pub(super) t_x: usize,
     pub(super) lengths: &'a [usize],
-    /// The number of the batch's columns before these.
+    /// The number of columns of the batch before these.
     pub(super) first: usize,
     pub(super) reversed: bool,
 }
 
-/// Positions at which the same columns are active. In packed memory, its rows are its steps one after the other, without
-/// the columns that are not active.
+/// Positions at which the same columns are active. Gathered rows of a run are its steps one after the other, without the
+/// inactive columns.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) positions: Range<usize>,
-    /// Active columns, the rows of every step.
+    /// The number of active columns: the rows of each step.
     pub(super) width: usize,
 }
 
@@ -36,12 +36,12 @@ impl Run {
 }
 
 impl<'a> Schedule<'a> {
-    /// Whether every step is a step of every column, in the order of memory.
+    /// Whether all columns have all steps, and time runs forward.
     pub(super) fn is_plain(self) -> bool {
         !self.reversed && self.lengths.iter().all(|&length| length == self.t_x)
     }
 
-    /// Steps of all columns together.
+    /// The total number of steps of all columns.
     pub(super) fn steps(self) -> usize {
         self.lengths.iter().sum()
     }
@@ -67,7 +67,7 @@ impl<'a> Schedule<'a> {
         self.active_at(run.positions.start)
     }
 
-    /// Rows at all of these positions.
+    /// The total number of rows at these positions.
     pub(super) fn rows(self, positions: &Range<usize>) -> usize {
         let shared = |&length: &usize| {
             let active = self.active(length);
@@ -76,7 +76,7 @@ impl<'a> Schedule<'a> {
         self.lengths.iter().map(shared).sum()
     }
 
-    /// The runs that these positions are made of; those without a column are left out.
+    /// Splits these positions into runs; omits runs without a column.
     fn runs(self, positions: Range<usize>) -> impl Iterator<Item = Run> + 'a {
         let mut start = positions.start;
         std::iter::from_fn(move || {
@@ -102,7 +102,7 @@ impl<'a> Schedule<'a> {
         runs.extend(self.runs(positions));
     }
 
-    /// Where blocks begin and end: positions with up to [`BLOCK_ROWS`] rows between them, or a single one.
+    /// The block boundaries. A block has up to [`BLOCK_ROWS`] rows, or a single position.
     pub(super) fn cut(self, cuts: &mut Vec<usize>) {
         cuts.clear();
         cuts.push(0);
@@ -125,14 +125,14 @@ impl<'a> Schedule<'a> {
         cuts.push(self.t_x);
     }
 
-    /// Where the columns are cut in parts of about as many steps each: `parts` + 1 ascending columns, from the first to the
-    /// one behind the last.
+    /// Divides the columns into `parts` shares of about equally many steps. `bounds` gets `parts` + 1 ascending column
+    /// indices, from 0 to the number of columns.
     pub(super) fn share(self, parts: usize, bounds: &mut Vec<usize>) {
         bounds.clear();
         bounds.push(0);
         let (steps, mut before) = (self.steps(), 0);
         for (column, length) in self.lengths.iter().enumerate() {
-            // The middle of a column decides.
+            // A column belongs to the share that contains its middle.
             while bounds.len() < parts && (2 * before + length) * parts >= 2 * steps * bounds.len() {
                 bounds.push(column);
             }
@@ -142,22 +142,22 @@ impl<'a> Schedule<'a> {
         bounds.push(self.lengths.len());
     }
 
-    /// Some of the columns.
+    /// A range of the columns.
     pub(super) fn part(self, columns: Range<usize>) -> Self {
         Schedule { lengths: &self.lengths[columns.clone()], first: self.first + columns.start, ..self }
     }
 
-    /// The first columns, and the others.
+    /// Splits off the first `column` columns.
     pub(super) fn split_at(self, column: usize) -> [Self; 2] {
         [self.part(0..column), self.part(column..self.lengths.len())]
     }
 }
 
-/// Packed rows, and their places in a sequence.
+/// Copies between gathered rows and a sequence.
 impl Schedule<'_> {
     /// packed ← the rows of these runs, one run after the other
     ///
-    /// - `sequence`: of the whole batch, (`T_x`, m, n)
+    /// - `sequence`: the whole batch, (`T_x`, m, n)
     pub(super) fn gather<A: Copy>(self, runs: &[Run], sequence: &ArrayView3<A>, mut packed: &mut [A]) {
         let n = sequence.len_of(Axis(2));
         let columns = self.first..self.first + self.lengths.len();
@@ -179,7 +179,7 @@ impl Schedule<'_> {
 
     /// The rows of these runs ← packed
     ///
-    /// - `sequence`: of these columns, (`T_x`, columns, n)
+    /// - `sequence`: these columns only, (`T_x`, columns, n)
     pub(super) fn scatter<A: Copy>(self, runs: &[Run], mut packed: &[A], sequence: &mut ArrayViewMut3<A>) {
         let n = sequence.len_of(Axis(2));
         for (run, position) in each_position(runs) {
@@ -190,7 +190,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// packed ← the rows of a run's columns, of all columns' rows
+    /// packed ← the rows of the run's columns, from the rows of all columns
     pub(super) fn gather_step<A: Copy>(self, run: &Run, step: &[A], packed: &mut [A]) {
         if packed.len() == step.len() {
             return packed.copy_from_slice(step);
@@ -201,7 +201,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// Of all columns' rows, those of a run's columns ← packed
+    /// The rows of the run's columns, among the rows of all columns ← packed
     pub(super) fn scatter_step<A: Copy>(self, run: &Run, packed: &[A], step: &mut [A]) {
         if packed.len() == step.len() {
             return step.copy_from_slice(packed);
@@ -212,7 +212,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// Fills what lies behind the ends of the columns.
+    /// Fills the padding after the end of each column.
     pub(super) fn fill_padding<A: Copy>(self, sequence: &mut ArrayViewMut3<A>, value: A) {
         for (mut column, &length) in sequence.axis_iter_mut(Axis(1)).zip(self.lengths) {
             if length < self.t_x {

@@ -1,8 +1,8 @@
-//! Floating-point numbers, to the last bit in every format.
+//! Floating-point numbers, exact to the last bit in every format.
 //!
-//! Binary formats get the float. Text gets a finite number as a number, and any other as a string of its bits, because
-//! JSON has no NaN and no format has its payload. An f32 is written as the f64 of the same value: read back as an f64 and
-//! narrowed, its own shortest digits can end at its neighbour.
+//! Binary formats store the float. Text formats store a finite number as a number, and NaN or infinity as a string of its
+//! bits: JSON has no NaN, and no text format stores a NaN payload. An f32 is written as the f64 of the same value. The
+//! shortest digits of an f32, read as an f64 and narrowed, could give the neighbouring f32.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::Scalar;
 use crate::io::abridged;
 use crate::scalar::{from_bits, narrow, to_bits, type_name, widen};
 
-/// A number with these impls.
+/// A number with the implementations of this module.
 pub(crate) struct Number<A>(pub(crate) A);
 
 impl<A: Scalar> Serialize for Number<A> {
@@ -65,7 +65,7 @@ impl<A: Scalar> Visitor<'_> for NumberVisitor<A> {
     }
 
     fn visit_f32<E: Error>(self, value: f32) -> Result<A, E> {
-        // Not by way of f64, which makes a signalling NaN quiet.
+        // Not through f64: that conversion makes a signalling NaN quiet.
         if size_of::<A>() == size_of::<f32>() {
             Ok(from_bits(value.to_bits().into()).expect("an f32 has the bits of an f32"))
         } else {

@@ -1,4 +1,4 @@
-//! Slices of floating-point numbers, each as [`number`](super::number) has it.
+//! Slices of floating-point numbers, each stored as in [`number`](super::number).
 
 use ::serde::{Deserialize, Deserializer, Serializer};
 
@@ -9,7 +9,7 @@ pub(crate) fn serialize<A: Scalar, S: Serializer>(values: &[A], serializer: S) -
     serializer.collect_seq(values.iter().copied().map(Number))
 }
 
-/// What is allocated is in proportion to the elements that there are, not to a length that is declared.
+/// Allocates in proportion to the actual number of elements, not to the declared length.
 pub(crate) fn deserialize<'de, A: Scalar, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<A>, D::Error> {
     let numbers = Vec::<Number<A>>::deserialize(deserializer)?;
     Ok(numbers.into_iter().map(|Number(value)| value).collect())

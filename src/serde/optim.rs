@@ -1,7 +1,8 @@
-//! `Serialize` and `Deserialize` for the optimisers: a structure of the fields that they name.
+//! `Serialize` and `Deserialize` for the optimisers: a structure of their named fields.
 //!
-//! A hyper-parameter out of range is read, as it can be set: the next step refuses it. So is a state that is not as long
-//! as the parameters. What no step would find, state vectors of different lengths, is refused here.
+//! Reading accepts a hyper-parameter out of range, like the setters: the next step rejects it. The next step also rejects
+//! a state whose length is not the number of parameters. Reading rejects state vectors of different lengths, because no
+//! step would detect them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -48,14 +49,14 @@ fn serialize<A: Scalar, S: Serializer>(optimizer: &impl Fields<A>, serializer: S
     structure.end()
 }
 
-/// `optimizer` with every field read.
+/// Reads every field of `optimizer` and returns it.
 fn deserialize<'de, A: Scalar, O: Fields<A>, D: Deserializer<'de>>(
     optimizer: O,
     deserializer: D,
 ) -> Result<O, D::Error> {
     let (kind, names) = (optimizer.kind(), optimizer.names());
     let optimizer = deserializer.deserialize_struct(kind, names, Filled(optimizer, PhantomData))?;
-    // As many parameters as the first vector has elements.
+    // The length of the first state vector is the number of parameters.
     let n = optimizer.fields().into_iter().find_map(|field| match field {
         Field::State(values) => Some(values.len()),
         _ => None,
@@ -64,7 +65,7 @@ fn deserialize<'de, A: Scalar, O: Fields<A>, D: Deserializer<'de>>(
     Ok(optimizer)
 }
 
-/// Reads every field of the optimiser.
+/// A visitor that reads every field of the optimiser.
 struct Filled<O, A>(O, PhantomData<A>);
 
 impl<'de, A: Scalar, O: Fields<A>> Visitor<'de> for Filled<O, A> {
@@ -100,15 +101,15 @@ impl<'de, A: Scalar, O: Fields<A>> Visitor<'de> for Filled<O, A> {
 
 macro_rules! optimizer {
     ($optimizer:ident $(, const $variant:ident: $type:ty)?) => {
-        /// The hyper-parameters and the state, under the names that a [`Checkpoint`](crate::io::Checkpoint) gives them;
-        /// numbers as in [`Parameters`](crate::Parameters).
+        /// The hyper-parameters and the state, with the names of a [`Checkpoint`](crate::io::Checkpoint). Numbers are stored
+        /// as in [`Parameters`](crate::Parameters).
         impl<A: Scalar $(, const $variant: $type)?> Serialize for $optimizer<A $(, $variant)?> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serialize(self, serializer)
             }
         }
 
-        /// Refuses a state of inconsistent lengths; a hyper-parameter out of range is left to the next step.
+        /// Rejects a state of inconsistent lengths. The next step rejects a hyper-parameter out of range.
         impl<'de, A: Scalar $(, const $variant: $type)?> Deserialize<'de> for $optimizer<A $(, $variant)?> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserialize(Self::new(0.0), deserializer)
@@ -130,14 +131,14 @@ enum Variants<A> {
     RmsProp(RmsProp<A>),
 }
 
-/// The optimiser under its variant's name.
+/// The optimiser, under the name of its variant.
 impl<A: Scalar> Serialize for AnyOptimizer<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Variants::serialize(self, serializer)
     }
 }
 
-/// As each optimiser.
+/// Same checks as for each optimiser.
 impl<'de, A: Scalar> Deserialize<'de> for AnyOptimizer<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Variants::deserialize(deserializer)

@@ -22,7 +22,7 @@ impl Serialize for Dims {
     }
 }
 
-/// Refuses a network that has more parameters than a machine can address.
+/// Rejects a network with more parameters than a machine can address.
 impl<'de> Deserialize<'de> for Dims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let dims = DimsFields::deserialize(deserializer)?;
@@ -65,13 +65,15 @@ struct Read<A> {
     by: Vec<A>,
 }
 
-/// The dimensions, and each array as its elements, row by row.
+/// The dimensions, and the elements of each array, row by row.
 ///
-/// Every number comes back with its bits, NaN payloads included. Binary formats hold floats. Formats for people hold
-/// numbers, an f32 as the f64 of the same value, and what is not finite as a string of its bits, such as `"0x7fc00001"`.
-/// `serde_json` needs its feature `float_roundtrip`, without which it rounds some numbers to a neighbour, and must not have
-/// `arbitrary_precision`, with which a number is no number to serde; a binary format
-/// that shortens floats, as CBOR may, need not keep the payload of a NaN.
+/// Every number is restored bit by bit, NaN payloads included. Binary formats store floats. Human-readable formats store a
+/// finite number as a number (an f32 as the f64 of the same value), and any other as a string of its bits, such as
+/// `"0x7fc00001"`. `serde_json` needs its feature `float_roundtrip`; without it, some numbers are rounded to a neighbour.
+/// Its feature `arbitrary_precision` must be off, because it does not pass numbers to serde as numbers. A binary format
+/// that shortens floats, as CBOR may, can lose the payload of a NaN.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::{Dims, Parameters};
@@ -102,7 +104,7 @@ impl<A: Scalar> Serialize for Parameters<A> {
     }
 }
 
-/// Refuses an array whose length is not what the dimensions say, before memory is allocated for them.
+/// Rejects an array whose length does not match the dimensions, before it allocates memory for the network.
 impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { dims, wax, waa, wya, ba, by } = Read::deserialize(deserializer)?;

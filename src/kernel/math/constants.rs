@@ -1,14 +1,14 @@
-//! What tanh and exp are made of: `scripts/polynomials.py` derives the coefficients and prints their errors.
+//! The constants of tanh and exp. `scripts/polynomials.py` derives the coefficients and prints their errors.
 
 use std::{f32, f64};
 
-/// What tanh and exp are made of in one element type.
+/// The constants of tanh and exp for one element type.
 pub(crate) trait Constants: Sized + 'static {
-    /// Everything but the sign bit.
+    /// A mask of all bits except the sign bit.
     const MAGNITUDE: Self;
     /// The sign bit.
     const SIGN: Self;
-    /// What is left of a sum with `origin` without its fraction.
+    /// A mask that clears the fraction of a sum with `origin`.
     const INTEGER: Self;
     const TANH: Tanh<Self>;
     const EXP: Exp<Self>;
@@ -19,14 +19,14 @@ pub(crate) struct Tanh<A: 'static> {
     pub(super) saturation: A,
     /// 2 / ln 2
     pub(super) inverse_step: A,
-    /// (ln 2) / 2. Its rounding error counts n times, but fades with the slope of tanh.
+    /// (ln 2) / 2. Its rounding error counts n times, but decreases with the slope of tanh.
     pub(super) step: A,
     /// Its last integer bits are the exponent field of 1.
     pub(super) origin: A,
     /// Moves the integer bits of a sum with `origin` to the exponent field.
     pub(super) shift: u32,
-    /// Places the reduced arguments: −(1 − θ)·(ln 2)/2 to θ·(ln 2)/2. In f32 chosen for the least error, in f64 for the
-    /// fewest terms that stay clear of 2 ULP.
+    /// Sets the range of the reduced argument: −(1 − θ)·(ln 2)/2 to θ·(ln 2)/2. The f32 value gives the least error; the
+    /// f64 value needs the fewest terms for an error clearly below 2 ULP.
     pub(super) theta: A,
     /// p in tanh r ≈ r + r³·p(r²), on |r| ≤ θ·(ln 2)/2.
     pub(super) p: &'static [A],
@@ -41,11 +41,11 @@ pub(crate) struct Exp<A: 'static> {
     pub(super) inverse_step: A,
     /// ln 2, rounded: x − n·step is exact.
     pub(super) step: A,
-    /// What the rounding of ln 2 left out.
+    /// ln 2 − `step`: the rounding error of `step`.
     pub(super) step_low: A,
-    /// Half its last integer bits is the exponent field of 1.
+    /// Half of its last integer bits are the exponent field of 1.
     pub(super) origin: A,
-    /// Moves half the integer bits of a sum with `origin` to the exponent field.
+    /// Moves half of the integer bits of a sum with `origin` to the exponent field.
     pub(super) shift: u32,
     /// 2 − log₂ 3
     pub(super) theta: A,

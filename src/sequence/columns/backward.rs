@@ -11,14 +11,14 @@ use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
 use crate::{Dims, Scalar, Upstream};
 
-/// The memory that packed columns take beside that of every backward pass.
+/// The additional memory of a backward pass over gathered rows.
 #[derive(Debug, Clone)]
 pub(in crate::sequence) struct Workspace<A> {
-    /// Where blocks begin, and where the last one ends.
+    /// The first position of each block, then the end of the last block.
     cuts: Vec<usize>,
-    /// Where the columns of each thread begin, and where the last ones end.
+    /// The first column of each thread, then the end of the last thread's columns.
     bounds: Vec<usize>,
-    /// One for each thread.
+    /// One per thread.
     packed: Vec<Packed<A>>,
     order: Order,
 }
@@ -37,11 +37,11 @@ impl<A: Scalar> Workspace<A> {
     }
 }
 
-/// Some columns of a block of positions, without the steps that they do not have.
+/// The gathered rows of some columns in a block of positions, without padding.
 #[derive(Debug, Clone, Default)]
 struct Packed<A> {
     runs: Vec<Run>,
-    /// What the steps after a run send to its columns.
+    /// The gradient from the steps after a run, for the run's columns.
     da: Vec<A>,
     a: Vec<A>,
     dy: Vec<A>,
@@ -59,7 +59,7 @@ impl<A: Scalar> Packed<A> {
     }
 }
 
-/// Block by block: every thread computes the gradients of some columns, then all threads share the gradient of the weights.
+/// Runs block by block: each thread computes the gradients of its columns, then all threads share the weight gradient.
 pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
     cache: &Cache<A>,
@@ -120,7 +120,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     }
 }
 
-/// What all threads read: of the whole batch, (`T_x`, m, n) each. What the caller gave may have any strides.
+/// The input of all threads, for the whole batch: (`T_x`, m, n) each. The caller's arrays may have any strides.
 struct Pass<'a, A> {
     weights: &'a Weights<A>,
     hidden: Option<ArrayView3<'a, A>>,
@@ -130,22 +130,22 @@ struct Pass<'a, A> {
     y: ArrayView3<'a, A>,
 }
 
-/// Some of the batch's columns, and what is written for them.
+/// Some columns of the batch, and the memory for their results.
 struct Columns<'a, A> {
     schedule: Schedule<'a>,
     /// (`T_x`, columns, `n_x`)
     dx: ArrayViewMut3<'a, A>,
-    /// The gradients before the nonlinearity and at the logits: packed rows of the block.
+    /// The gradients before the nonlinearity and at the logits: gathered rows of the block.
     dz: &'a mut [A],
     dlogits: &'a mut [A],
-    /// What comes from the steps after, (columns, `n_a`).
+    /// The gradient from the following steps, (columns, `n_a`).
     da: &'a mut [A],
-    /// One for each thread.
+    /// One per thread.
     packed: &'a mut [Packed<A>],
 }
 
 impl<A> Columns<'_, A> {
-    /// The first columns, for as many threads, and the others.
+    /// Splits off the first `column` columns for the first `thread` threads.
     fn split_at(self, column: usize, thread: usize, block: &Range<usize>, [n_a, n_y]: [usize; 2]) -> (Self, Self) {
         let [schedule0, schedule1] = self.schedule.split_at(column);
         let rows = schedule0.rows(block);
@@ -162,7 +162,7 @@ impl<A> Columns<'_, A> {
 }
 
 impl<A: Scalar> Pass<'_, A> {
-    /// A block: gather, compute, scatter.
+    /// Processes a block: gather, compute, scatter.
     fn run(&self, columns: Columns<A>, block: Range<usize>) {
         let Columns { schedule, mut dx, dz, dlogits, da, packed } = columns;
         let Packed { runs, da: run_da, a: packed_a, dy: packed_dy, y: packed_y, dx: packed_dx } = &mut packed[0];
@@ -209,32 +209,32 @@ impl<A: Scalar> Pass<'_, A> {
     }
 }
 
-/// The rows of a block in the order in which their outer products are added: the last position first, columns ascending.
+/// The rows of a block in the order in which their outer products are accumulated: last position first, columns ascending.
 ///
-/// For example two steps of three columns, the last column one step long, the first column on one thread, the others on
-/// another. Packed memory holds, by (step, column), the rows
+/// Example: two steps of three columns; the last column is one step long. One thread has the first column, another has the
+/// other two. The gathered rows, by (step, column), are
 ///
 /// ```text
-/// packed row    0       1      │  2       3       4
+/// gathered row  0       1      │  2       3       4
 ///            (0, 0)  (1, 0)    │ (0, 1)  (0, 2)  (1, 1)
 /// ```
 ///
-/// and the order (1, 0), (1, 1), (0, 0), (0, 1), (0, 2) is 1, 4, 0, 2, 3 of these. In a sequence, row step·3 + column, it
-/// is 3, 4, 0, 1, 2.
+/// The order (1, 0), (1, 1), (0, 0), (0, 1), (0, 2) is then 1, 4, 0, 2, 3. In a sequence, where the row is step·3 + column,
+/// it is 3, 4, 0, 1, 2.
 #[derive(Debug, Clone, Default)]
 struct Order {
-    /// Rows of the packed block.
+    /// Indices of gathered rows of the block.
     packed: Vec<usize>,
-    /// Rows of a sequence, (`T_x`, m).
+    /// Indices of rows in a sequence, (`T_x`, m).
     steps: Vec<usize>,
-    /// Rows of a cache's `states`: the states that the steps start from.
+    /// Indices of rows in a cache's `states`: the states before the steps.
     before: Vec<usize>,
-    /// For every thread, the end of its packed rows that are not listed yet.
+    /// For each thread, the end of its gathered rows that are not listed yet.
     ends: Vec<usize>,
 }
 
 impl Order {
-    /// Lists the rows of a block of positions. The packed rows of the threads follow one another; `bounds` are the threads'
+    /// Lists the rows of a block of positions. The gathered rows are stored thread by thread; `bounds` are the threads'
     /// columns.
     fn list<A>(&mut self, cache: &Cache<A>, block: Range<usize>, bounds: &[usize]) {
         let schedule = cache.schedule();
@@ -267,7 +267,7 @@ impl Order {
     }
 }
 
-/// Empties a list that is about to get this many elements. A list that is too small is freed first.
+/// Empties a list and reserves room for `length` elements. Frees a list that is too small first.
 fn clear(list: &mut Vec<usize>, length: usize) {
     list.clear();
     if list.capacity() < length {
@@ -294,15 +294,15 @@ mod tests {
         order.list(&cache, 0..2, &[0, 1, 3]);
         assert_eq!(order.packed, [1, 4, 0, 2, 3]);
         assert_eq!(order.steps, [3, 4, 0, 1, 2]);
-        // A step starts from the state after the step before, which is one block of rows further up in `states`.
+        // `states` begins with the rows of `a0`, so the state before a step has the row index of the step.
         assert_eq!(order.before, [3, 4, 0, 1, 2]);
 
         let cache = ragged(Input::from(&x).lengths(&[2, 2, 1]).reversed());
         order.list(&cache, 0..2, &[0, 1, 3]);
-        // Steps (0, 0), (0, 1), (0, 2), (1, 0), (1, 1): what is computed last comes first.
+        // Steps (0, 0), (0, 1), (0, 2), (1, 0), (1, 1): the last computed step comes first.
         assert_eq!(order.packed, [1, 3, 4, 0, 2]);
         assert_eq!(order.steps, [0, 1, 2, 3, 4]);
-        // The states after step 1 of the first two columns; `a0` for the others.
+        // The states after step 1 for the first two columns; `a0` for the others.
         assert_eq!(order.before, [6, 7, 2, 0, 1]);
     }
 }

@@ -8,13 +8,13 @@ use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
 use crate::{Dims, Parameters, Scalar};
 
-/// The memory that a forward pass is computed in.
+/// The workspace of a forward pass.
 #[derive(Debug, Clone)]
 pub(in crate::sequence) struct Workspace<A> {
     pub(in crate::sequence) weights: Weights<A>,
-    /// Where the columns of each thread begin, and where the last ones end.
+    /// The first column of each thread, then the end of the last thread's columns.
     bounds: Vec<usize>,
-    /// One for each thread.
+    /// One per thread.
     packed: Vec<Packed<A>>,
 }
 
@@ -25,7 +25,7 @@ impl<A> Default for Workspace<A> {
 }
 
 impl<A: Scalar> Workspace<A> {
-    /// The most memory that a pass of this extent takes.
+    /// An upper bound for the memory of a pass of this extent.
     pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
         let weights = Weights::<A>::forward_bytes(extent.dims, extent.tokens);
         if extent.is_in_place() {
@@ -36,14 +36,14 @@ impl<A: Scalar> Workspace<A> {
     }
 }
 
-/// Some columns of a block of positions, without the steps that they do not have.
+/// The gathered rows of some columns in a block of positions, without padding.
 #[derive(Debug, Clone, Default)]
 struct Packed<A> {
     cuts: Vec<usize>,
     runs: Vec<Run>,
     x: Vec<A>,
     tokens: Vec<usize>,
-    /// The state before a run, of the columns that are active in it.
+    /// The hidden state before a run, for the columns that are active in it.
     a_prev: Vec<A>,
     a: Vec<A>,
     logits: Vec<A>,
@@ -60,7 +60,7 @@ impl<A: Scalar> Packed<A> {
     }
 }
 
-/// The sequence that `cache` holds, from the states before the first step on.
+/// Runs the sequence in `cache`, starting from the states before the first step.
 pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>, threads: usize) {
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
     let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
@@ -88,29 +88,29 @@ pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cac
     );
 }
 
-/// What all threads read.
+/// The input of all threads.
 struct Pass<'a, A> {
     p: &'a Parameters<A>,
     weights: &'a Weights<A>,
-    /// Of the whole batch, (`T_x`, m, `n_x`).
+    /// The input of the whole batch, (`T_x`, m, `n_x`).
     x: Read<'a, A>,
     m: usize,
     n_x: usize,
 }
 
-/// Some of the batch's columns through all of time, and what is written for them.
+/// Some columns of the batch through all of time, and the memory for their results.
 struct Columns<'a, A> {
     schedule: Schedule<'a>,
     /// Hidden states, logits and output, (`T_x`, columns, n).
     sequences: [ArrayViewMut3<'a, A>; 3],
-    /// The latest state of every column, (columns, `n_a`): before its first step `a0`.
+    /// The latest state of each column, (columns, `n_a`); `a0` before its first step.
     last: &'a mut [A],
-    /// One for each thread.
+    /// One per thread.
     packed: &'a mut [Packed<A>],
 }
 
 impl<A> Columns<'_, A> {
-    /// The first columns, for as many threads, and the others.
+    /// Splits off the first `column` columns for the first `thread` threads.
     fn split_at(self, column: usize, thread: usize) -> (Self, Self) {
         let n_a = self.sequences[0].len_of(Axis(2));
         let [hidden, logits, output] = self.sequences.map(|sequence| sequence.split_at(Axis(1), column));
@@ -125,7 +125,7 @@ impl<A> Columns<'_, A> {
 }
 
 impl<A: Scalar> Pass<'_, A> {
-    /// Block by block: gather, compute, scatter.
+    /// Runs block by block: gather, compute, scatter.
     fn run(&self, columns: Columns<A>) {
         let Columns { schedule, mut sequences, last, packed } = columns;
         let Packed { cuts, runs, x, tokens, a_prev, a, logits, output } = &mut packed[0];

@@ -1,8 +1,8 @@
-//! The passes over packed rows: for ragged and reversed batches, and for several threads.
+//! The passes over gathered rows: for ragged and reversed batches, and for several threads.
 //!
-//! Columns do not depend on each other, so every thread takes some of them. For a block of positions it copies the rows of
-//! its columns together, without the steps that a column does not have (*gather*), computes on these packed rows, and
-//! copies the results to their places (*scatter*). [`Schedule`](super::schedule::Schedule) says which rows there are.
+//! Columns are independent, so each thread computes some of them. For each block of positions, a thread copies the rows of
+//! its columns into contiguous memory, without padding (*gather*). It computes on these gathered rows and copies the
+//! results back (*scatter*). [`Schedule`](super::schedule::Schedule) lists the rows.
 
 mod backward;
 mod forward;
@@ -12,7 +12,7 @@ pub(super) use forward::{Workspace as ForwardWorkspace, forward};
 
 use super::schedule::Run;
 
-/// The rows of some runs together.
+/// The total number of rows in these runs.
 fn rows(runs: &[Run]) -> usize {
     runs.iter().map(Run::rows).sum()
 }
