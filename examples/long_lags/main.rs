@@ -17,7 +17,7 @@
 //!
 //! The limits depend on the settings. With `--steps 2000`, still none of the three networks with Keras's initialisation
 //! learns lag 160, and none with PyTorch's learns lag 20. With `--hidden 64 --lr 0.001`, two of three with PyTorch's
-//! learn lag 20 and none learns lag 40; all with spectral radius 1 learn both.
+//! learn lag 20 and none learns lag 40; all with spectral radius 1 do.
 //!
 //! Sources: S. Hochreiter, J. Schmidhuber, *Long Short-Term Memory*, Neural Computation 9 (1997) 1735–1780, for such tasks;
 //! Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015), for the identity; A. M. Saxe et al., arXiv:1312.6120 (2013),
