@@ -1,4 +1,4 @@
-//! Every prediction of a stream once an epoch, every sequence once in the buckets, and what is padded.
+//! Streams and buckets give every prediction and every sequence once an epoch; padding is filled correctly.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use rand_mt::Mt64;
 
 use crate::support::seeded;
 
-/// Token i of the streams here is OFFSET + i, so that it tells its place, and none is the padding.
+/// Token i of the streams here is OFFSET + i, so it shows its position, and no token equals the padding.
 const OFFSET: usize = 1000;
 
 const TOKENS: [usize; 9] = [2, 3, 4, 7, 8, 31, 97, 128, 211];
@@ -23,7 +23,7 @@ fn stream_of(n: usize) -> Vec<usize> {
     (OFFSET..OFFSET + n).collect()
 }
 
-/// Calls with (tokens, m, `t_x`, epoch) for many sizes, each as it stands and shuffled.
+/// Calls `check` with (tokens, m, `t_x`, epoch) for many sizes, each in order and shuffled.
 fn for_every_epoch(mut check: impl FnMut(&[usize], usize, usize, Epoch<'_>)) {
     for n in TOKENS {
         let tokens = stream_of(n);
@@ -39,7 +39,7 @@ fn for_every_epoch(mut check: impl FnMut(&[usize], usize, usize, Epoch<'_>)) {
     }
 }
 
-/// What column j reads in all batches together, padding left out.
+/// The inputs of column j in all batches, without padding.
 fn column(batches: &[Batch], j: usize) -> Vec<usize> {
     let of = |batch: &Batch| batch.inputs.row(j).iter().take(batch.lengths[j]).copied().collect::<Vec<_>>();
     batches.iter().flat_map(of).collect()
@@ -66,7 +66,7 @@ fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
     for_every_epoch(|tokens, m, _, epoch| {
         let batches: Vec<Batch> = epoch.collect();
         let parts: Vec<Vec<usize>> = (0..m).map(|j| column(&batches, j)).collect();
-        assert_eq!(parts.concat(), tokens[..tokens.len() - 1], "part after part is the stream");
+        assert_eq!(parts.concat(), tokens[..tokens.len() - 1], "the parts in order form the stream");
         let lengths = || parts.iter().map(Vec::len);
         assert!(lengths().max().unwrap() - lengths().min().unwrap() <= 1, "{:?}", lengths().collect::<Vec<_>>());
         assert!(lengths().is_sorted_by(|a, b| a >= b), "the longer parts come first");
@@ -85,14 +85,14 @@ fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
             assert_eq!((batch.lengths.len(), batch.lengths.iter().max()), (m, Some(&steps)));
             assert!(steps >= 1 && steps <= t_x, "no batch is empty");
             assert!(steps == t_x || i == 0 || i == left - 1, "batch {i} of {left} has {steps} of {t_x}");
-            assert!(i == left - 1 || batch.lengths.iter().all(|&length| length == steps), "ragged before the end");
+            assert!(i == left - 1 || batch.lengths.iter().all(|&length| length == steps), "ragged too early");
             assert_eq!(batch.first, i == 0);
         }
     });
     let tokens = stream_of(100);
     let steps = |batch: Batch| batch.inputs.ncols();
     let plain: Vec<usize> = Stream::new(&tokens, 4, 10).unwrap().epoch().map(steps).collect();
-    assert_eq!(plain, [10, 10, 5], "the first batch of an epoch that is not shuffled is a whole one");
+    assert_eq!(plain, [10, 10, 5], "the first batch of an unshuffled epoch is full");
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn every_place_in_a_part_is_a_cut_once_in_t_x() {
         }
         assert_eq!(done, 20);
     }
-    assert_eq!(cuts[0], EPOCHS, "the start is always one");
-    // Five standard deviations of a binomial count of mean 1000.
+    assert_eq!(cuts[0], EPOCHS, "the start is always a cut");
+    // Five standard deviations of a binomial count with mean 1000.
     assert!(cuts[1..].iter().all(|count| count.abs_diff(1000) < 147), "{cuts:?}");
 }
 
@@ -172,7 +172,7 @@ fn a_reused_batch_is_overwritten_and_allocates_nothing_once_warm() {
         }
         let before = dirty.clone();
         assert!(!epoch.next_into(&mut dirty));
-        assert_eq!(dirty, before, "at the end the batch stays as it was");
+        assert_eq!(dirty, before, "at the end the batch is unchanged");
     });
 
     let (tokens, mut rng, mut batch) = (stream_of(1000), seeded(4), Batch::default());
@@ -206,10 +206,10 @@ fn streams_and_buckets_without_a_meaning_are_refused() {
     assert_refused(Stream::new(&[5, 6], 1, 0), "`t_x` is 0, expected at least 1");
     let (mut rng, mut untouched) = (seeded(5), seeded(5));
     assert_refused(buckets(&[1, 2], 0, &mut rng), "`m` is 0, expected at least 1");
-    assert_eq!(rng.next_u64(), untouched.next_u64(), "nothing is drawn");
+    assert_eq!(rng.next_u64(), untouched.next_u64(), "no random number is drawn");
 }
 
-/// Lengths with many equal ones, in no order.
+/// Many equal lengths, in no order.
 fn mixed_lengths(n: usize) -> Vec<usize> {
     (0..n).map(|i| i * 37 % 11).collect()
 }
@@ -225,7 +225,7 @@ fn buckets_hold_every_index_once_and_at_most_m_of_similar_length() {
             assert_eq!(indices, (0..n).collect::<Vec<_>>());
             assert_eq!(batches.len(), n.div_ceil(m));
 
-            // Side by side by length, no two batches overlap, and only the last is smaller.
+            // By length, no two batches overlap, and only the last one is smaller.
             let extremes = |batch: &Vec<usize>| {
                 let lengths = || batch.iter().map(|&i| lengths[i]);
                 (lengths().min().unwrap(), lengths().max().unwrap(), usize::MAX - batch.len())
@@ -250,7 +250,7 @@ fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
         let of_zero = batches.iter().find(|batch| batch.contains(&0)).unwrap();
         together[of_zero.iter().sum::<usize>()] += 1;
     }
-    // Five standard deviations of binomial counts of means 2000 and 2667.
+    // Five standard deviations of binomial counts with means 2000 and 2667.
     assert!(opens.iter().all(|count| count.abs_diff(2000) < 194), "{opens:?}");
     assert!([4, 8, 12].iter().all(|&i| together[i].abs_diff(2667) < 211), "{together:?}");
 

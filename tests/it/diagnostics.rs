@@ -1,4 +1,4 @@
-//! What passes back through time, against chunks of the sequence and unit vectors; saturation and norms, against loops.
+//! Diagnostics: gradients through time against chunks and unit vectors; saturation and norms against loops.
 
 use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
 use elman::sequence::{self, Input};
@@ -15,7 +15,7 @@ const DOUBLE: f64 = 1e-13;
 /// Single precision is 2²⁹ times coarser.
 const SINGLE: f64 = 2e-5;
 
-/// The square's relative deviation is at most √(2/probes), the root's half of that: one hundredth, four times over.
+/// The relative deviation of the square is at most √(2/probes), that of the root half of it. One hundredth, times four.
 const PROBES: usize = 5000;
 const ESTIMATE: f64 = 0.04;
 
@@ -39,7 +39,7 @@ fn problems() -> impl Iterator<Item = (Shape, Inputs<f64>, Linear<f64>)> {
     })
 }
 
-/// Each part of a loss alone, and all of them.
+/// Each part of a loss alone, and all together.
 fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
     let Linear { hidden, logits, output, last_hidden } = loss.clone();
     [
@@ -51,13 +51,13 @@ fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
     ]
 }
 
-/// The steps after `t`, as a sequence of their own.
+/// The steps after `t`, as a separate sequence.
 fn after<A: Scalar>(inputs: &Inputs<A>, cache: &sequence::Cache<A>, t: usize) -> sequence::Cache<A> {
     let x = inputs.x.slice_axis(Axis(2), Slice::from(t + 1..));
     sequence::forward(&inputs.parameters(), &x, &cache.hidden().index_axis(Axis(2), t)).unwrap()
 }
 
-/// ∂L/∂a of one step, (`n_a`, m): `da0` of the steps after it, and what the loss reads of the step itself.
+/// ∂L/∂a of one step, (`n_a`, m): `da0` of the later steps, plus the gradient from the step itself.
 fn gradient_at(inputs: &Inputs<f64>, loss: &Linear<f64>, t: usize) -> Array2<f64> {
     let cache = inputs.forward();
     let future = |array: &Option<Array3<f64>>| {
@@ -207,7 +207,7 @@ fn a_columns_norms_do_not_depend_on_the_batch() {
 fn saturation_is_the_share_of_values_above_the_threshold() {
     let mut p = Parameters::<f64>::zeros(Dims { n_x: 2, n_a: 2, n_y: 0 });
     p.wax_mut().diag_mut().fill(1.0);
-    // Every value of x is one of hidden, through tanh.
+    // Every value of `hidden` is the tanh of one value of x.
     let x = array![[[0.0, 0.5, -0.5], [1.0, -1.0, 2.0]], [[-2.0, 3.0, -3.0], [4.0, 5.0, 0.1]]];
     let cache = sequence::forward(&p, &x, &Array2::zeros((2, 2))).unwrap();
     assert_eq!(saturation(&cache, 0.0), Ok(11.0 / 12.0));
@@ -366,9 +366,9 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
                     found.reverse();
                 }
                 assert_eq!(found, alone.row(0).to_vec(), "column {j}");
-                assert!(norms.slice(s![j, length..]).iter().all(|norm| *norm == 0.0), "nothing past the end");
+                assert!(norms.slice(s![j, length..]).iter().all(|norm| *norm == 0.0), "norms are zero in the padding");
             }
         }
-        assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "of the steps that there are");
+        assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "saturation counts valid steps only");
     }
 }

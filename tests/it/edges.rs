@@ -8,7 +8,7 @@ use crate::support::naive::{self, Inputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::{Linear, inputs};
 
-/// Sums of at most ten terms, in another order.
+/// Sums of at most ten terms, in a different order.
 const ROUNDING: f64 = 1e-14;
 
 /// Every way to make some of the five dimensions zero.
@@ -153,7 +153,7 @@ fn no_labels_cost_nothing_and_no_class_fits_any_label() {
     }
 }
 
-/// A column of a batch that others surround, at vector and at ragged widths.
+/// A column in the middle of a batch, at full and at partial vector widths.
 const NETWORKS: [Shape; 3] = [
     Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 6 },
     Shape { n_x: 17, n_a: 33, n_y: 16, m: 13, t_x: 6 },
@@ -162,7 +162,7 @@ const NETWORKS: [Shape; 3] = [
 const COLUMN: usize = 1;
 const STEP: usize = 2;
 
-/// Each (n, m, T) array of one column, and of all the others.
+/// One column of an (n, m, T) array.
 fn column<'a>(array: &ArrayView3<'a, f64>, index: usize) -> ArrayView2<'a, f64> {
     array.index_axis_move(Axis(1), index)
 }
@@ -247,7 +247,7 @@ fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_nothing_else() {
             assert_same(after, column(&expected.dx.view(), COLUMN).split_at(Axis(1), STEP + 1).1);
             assert!(all_nan(found.da0.column(COLUMN)), "{shape:?}");
             assert!(all_nan(found.gradients.wax()) && all_nan(found.gradients.waa()) && all_nan(found.gradients.ba()));
-            assert_eq!(found.gradients.by()[0].is_nan(), dirty.hidden == clean.hidden, "the head's gradient");
+            assert_eq!(found.gradients.by()[0].is_nan(), dirty.hidden == clean.hidden, "gradient of the output layer");
         }
     }
 }
@@ -267,7 +267,7 @@ fn an_infinite_input_saturates_its_column_and_two_opposed_ones_are_nan() {
             assert_same(column(&found.hidden(), COLUMN).column(STEP), &saturated);
             assert!(found.output().iter().all(|y| y.is_finite()));
 
-            // Where both weights have the same sign, ∞ − ∞.
+            // ∞ − ∞ if both weights have the same sign.
             dirty.x[[2, COLUMN, STEP]] = -infinity;
             let found = dirty.forward();
             for (unit, a) in column(&found.hidden(), COLUMN).column(STEP).iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The checker finds what is wrong, names it, and is as accurate as it says.
+//! The gradient checker finds and names errors, and is as accurate as documented.
 
 #![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
 
@@ -9,7 +9,7 @@ use rand::RngExt;
 
 use crate::support::seeded;
 
-/// What the module's documentation promises for a smooth loss, over the floor of 1/1000 in the denominator.
+/// The accuracy that the module documents for a smooth loss, over the floor of 1/1000 in the denominator.
 const TOLERANCE: f64 = 1e-9;
 
 const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 4 };
@@ -102,7 +102,7 @@ fn nan_is_the_worst_and_never_passes() {
     let x = array![[1.0, 2.0], [3.0, 4.0]];
     let check = |dx: &Array2<f64>| gradcheck::array("x", &x, dx, |x| x.sum()).unwrap();
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        // Errors of all sizes before and after it.
+        // There are errors of all sizes before and after the NaN.
         let report = check(&array![[1.0, -1e300], [value, 7.0]]);
         assert_eq!(report.worst.as_ref().unwrap().name, "x[1, 0]");
         assert!(report.error().is_nan() && !report.is_within(f64::INFINITY), "{report}");
@@ -113,10 +113,10 @@ fn nan_is_the_worst_and_never_passes() {
     let report =
         gradcheck::array("x", &x, &ones, |x| x.sum() + 0.0 * x[[1, 1]].sqrt().ln().mul_add(f64::NAN, 0.0)).unwrap();
     assert!(report.error().is_nan());
-    // NaN at the point itself alone, where no difference meets it.
+    // The loss is NaN only at the point itself, which no difference evaluates.
     let report = gradcheck::array("x", &x, &ones, |v| if v == x { f64::NAN } else { v.sum() }).unwrap();
     assert!(report.error().is_nan() && !report.is_within(1.0));
-    // NaN in one variable alone.
+    // The loss is NaN only in one variable.
     let report = gradcheck::array("x", &x, &ones, |v| if v[[1, 0]] == 3.0 { v.sum() } else { f64::NAN }).unwrap();
     assert_eq!(report.worst.unwrap().name, "x[1, 0]");
 }
@@ -128,7 +128,7 @@ fn the_numeric_derivative_is_accurate_for_values_of_every_size() {
     let report = gradcheck::array("x", &x, &dx, |x| x.mapv(|x| x.sin() + x * x).sum()).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
 
-    // The step follows the element.
+    // The step size follows the element.
     let x = array![1e8, -3e5];
     let report = gradcheck::array("x", &x, &x.mapv(|x| 2.0 * x), |x| x.mapv(|x| x * x).sum()).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
@@ -136,7 +136,7 @@ fn the_numeric_derivative_is_accurate_for_values_of_every_size() {
 
 #[test]
 fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
-    // Σ softmax = 1 whatever x is; its differences are rounding alone.
+    // Σ softmax = 1 for any x; its differences are pure rounding.
     let x = array![0.3, -1.2, 2.0];
     let constant = |x: &Array1<f64>| {
         let sum = x.mapv(f64::exp).sum();
@@ -144,7 +144,7 @@ fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
     };
     let report = gradcheck::array("x", &x, &Array1::zeros(3), constant).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
-    // Nothing at all.
+    // A loss that is constant.
     let report = gradcheck::array("x", &x, &Array1::zeros(3), |_| 0.0).unwrap();
     assert_eq!(report.error(), 0.0);
 }
@@ -155,7 +155,7 @@ fn the_closures_error_ends_the_check() {
     let narrow = Array2::zeros((4, 2));
     let result = gradcheck::parameters(&network.p, &network.p, |p| network.loss(p, &network.x, &narrow));
     assert!(matches!(result, Err(Error::Shape { argument: "a0", .. })), "{result:?}");
-    // Also where it comes late.
+    // Also if the error occurs late.
     let mut calls = 0;
     let result = gradcheck::array("a0", &network.a0, &network.a0, |a0| {
         calls += 1;

@@ -1,4 +1,4 @@
-//! Optimisers and clipping against `torch.optim`, from `fixtures/torch_optim.py`, and what they refuse.
+//! Compares the optimisers and clipping with `torch.optim`, from `fixtures/torch_optim.py`, and tests invalid settings.
 
 #![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
 
@@ -12,12 +12,12 @@ use crate::support::fixture::Fixture;
 
 type Boxed = Box<dyn Optimizer<f64>>;
 
-/// Torch rounds in other places (its kernels fuse some multiply-adds): a few units in the last place in each of twenty
-/// steps.
+/// Torch rounds at different places (its kernels fuse some multiply-adds): a few units in the last place in each of
+/// twenty steps.
 const TOLERANCE: f64 = 4e-15;
 
-/// The same in single precision, against torch's double: a unit in the last place, 1.2e-7, in each of twenty steps,
-/// some of which a division by a small root magnifies.
+/// The same in single precision, compared with torch in double: a unit in the last place, 1.2e-7, in each of twenty
+/// steps. A division by a small root magnifies some of them.
 const SINGLE_TOLERANCE: f64 = 1e-5;
 
 fn build<A: Scalar>(kind: &str, options: &Value) -> Box<dyn Optimizer<A>> {
@@ -51,8 +51,8 @@ fn build<A: Scalar>(kind: &str, options: &Value) -> Box<dyn Optimizer<A>> {
     }
 }
 
-/// The largest distance from torch's parameters over all steps of all runs, relative to the largest magnitude that the
-/// parameter has had until then (at least 1): where it comes back near zero, it keeps the rounding of where it was.
+/// The largest distance from torch's parameters over all steps of all runs. It is relative to the largest magnitude of
+/// the parameter so far (at least 1), because a parameter that returns to near zero keeps its earlier rounding.
 fn distance_from_torch<A: Scalar>() -> f64 {
     let fixture = Fixture::read("torch_optim.json");
     let start: Array1<f64> = fixture.array("/start");
@@ -89,7 +89,7 @@ fn twenty_steps_in_single_precision_are_near_those_of_torch() {
     assert!(distance <= SINGLE_TOLERANCE, "{distance:e}");
 }
 
-/// A step of an optimiser with nothing set is a step of the one with torch's defaults written out.
+/// Asserts that an optimiser with default settings steps like one with torch's defaults written out.
 #[track_caller]
 fn assert_defaults(run: &str, plain: &mut dyn Optimizer<f64>) {
     let run: Value = Fixture::read("torch_optim.json").get(&format!("/runs/{run}"));
@@ -186,7 +186,7 @@ type Made = fn(f64) -> Boxed;
 
 #[test]
 fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written() {
-    // Name, a constructor, and the first value that is too large.
+    // Name, constructor, and the first value that is too large.
     let cases: [(&str, Made, f64); 23] = [
         ("learning_rate", |v| Box::new(Sgd::new(v)), f64::INFINITY),
         ("momentum", |v| Box::new(Sgd::new(0.1).with_momentum(v)), 1.0),
@@ -259,11 +259,11 @@ fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
         assert_eq!(theta, [1.0, 2.0]);
     }
     assert_range("limit", HUGE, clip_value(&mut [1.0f32], HUGE));
-    // And as it was given: these round to −0 and to 1.
+    // The value is also checked as given: these round to −0 and to 1.
     assert_range("learning_rate", -1e-300, Sgd::new(-1e-300).step(&mut [1.0f32], &[1.0]));
     let dampened = Sgd::new(0.1).with_momentum(0.5).with_dampening(1.0 + 1e-9).step(&mut [1.0f32], &[1.0]);
     assert_range("dampening", 1.0 + 1e-9, dampened);
-    // The largest that it holds, and what rounds to zero where zero is in range.
+    // The largest valid value, and values that round to zero where zero is valid.
     let largest = f64::from(f32::MAX);
     Sgd::new(largest).step(&mut [0.0f32], &[1.0]).unwrap();
     clip_value(&mut [1.0f32], largest).unwrap();

@@ -1,9 +1,9 @@
-//! `Scalar` in another crate's generic code: it brings no names that a user's own trait may have.
+//! `Scalar` in generic code of another crate: its methods do not conflict with a user's own trait.
 
 use elman::{Dims, Parameters, Scalar, cell};
 use ndarray::Array2;
 
-/// Names that the crate uses for its element types, its vectors and its passes.
+/// Names that the crate uses for its element types, vectors and passes.
 trait Mine: Sized {
     fn narrow(self) -> &'static str {
         "narrow"
