@@ -69,7 +69,7 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
 }
 
 #[test]
-fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
+fn a_save_creates_the_file_if_needed_and_leaves_no_other_file() {
     let folder = tempfile::tempdir().unwrap();
     // The longest possible name.
     let path = folder.path().join("n".repeat(255));
@@ -81,7 +81,7 @@ fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_stays() {
+fn a_path_that_is_not_a_regular_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").join("file");
     for path in [folder.path(), &absent, Path::new("/"), Path::new("")] {
@@ -117,7 +117,7 @@ mod unix {
     }
 
     #[test]
-    fn what_a_link_points_to_is_replaced_and_the_link_stays() {
+    fn a_save_through_a_link_replaces_the_target_and_keeps_the_link() {
         let folder = tempfile::tempdir().unwrap();
         let (inner, [file, link, other]) =
             (folder.path().join("inner"), ["inner/file", "link", "inner/other"].map(|name| folder.path().join(name)));
@@ -147,7 +147,7 @@ mod unix {
     }
 
     #[test]
-    fn an_error_leaves_the_file_and_nothing_else() {
+    fn a_failed_save_keeps_the_old_file_and_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "old").unwrap();

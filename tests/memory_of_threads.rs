@@ -120,7 +120,7 @@ fn the_estimate_holds<A: Scalar>(shape: Shape, threads: usize) {
 }
 
 #[test]
-fn checkpoints_take_no_more_memory_than_they_say_and_most_of_it() {
+fn checkpoints_use_at_most_their_stated_memory_and_most_of_it() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     for shape in [
         Shape { n_x: 2003, n_a: 67, n_y: 2011, m: 1, t_x: 101 },

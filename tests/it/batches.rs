@@ -62,7 +62,7 @@ fn every_prediction_occurs_once_an_epoch() {
 }
 
 #[test]
-fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
+fn every_column_reads_its_own_part_and_continues_where_it_stopped() {
     for_every_epoch(|tokens, m, _, epoch| {
         let batches: Vec<Batch> = epoch.collect();
         let parts: Vec<Vec<usize>> = (0..m).map(|j| column(&batches, j)).collect();
@@ -74,7 +74,7 @@ fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
 }
 
 #[test]
-fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
+fn batches_except_the_last_and_the_first_of_a_shuffled_epoch_have_t_x_steps() {
     for_every_epoch(|_, m, t_x, epoch| {
         let left = epoch.len();
         let batches: Vec<Batch> = epoch.collect();
@@ -96,7 +96,7 @@ fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
 }
 
 #[test]
-fn past_a_length_inputs_are_zero_and_targets_ignored() {
+fn padding_has_zero_inputs_and_ignored_targets() {
     let mut padded = 0;
     for_every_epoch(|_, _, _, epoch| {
         for batch in epoch {
@@ -114,7 +114,7 @@ fn past_a_length_inputs_are_zero_and_targets_ignored() {
 }
 
 #[test]
-fn the_number_of_batches_left_is_known_at_every_moment() {
+fn the_number_of_remaining_batches_is_always_known() {
     for_every_epoch(|_, _, _, mut epoch| {
         for left in (0..epoch.len()).rev() {
             assert!(epoch.next().is_some());
@@ -125,7 +125,7 @@ fn the_number_of_batches_left_is_known_at_every_moment() {
 }
 
 #[test]
-fn a_seed_gives_the_same_epochs_and_the_next_epoch_is_cut_elsewhere() {
+fn a_seed_gives_the_same_epochs_and_the_next_epoch_has_other_cuts() {
     let tokens = stream_of(500);
     let stream = Stream::new(&tokens, 3, 20).unwrap();
     let epochs = |seed| -> Vec<Vec<Batch>> {
@@ -139,7 +139,7 @@ fn a_seed_gives_the_same_epochs_and_the_next_epoch_is_cut_elsewhere() {
 }
 
 #[test]
-fn every_place_in_a_part_is_a_cut_once_in_t_x() {
+fn every_position_in_a_part_is_a_cut_in_one_of_t_x_epochs_on_average() {
     const EPOCHS: u32 = 7000;
     let (tokens, t_x, mut rng) = (stream_of(41), 7, seeded(3));
     let stream = Stream::new(&tokens, 2, t_x).unwrap();
@@ -199,7 +199,7 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
 }
 
 #[test]
-fn streams_and_buckets_without_a_meaning_are_refused() {
+fn invalid_streams_and_buckets_are_refused() {
     assert_refused(Stream::new(&[], 1, 1), "`tokens.len()` is 0, expected at least 2");
     assert_refused(Stream::new(&[5], 1, 1), "`tokens.len()` is 1, expected at least 2");
     assert_refused(Stream::new(&[5, 6], 0, 1), "`m` is 0, expected at least 1");
@@ -238,7 +238,7 @@ fn buckets_hold_every_index_once_and_at_most_m_of_similar_length() {
 }
 
 #[test]
-fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
+fn buckets_have_a_random_order_and_shuffle_equal_lengths_every_time() {
     const EPOCHS: u32 = 8000;
     // Two batches for each of four lengths.
     let (lengths, mut rng) = ([1, 2, 3, 4].repeat(4), seeded(7));
@@ -260,7 +260,7 @@ fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
 }
 
 #[test]
-fn a_seed_gives_the_batches_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_batches_on_every_machine() {
     let mut rng = Mt64::new(2026);
     let lengths = [3, 1, 2, 2, 1, 3, 3, 2, 1, 1];
     assert_eq!(buckets(&lengths, 3, &mut rng).unwrap(), [vec![4, 7, 3], vec![0], vec![1, 9, 8], vec![2, 6, 5]]);

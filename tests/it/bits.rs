@@ -137,7 +137,7 @@ fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
 }
 
 #[test]
-fn a_sequence_in_chunks_has_the_bits_of_the_whole_forward_and_backward() {
+fn a_sequence_in_chunks_is_bit_identical_to_the_whole_forward_and_backward() {
     chunks_have_the_bits_of_the_whole::<f32>(&SHAPES);
     chunks_have_the_bits_of_the_whole::<f64>(&SHAPES);
     in_pool(3, || chunks_have_the_bits_of_the_whole::<f32>(&LARGE));
@@ -199,13 +199,13 @@ fn a_stepper_reads_tokens_with_the_bits_of_the_sequence<A: Scalar>() {
 }
 
 #[test]
-fn steppers_read_tokens_with_the_bits_of_the_sequence() {
+fn steppers_on_token_ids_are_bit_identical_to_the_sequence() {
     a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f32>();
     a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f64>();
 }
 
 #[test]
-fn cells_and_steppers_have_the_bits_of_the_sequence() {
+fn cells_and_steppers_are_bit_identical_to_the_sequence() {
     steps_have_the_bits_of_the_sequence::<f32>();
     steps_have_the_bits_of_the_sequence::<f64>();
 }
@@ -238,7 +238,7 @@ fn a_cell_goes_back_with_the_bits_of_a_sequence<A: Scalar>() {
 }
 
 #[test]
-fn a_cell_goes_back_with_the_bits_of_a_sequence_of_one_step() {
+fn a_cell_backward_pass_is_bit_identical_to_a_sequence_of_one_step() {
     a_cell_goes_back_with_the_bits_of_a_sequence::<f32>();
     a_cell_goes_back_with_the_bits_of_a_sequence::<f64>();
 }
@@ -302,7 +302,7 @@ fn a_column_has_the_same_bits_in_any_batch<A: Scalar>(shapes: &[Sizes]) {
 }
 
 #[test]
-fn a_column_has_the_same_bits_alone_and_in_any_batch() {
+fn a_column_is_bit_identical_alone_and_in_any_batch() {
     a_column_has_the_same_bits_in_any_batch::<f32>(&SHAPES);
     a_column_has_the_same_bits_in_any_batch::<f64>(&SHAPES);
     a_column_has_the_same_bits_in_any_batch::<f32>(&LARGE[..2]);
@@ -320,7 +320,7 @@ fn threads_do_not_show<A: Scalar>() {
 
 #[cfg(feature = "rayon")]
 #[test]
-fn one_two_three_and_eight_threads_compute_the_same_bits() {
+fn one_two_three_and_eight_threads_give_bit_identical_results() {
     threads_do_not_show::<f32>();
     threads_do_not_show::<f64>();
 }
@@ -374,7 +374,7 @@ fn capped_report(cap: &str) -> (String, Vec<String>) {
 
 /// If the machine or the build lacks the instruction set of a cap, the best one below it runs.
 #[test]
-fn every_instruction_set_computes_the_same_bits() {
+fn every_instruction_set_gives_bit_identical_results() {
     let expected = whole_report();
     let place = |name: &str| SETS.iter().position(|set| *set == name).unwrap_or_else(|| panic!("no set {name}"));
     let mut best = SETS.len() - 1;
@@ -416,7 +416,7 @@ fn memory_used_before_does_not_show<A: Scalar>() {
 }
 
 #[test]
-fn a_reused_workspace_gives_the_bits_of_a_new_one() {
+fn a_reused_workspace_gives_results_bit_identical_to_a_new_one() {
     memory_used_before_does_not_show::<f32>();
     memory_used_before_does_not_show::<f64>();
 }
@@ -453,7 +453,7 @@ fn nan_left_behind_does_not_show<A: Scalar>() {
 }
 
 #[test]
-fn nan_left_in_the_memory_does_not_show() {
+fn nan_in_reused_memory_does_not_affect_the_results() {
     nan_left_behind_does_not_show::<f32>();
     nan_left_behind_does_not_show::<f64>();
 }

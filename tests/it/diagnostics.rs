@@ -96,7 +96,7 @@ fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
 }
 
 #[test]
-fn gradient_norms_are_those_of_the_chunk_that_comes_after_and_of_the_step_itself() {
+fn gradient_norms_agree_with_the_gradients_of_the_later_chunk_and_of_the_step() {
     for (shape, inputs, loss) in problems() {
         for (part, loss) in parts(&loss).iter().enumerate() {
             let norms = gradient_norms(&inputs.parameters(), &inputs.forward(), loss.upstream()).unwrap();
@@ -113,7 +113,7 @@ fn gradient_norms_are_those_of_the_chunk_that_comes_after_and_of_the_step_itself
 }
 
 #[test]
-fn norms_in_single_precision_follow_those_in_double() {
+fn single_precision_norms_agree_with_double_precision() {
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
     let narrow = |value: f64| value as f32;
     for (shape, inputs, loss) in problems() {
@@ -155,7 +155,7 @@ fn upstream_gradients_may_have_any_layout() {
 }
 
 #[test]
-fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_step() {
+fn jacobian_norms_estimate_the_norm_from_unit_vectors_and_are_exact_at_the_last_step() {
     for (shape, inputs, _) in problems() {
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let norms = jacobian_norms(&parameters, &cache, PROBES, &mut seeded(1)).unwrap();
@@ -184,7 +184,7 @@ fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_st
 }
 
 #[test]
-fn a_columns_norms_do_not_depend_on_the_batch() {
+fn the_norms_of_a_column_do_not_depend_on_the_batch() {
     let (inputs, loss) = problem(1, SHAPES[0]);
     let (parameters, cache) = (inputs.parameters(), inputs.forward());
     let (hidden, last) = (loss.hidden.unwrap(), loss.last_hidden.unwrap());
@@ -221,7 +221,7 @@ fn saturation_is_the_share_of_values_above_the_threshold() {
 }
 
 #[test]
-fn norms_are_those_of_each_matrix_and_of_all() {
+fn norms_are_given_for_each_matrix_and_in_total() {
     for (shape, inputs, _) in problems() {
         let (before, after) = (inputs.parameters(), problem(99, shape).0.parameters());
         let difference = |a: &Parameters<f64>, b: &Parameters<f64>| {
@@ -327,7 +327,7 @@ fn every_dimension_may_be_zero() {
 }
 
 #[test]
-fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
+fn a_column_of_a_ragged_or_reversed_batch_has_the_same_norms_alone() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
     let (inputs, loss) = problem(1, shape);
     let p = inputs.parameters();

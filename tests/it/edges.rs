@@ -27,7 +27,7 @@ fn assert_same<'a>(found: impl IntoIterator<Item = &'a f64>, expected: impl Into
 }
 
 #[test]
-fn dimensions_of_zero_give_the_arrays_that_the_equations_say() {
+fn zero_dimensions_give_the_arrays_of_the_equations() {
     for (shape, inputs) in zero_sized() {
         let Shape { n_x, n_a, n_y, m, t_x } = shape;
         let cache = inputs.forward();
@@ -55,7 +55,7 @@ fn dimensions_of_zero_give_the_arrays_that_the_equations_say() {
 }
 
 #[test]
-fn no_steps_leave_the_hidden_state_and_its_gradient_as_they_are() {
+fn a_sequence_without_steps_keeps_the_hidden_state_and_its_gradient() {
     for (shape, inputs) in zero_sized().filter(|(shape, _)| shape.t_x == 0) {
         let cache = inputs.forward();
         assert!(cache.is_empty());
@@ -68,7 +68,7 @@ fn no_steps_leave_the_hidden_state_and_its_gradient_as_they_are() {
 }
 
 #[test]
-fn no_columns_give_zero_gradients_and_leave_those_already_there() {
+fn a_batch_without_columns_adds_zero_to_the_gradients() {
     for (shape, inputs) in zero_sized().filter(|(shape, _)| shape.m == 0) {
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let upstream = Linear::draw(&mut Numpy::seed(9), shape);
@@ -81,7 +81,7 @@ fn no_columns_give_zero_gradients_and_leave_those_already_there() {
 }
 
 #[test]
-fn no_hidden_units_make_the_output_the_softmax_of_the_bias() {
+fn without_hidden_units_the_output_is_the_softmax_of_the_bias() {
     let shape = Shape::new(3, 0, 2, 4, 3);
     let inputs = inputs(&mut Numpy::seed(1), shape);
     let cache = inputs.forward();
@@ -97,7 +97,7 @@ fn no_hidden_units_make_the_output_the_softmax_of_the_bias() {
 }
 
 #[test]
-fn a_network_without_a_head_has_the_hidden_states_and_gradients_of_one_with_a_head() {
+fn a_network_without_an_output_layer_has_the_same_hidden_states_and_gradients() {
     let shape = Shape::new(3, 5, 2, 4, 3);
     let with = inputs(&mut Numpy::seed(1), shape);
     let without = Inputs { wya: Array2::zeros((0, 5)), by: ndarray::Array1::zeros(0), ..with.clone() };
@@ -116,7 +116,7 @@ fn a_network_without_a_head_has_the_hidden_states_and_gradients_of_one_with_a_he
 }
 
 #[test]
-fn a_cell_and_a_stepper_take_dimensions_of_zero() {
+fn a_cell_and_a_stepper_accept_zero_dimensions() {
     for (shape, inputs) in zero_sized() {
         let xt = Array2::<f64>::ones((shape.n_x, shape.m));
         let parameters = inputs.parameters();
@@ -137,7 +137,7 @@ fn a_cell_and_a_stepper_take_dimensions_of_zero() {
 }
 
 #[test]
-fn no_labels_cost_nothing_and_no_class_fits_any_label() {
+fn without_labels_the_loss_is_zero_and_without_classes_a_label_is_an_error() {
     for (shape, inputs) in zero_sized() {
         let cache = inputs.forward();
         let targets = Array2::zeros((shape.m, shape.t_x));
@@ -179,7 +179,7 @@ fn all_nan<'a>(values: impl IntoIterator<Item = &'a f64>) -> bool {
 }
 
 #[test]
-fn a_nan_in_x_reaches_its_column_from_its_step_on_and_nothing_else() {
+fn a_nan_in_x_reaches_its_column_from_its_step_on_and_no_other_column() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let mut dirty = clean.clone();
@@ -208,7 +208,7 @@ fn a_nan_in_x_reaches_its_column_from_its_step_on_and_nothing_else() {
 }
 
 #[test]
-fn a_nan_in_a0_reaches_all_of_its_column_and_nothing_else() {
+fn a_nan_in_a0_reaches_its_whole_column_and_no_other_column() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let mut dirty = clean.clone();
@@ -221,7 +221,7 @@ fn a_nan_in_a0_reaches_all_of_its_column_and_nothing_else() {
 }
 
 #[test]
-fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_nothing_else() {
+fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_no_other_column() {
     for shape in NETWORKS {
         let inputs = inputs(&mut Numpy::seed(1), shape);
         let clean = Linear::draw(&mut Numpy::seed(2), shape);
@@ -253,7 +253,7 @@ fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_nothing_else() {
 }
 
 #[test]
-fn an_infinite_input_saturates_its_column_and_two_opposed_ones_are_nan() {
+fn an_infinite_input_saturates_its_column_and_opposed_infinities_give_nan() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let expected = clean.forward();
@@ -291,7 +291,7 @@ fn zero_times_infinity_is_nan() {
 }
 
 #[test]
-fn a_logit_of_minus_infinity_has_probability_zero_and_one_of_infinity_is_nan() {
+fn a_logit_of_minus_infinity_has_probability_zero_and_infinity_gives_nan() {
     for shape in NETWORKS {
         let mut inputs = inputs(&mut Numpy::seed(1), shape);
         inputs.by[1] = f64::NEG_INFINITY;

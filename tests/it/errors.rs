@@ -103,7 +103,7 @@ fn from_arrays_refuses_every_array_that_does_not_fit() {
 }
 
 #[test]
-fn parameters_of_another_network_are_neither_added_nor_multiplied() {
+fn sums_and_products_refuse_parameters_of_another_network() {
     let (_, parameters, _) = problem();
     for dims in other_dims() {
         let other = Parameters::zeros(dims);
@@ -256,7 +256,7 @@ fn a_backward_pass_refuses_parameters_of_another_network() {
 }
 
 #[test]
-fn a_backward_pass_adds_to_no_gradients_of_another_network() {
+fn a_backward_pass_refuses_gradients_of_another_network() {
     let (_, parameters, cache) = problem();
     for dims in other_dims() {
         let mut back = sequence::Backward::default();

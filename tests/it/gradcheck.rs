@@ -67,7 +67,7 @@ fn a_network_passes_in_every_parameter_and_input() {
 }
 
 #[test]
-fn one_wrong_element_is_found_and_named_whichever_it_is() {
+fn any_single_wrong_element_is_found_and_named() {
     let network = Network::draw(4, 3);
     let right = network.backward().gradients;
     for i in (0..DIMS.len()).step_by(7) {
@@ -98,7 +98,7 @@ fn a_transposed_matrix_and_a_wrong_sign_are_found() {
 }
 
 #[test]
-fn nan_is_the_worst_and_never_passes() {
+fn nan_is_the_worst_error_and_never_passes() {
     let x = array![[1.0, 2.0], [3.0, 4.0]];
     let check = |dx: &Array2<f64>| gradcheck::array("x", &x, dx, |x| x.sum()).unwrap();
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -135,7 +135,7 @@ fn the_numeric_derivative_is_accurate_for_values_of_every_size() {
 }
 
 #[test]
-fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
+fn a_zero_gradient_passes_within_the_resolution_of_differences() {
     // Σ softmax = 1 for any x; its differences are pure rounding.
     let x = array![0.3, -1.2, 2.0];
     let constant = |x: &Array1<f64>| {
@@ -150,7 +150,7 @@ fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
 }
 
 #[test]
-fn the_closures_error_ends_the_check() {
+fn an_error_of_the_closure_ends_the_check() {
     let network = Network::draw(6, 2);
     let narrow = Array2::zeros((4, 2));
     let result = gradcheck::parameters(&network.p, &network.p, |p| network.loss(p, &network.x, &narrow));
@@ -193,7 +193,7 @@ fn a_gradient_of_another_shape_is_refused() {
 }
 
 #[test]
-fn any_number_of_axes_and_any_layout_are_named_in_logical_order() {
+fn elements_of_any_array_layout_are_named_in_logical_order() {
     let check = |x: &ArrayD<f64>, wrong: &[usize]| {
         let mut dx = x.mapv(|x| 3.0 * x * x);
         dx[wrong] += 1.0;
@@ -219,7 +219,7 @@ fn any_number_of_axes_and_any_layout_are_named_in_logical_order() {
 }
 
 #[test]
-fn the_array_is_back_in_place_for_every_element() {
+fn the_array_is_restored_after_every_element() {
     let x = array![0.1, 0.2, 0.3];
     gradcheck::array("x", &x, &Array1::ones(3), |v| {
         assert!(v.iter().zip(&x).filter(|(v, x)| v != x).count() <= 1);
@@ -229,7 +229,7 @@ fn the_array_is_back_in_place_for_every_element() {
 }
 
 #[test]
-fn nothing_to_compare_passes_and_says_so() {
+fn an_empty_comparison_passes_and_says_so() {
     let report = gradcheck::array("x", &Array2::zeros((0, 3)), &Array2::zeros((0, 3)), |_| 1.0).unwrap();
     assert_eq!((report.compared, report.error(), &report.worst), (0, 0.0, &None));
     assert!(report.is_within(0.0));

@@ -137,7 +137,7 @@ fn assert_close(shape: Shape, loss: &str, found: &[f64], derivatives: &[f64], to
 }
 
 #[test]
-fn more_than_two_hundred_shapes_are_tried_square_ones_and_ones_with_a_one_among_them() {
+fn at_least_two_hundred_shapes_are_tested_with_square_ones_and_single_hidden_units() {
     let shapes = shapes();
     assert!(shapes.len() >= 200);
     let square = |s: &&Shape| s.n_x == s.n_a && s.n_a == s.n_y && s.n_a > 1;
@@ -257,7 +257,7 @@ fn backward_is_the_adjoint_of_the_derivative() {
 }
 
 #[test]
-fn gradients_in_single_precision_follow_those_in_double() {
+fn single_precision_gradients_agree_with_double_precision() {
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
     let narrow = |value: f64| value as f32;
     for Case { shape, inputs, losses } in cases() {
@@ -273,7 +273,7 @@ fn gradients_in_single_precision_follow_those_in_double() {
 }
 
 #[test]
-fn no_upstream_gradient_gives_zero() {
+fn without_an_upstream_gradient_all_gradients_are_zero() {
     for Case { shape, inputs, .. } in cases().take(20) {
         let back = sequence::backward(&inputs.parameters(), &inputs.forward(), Upstream::default()).unwrap();
         assert!(back.gradients.as_slice().iter().chain(&back.dx).chain(&back.da0).all(|g| *g == 0.0), "{shape:?}");

@@ -74,7 +74,7 @@ fn keras_is_glorot_uniform_with_zero_biases() {
 }
 
 #[test]
-fn the_recurrence_of_keras_is_orthogonal() {
+fn keras_waa_is_orthogonal() {
     for n_a in [1, 2, 3, 10, 64, 200] {
         let p = keras::<f64>(Dims { n_x: 1, n_a, n_y: 1 }, &mut seeded(3));
         let waa = p.waa();
@@ -88,7 +88,7 @@ fn the_recurrence_of_keras_is_orthogonal() {
 /// For the Haar measure, every element has mean 0, mean square 1/n, and E q⁴ = 3/(n(n + 2)). The trace has mean 0 and
 /// variance 1.
 #[test]
-fn the_recurrence_of_keras_is_spread_evenly_over_the_orthogonal_matrices() {
+fn keras_waa_is_uniform_over_the_orthogonal_matrices() {
     const N: usize = 3;
     const DRAWS: usize = 20_000;
     let mut rng = seeded(4);
@@ -119,7 +119,7 @@ fn the_recurrence_of_keras_is_spread_evenly_over_the_orthogonal_matrices() {
 }
 
 #[test]
-fn irnn_is_the_identity_and_small_gaussian_weights() {
+fn irnn_has_an_identity_waa_and_small_gaussian_weights() {
     let p = irnn::<f64>(DIMS, &mut seeded(5));
     assert_eq!(p.waa(), Array2::<f64>::eye(64));
     assert_moments(p.wax(), f64::INFINITY, 0.001, 3.0);
@@ -128,7 +128,7 @@ fn irnn_is_the_identity_and_small_gaussian_weights() {
 }
 
 #[test]
-fn spectral_is_torch_with_the_recurrence_scaled() {
+fn spectral_is_torch_with_a_scaled_waa() {
     for radius in [0.0, 0.5, 0.95, 3.0] {
         let p = spectral::<f64>(DIMS, radius, &mut seeded(6)).unwrap();
         let drawn = torch::<f64>(DIMS, &mut seeded(6));
@@ -142,7 +142,7 @@ fn spectral_is_torch_with_the_recurrence_scaled() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_parameters_and_another_seed_others() {
+fn the_same_seed_gives_the_same_parameters_and_another_seed_gives_others() {
     assert_eq!(all::<f64>(DIMS, 7), all::<f64>(DIMS, 7));
     for (a, b) in all::<f64>(DIMS, 7).iter().zip(&all::<f64>(DIMS, 8)) {
         assert_ne!(a.wax(), b.wax());
@@ -158,7 +158,7 @@ fn digests<A: Scalar, const BYTES: usize>(bytes: fn(A) -> [u8; BYTES]) -> [Strin
 }
 
 #[test]
-fn a_seed_gives_the_bits_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_bits_on_every_machine() {
     let single = ["14e28c3f4f8b3982", "d47e53f7aa0f421d", "b04009fabdf0b308", "a351f035b9bc300a"];
     let double = ["9ca3e84f5b301342", "8fd54b59a867cf4b", "f2d659ebdf464dc9", "de0e2150b9c34cb3"];
     assert_eq!(digests(f32::to_le_bytes), single);
@@ -275,7 +275,7 @@ fn single_precision_is_double_precision_rounded() {
 }
 
 #[test]
-fn a_borrowed_and_a_boxed_generator_do_as_well() {
+fn a_borrowed_or_boxed_generator_works_too() {
     let mut rng: Box<dyn rand::Rng> = Box::new(seeded(10));
     assert_eq!(torch::<f64>(DIMS, &mut *rng), torch(DIMS, &mut seeded(10)));
 }
@@ -356,7 +356,7 @@ fn the_radius_of_an_orthogonal_matrix_is_one() {
 }
 
 #[test]
-fn the_radius_of_a_circulant_matrix_is_that_of_its_fourier_transform() {
+fn the_radius_of_a_circulant_matrix_agrees_with_its_fourier_transform() {
     let row = [0.3, -1.2, 0.5, 0.9, -0.1, 0.4, 0.2];
     let n = row.len();
     let matrix = Array2::from_shape_fn((n, n), |(i, j)| row[(j + n - i) % n]);
@@ -398,7 +398,7 @@ fn the_radius_scales_with_the_matrix_over_all_magnitudes() {
 }
 
 #[test]
-fn the_radius_reads_any_layout_and_of_nan_or_infinity_is_nan() {
+fn the_radius_accepts_any_layout_and_is_nan_for_nan_or_infinity() {
     let mut matrix = array![[0.0, 2.0, 9.0], [-2.0, 0.0, 9.0], [0.0, 0.0, 1.0]];
     assert_radius(&matrix.t(), 2.0, ROUNDING);
     let mut turned = matrix.view();
@@ -412,7 +412,7 @@ fn the_radius_reads_any_layout_and_of_nan_or_infinity_is_nan() {
 }
 
 #[test]
-fn what_has_no_radius_is_refused() {
+fn matrices_without_a_radius_and_invalid_radii_are_refused() {
     let wide = Array2::<f64>::zeros((2, 3));
     match spectral_radius(&wide) {
         Err(Error::Shape { argument: "matrix", expected, found }) => {
@@ -437,7 +437,7 @@ fn what_has_no_radius_is_refused() {
 }
 
 #[test]
-fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
+fn a_radius_that_needs_infinite_weights_is_refused_and_nothing_is_written() {
     #[track_caller]
     fn assert_refused<A: Scalar>(waa: &Array2<f64>, radius: f64, name: &str, found: f64) {
         let mut p = Parameters::<A>::zeros(Dims { n_x: 1, n_a: waa.nrows(), n_y: 1 });

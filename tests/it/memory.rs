@@ -25,7 +25,7 @@ fn assert_allocates_nothing(what: &str, problem: &dyn std::fmt::Debug, run: impl
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_allocation_counter_counts() {
     assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total, 1);
     assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).bytes_max, 100);
 }
@@ -192,7 +192,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
 }
 
 #[test]
-fn a_million_steps_go_back_in_a_few_megabytes() {
+fn the_gradient_of_a_million_steps_takes_a_few_megabytes() {
     let shape = Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 1_000_000 };
     let peak = checkpointed_peak::<f32>(shape, None, "tokens");
     // Without checkpoints, the hidden states alone are 256 MB; the tokens and targets here are 16 MB.
@@ -200,7 +200,7 @@ fn a_million_steps_go_back_in_a_few_megabytes() {
 }
 
 #[test]
-fn checkpoints_keep_within_the_memory_that_they_are_given_and_use_it() {
+fn checkpoints_stay_within_their_memory_and_use_at_least_half_of_it() {
     for shape in [
         Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 30_000 },
         Shape { n_x: 5, n_a: 17, n_y: 33, m: 31, t_x: 2_000 },

@@ -133,7 +133,7 @@ fn the_forward_pass_agrees_with_numpy_to_the_last_digits() {
 }
 
 #[test]
-fn a_gradient_by_the_hidden_states_reaches_everything_but_the_head() {
+fn a_gradient_of_the_hidden_states_reaches_everything_except_the_output_layer() {
     let fixture = Fixture::read("notebook.json");
     let back = backward_by_hidden();
     fixture.assert_gradients("/by_hidden", &back, TOLERANCE);

@@ -20,7 +20,7 @@ fn uniforms(rng: &mut Numpy, n: usize) -> Array1<f64> {
     clippy::unreadable_literal,
     reason = "uniforms are exact, and the digits stand as they are printed"
 )]
-fn well_known_first_draws_come_out() {
+fn well_known_first_draws_are_reproduced() {
     assert_eq!(Numpy::seed(0).uniform(), 0.5488135039273248);
     assert_eq!(Numpy::seed(42).uniform(), 0.3745401188473625);
     for (seed, first, second) in [
@@ -36,7 +36,7 @@ fn well_known_first_draws_come_out() {
 }
 
 #[test]
-fn every_draw_is_that_of_numpy() {
+fn every_draw_agrees_with_numpy() {
     let fixture = Fixture::read("numpy_generator.json");
     let draws: Vec<serde_json::Value> = fixture.get("/draws");
     assert_eq!(draws.len(), 6);

@@ -78,13 +78,13 @@ fn distance_from_torch<A: Scalar>() -> f64 {
 }
 
 #[test]
-fn twenty_steps_are_those_of_torch() {
+fn twenty_steps_agree_with_torch() {
     let distance = distance_from_torch::<f64>();
     assert!(distance <= TOLERANCE, "{distance:e}");
 }
 
 #[test]
-fn twenty_steps_in_single_precision_are_near_those_of_torch() {
+fn twenty_steps_in_single_precision_are_close_to_torch() {
     let distance = distance_from_torch::<f32>();
     assert!(distance <= SINGLE_TOLERANCE, "{distance:e}");
 }
@@ -103,7 +103,7 @@ fn assert_defaults(run: &str, plain: &mut dyn Optimizer<f64>) {
 }
 
 #[test]
-fn the_defaults_are_those_of_torch() {
+fn the_defaults_agree_with_torch() {
     assert_defaults("sgd", &mut Sgd::new(0.1));
     assert_defaults("sgd_nesterov", &mut Sgd::new(0.1).with_nesterov(0.9));
     assert_defaults("adam", &mut Adam::new(1e-3));
@@ -112,7 +112,7 @@ fn the_defaults_are_those_of_torch() {
 }
 
 #[test]
-fn clipping_is_that_of_torch() {
+fn clipping_agrees_with_torch() {
     let fixture = Fixture::read("torch_optim.json");
     let cases = |kind: &str| fixture.get::<Vec<Value>>(kind).len();
     assert_eq!((cases("/clip_norm"), cases("/clip_value")), (5, 3));
@@ -133,7 +133,7 @@ fn clipping_is_that_of_torch() {
 }
 
 #[test]
-fn clipping_lets_nan_be_seen() {
+fn clipping_propagates_nan() {
     let mut g = [3.0, f64::NAN];
     assert!(clip_norm(&mut g, 1.0).unwrap().is_nan());
     assert!(g.iter().all(|g| g.is_nan()));
@@ -162,7 +162,7 @@ fn an_infinite_limit_only_measures_the_norm() {
 }
 
 #[test]
-fn a_limit_without_a_meaning_is_refused() {
+fn an_invalid_limit_is_refused() {
     let mut g = [3.0, 4.0];
     for limit in [-1.0, f64::NAN] {
         assert_range("max_norm", limit, clip_norm(&mut g, limit));
@@ -185,7 +185,7 @@ fn assert_range<T: std::fmt::Debug>(name: &str, value: f64, result: Result<T, Er
 type Made = fn(f64) -> Boxed;
 
 #[test]
-fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written() {
+fn an_invalid_hyper_parameter_is_refused_by_name_and_nothing_is_written() {
     // Name, constructor, and the first value that is too large.
     let cases: [(&str, Made, f64); 23] = [
         ("learning_rate", |v| Box::new(Sgd::new(v)), f64::INFINITY),
@@ -231,7 +231,7 @@ fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written
 }
 
 #[test]
-fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
+fn a_hyper_parameter_is_checked_in_the_element_type() {
     type Single = fn(f64) -> Box<dyn Optimizer<f32>>;
     const HUGE: f64 = 1e300;
     const NEARLY_ONE: f64 = 1.0 - 1e-9;
@@ -274,7 +274,7 @@ fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
 }
 
 #[test]
-fn a_factor_that_is_computed_has_to_be_finite_too() {
+fn a_computed_factor_must_be_finite() {
     let (mut theta, mut adam) = ([1.0f32], Adam::new(1e38).with_betas(0.9999, 0.999));
     assert_range("learning_rate / (1 - beta1^t)", 1e38 / (1.0 - 0.9999), adam.step(&mut theta, &[1.0]));
     assert_eq!((theta, adam.steps(), adam.first_moment().len()), ([1.0], 0, 0));
@@ -304,7 +304,7 @@ fn assert_length(argument: &str, found: usize, needed: usize, result: Result<(),
 }
 
 #[test]
-fn a_slice_of_another_length_is_refused_and_the_next_step_is_as_if_it_had_not_been() {
+fn a_slice_of_another_length_is_refused_and_does_not_affect_the_next_step() {
     for made in WITH_STATE {
         let (mut disturbed, mut calm) = (made(), made());
         let (mut a, mut b) = ([1.0, 2.0], [1.0, 2.0]);
@@ -322,7 +322,7 @@ fn a_slice_of_another_length_is_refused_and_the_next_step_is_as_if_it_had_not_be
 }
 
 #[test]
-fn no_parameters_are_a_step_of_nothing() {
+fn a_step_without_parameters_succeeds() {
     for made in WITH_STATE {
         let mut optimizer = made();
         optimizer.step(&mut [], &[]).unwrap();
@@ -331,7 +331,7 @@ fn no_parameters_are_a_step_of_nothing() {
 }
 
 #[test]
-fn the_state_is_there_to_be_read() {
+fn the_state_can_be_read() {
     let g = [2.0, -4.0];
     let mut sgd = Sgd::new(0.1).with_momentum(0.5);
     let mut adam = Adam::new(0.1).with_betas(0.5, 0.75);
@@ -387,7 +387,7 @@ fn every_optimiser_finds_the_minimum_of_a_bowl() {
 }
 
 #[test]
-fn an_optimizer_that_is_resumed_takes_the_steps_it_would_have_taken() {
+fn a_resumed_optimizer_takes_the_same_steps() {
     let gradient = |step: i32| [0.3, -1.7, 4.0].map(|g: f32| g * (1.0 + g).powi(step));
     let (mut p, mut adam) = ([1.0, 2.0, 3.0], AdamW::new(0.1).with_betas(0.8, 0.9));
     for step in 0..3 {

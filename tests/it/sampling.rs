@@ -87,7 +87,7 @@ fn a_hundred_thousand_draws_have_the_frequencies_of_the_probabilities() {
 }
 
 #[test]
-fn top_k_keeps_the_k_largest_and_of_equal_ones_the_first() {
+fn top_k_keeps_the_k_largest_and_the_first_of_equal_ones() {
     let mut rng = seeded(2);
     for n in 1..=12 {
         // Few distinct values, so that most logits have an equal one.
@@ -166,7 +166,7 @@ fn cuts_rank_by_logit_where_the_temperature_makes_probabilities_equal() {
 }
 
 #[test]
-fn greedy_takes_the_first_of_the_largest_and_draws_nothing() {
+fn greedy_takes_the_first_of_the_largest_and_draws_no_random_number() {
     let (mut rng, mut untouched) = (seeded(4), seeded(4));
     let greedy = Sampler::greedy();
     for (z, class) in [
@@ -186,7 +186,7 @@ fn greedy_takes_the_first_of_the_largest_and_draws_nothing() {
 }
 
 #[test]
-fn as_the_temperature_falls_the_largest_logits_share_everything() {
+fn at_low_temperature_the_largest_logits_share_all_probability() {
     let mut rng = seeded(5);
     for _ in 0..100 {
         let z = random_logits(9, &mut rng);
@@ -213,7 +213,7 @@ fn a_class_of_logit_minus_infinity_is_impossible_at_every_temperature() {
 }
 
 #[test]
-fn what_is_added_to_every_logit_changes_nothing() {
+fn adding_a_constant_to_every_logit_changes_nothing() {
     let z: Array1<f64> = array![-2.0, 0.5, 1.25, -0.75];
     let sampler = Sampler::new().with_top_k(3).with_top_p(0.95);
     for shift in [1024.0, -4096.0] {
@@ -246,7 +246,7 @@ fn a_seed_gives_the_same_draws_for_both_element_types_and_any_strides() {
 }
 
 #[test]
-fn a_seed_gives_the_classes_and_the_probabilities_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_classes_and_probabilities_on_every_machine() {
     let (mut rng, mut hash) = (Mt64::new(2026), 0xcbf2_9ce4_8422_2325_u64);
     // The 64-bit FNV-1a hash.
     let mut add = |bytes: &[u8]| {
@@ -275,7 +275,7 @@ fn every_draw_takes_one_number_from_the_generator() {
 }
 
 #[test]
-fn the_columns_of_a_stepper_are_sampled_where_they_lie() {
+fn the_columns_of_a_stepper_are_sampled_as_views() {
     let p = init::torch::<f32>(Dims { n_x: 3, n_a: 8, n_y: 4 }, &mut seeded(9));
     let mut stepper = cell::Stepper::new(&p, 2);
     stepper.step(&array![[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).unwrap();
@@ -297,7 +297,7 @@ fn assert_refused(sampler: Sampler, logits: &Array1<f64>, message: &str) {
 }
 
 #[test]
-fn settings_without_a_meaning_are_refused() {
+fn invalid_settings_are_refused() {
     let z = array![1.0, 2.0];
     for (found, name) in
         [(0.0, "0"), (-0.0, "-0"), (-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-f64::INFINITY, "-inf")]
@@ -314,7 +314,7 @@ fn settings_without_a_meaning_are_refused() {
 }
 
 #[test]
-fn logits_that_say_nothing_are_refused() {
+fn invalid_logits_are_refused() {
     let infinity = f64::INFINITY;
     for sampler in [Sampler::new(), Sampler::greedy(), Sampler::new().with_top_k(2), Sampler::new().with_top_p(0.5)] {
         assert_refused(sampler, &array![], "`logits.len()` is 0, expected at least 1");

@@ -47,7 +47,7 @@ fn generic<A: Scalar + Mine>(a: A) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_trait_of_the_users_is_not_ambiguous_beside_scalar() {
+fn a_users_trait_is_not_ambiguous_with_scalar() {
     let names = ["narrow", "widen", "splat", "select", "forward", "backward", "product", "load", "bits"];
     assert_eq!(generic(1.0f32), names);
     assert_eq!(generic(1.0f64), names);

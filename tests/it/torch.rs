@@ -50,7 +50,7 @@ impl Case {
 }
 
 #[test]
-fn the_forward_pass_is_that_of_torch() {
+fn the_forward_pass_agrees_with_torch() {
     let Case { fixture, cache, .. } = case();
     fixture.assert_close("/hidden", &cache.hidden(), TOLERANCE);
     fixture.assert_close("/logits", &cache.logits(), TOLERANCE);
@@ -58,7 +58,7 @@ fn the_forward_pass_is_that_of_torch() {
 }
 
 #[test]
-fn cross_entropy_is_that_of_torch_for_both_reductions() {
+fn cross_entropy_agrees_with_torch_for_both_reductions() {
     let case = case();
     for (pointer, reduction) in [("/sum", Reduction::Sum), ("/mean", Reduction::Mean)] {
         let loss = loss::cross_entropy(&case.cache, &case.labels, reduction).unwrap();
@@ -81,7 +81,7 @@ fn an_ignored_label_counts_neither_in_the_sum_nor_in_the_mean() {
 }
 
 #[test]
-fn gradients_by_hidden_states_probabilities_and_last_state_add_up_as_in_torch() {
+fn gradients_of_hidden_states_probabilities_and_last_state_add_up_as_in_torch() {
     let case = case();
     let cube = |pointer| -> Array3<f64> { case.fixture.array(pointer) };
     let (da, dy) = (cube("/upstream/da"), cube("/upstream/dy"));

@@ -104,44 +104,44 @@ fn onnx_rnn() -> onnx::Rnn {
 }
 
 #[test]
-fn a_torch_rnn_computes_here_what_it_does_there_and_goes_back() {
+fn a_torch_rnn_computes_the_same_here_and_is_written_back() {
     agrees!(torch_rnn(), "torch", "rnn", "rnn_written");
 }
 
 #[test]
-fn a_torch_cell_computes_here_what_it_does_there_and_goes_back() {
+fn a_torch_cell_computes_the_same_here_and_is_written_back() {
     agrees!(torch_cell(), "torch", "cell", "cell_written");
 }
 
 #[test]
-fn a_keras_layer_computes_here_what_it_does_there_and_goes_back() {
+fn a_keras_layer_computes_the_same_here_and_is_written_back() {
     agrees!(keras_layers(), "keras", "simple_rnn", "simple_rnn");
 }
 
 #[test]
-fn a_linen_cell_computes_here_what_it_does_there_and_goes_back() {
+fn a_linen_cell_computes_the_same_here_and_is_written_back() {
     agrees!(linen().with_residual(false), "flax", "linen", "linen");
 }
 
 #[test]
-fn an_nnx_cell_computes_here_what_it_does_there_and_goes_back() {
+fn an_nnx_cell_computes_the_same_here_and_is_written_back() {
     agrees!(nnx(), "flax", "nnx", "nnx");
 }
 
 #[test]
-fn an_onnx_operator_computes_here_what_it_does_there_and_goes_back() {
+fn an_onnx_operator_computes_the_same_here_and_is_written_back() {
     let rnn = onnx_rnn().with_direction("forward").with_layout(0);
     agrees!(rnn.clone(), "onnx", "rnn", "rnn_written");
 }
 
 #[test]
-fn an_onnx_matmul_without_biases_goes_back_without_them() {
+fn an_onnx_matmul_without_biases_is_written_without_them() {
     agrees!(onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
 }
 
 /// Keras's fixture has no bias in either layer, torch's none in the recurrent one.
 #[test]
-fn layers_without_biases_compute_here_what_they_do_there_and_go_back_without_them() {
+fn layers_without_biases_compute_the_same_here_and_are_written_without_them() {
     agrees!(torch_rnn().without_bias(), "torch", "rnn_without_bias", "rnn_without_bias");
     agrees!(torch_cell().without_bias(), "torch", "cell_without_bias", "cell_without_bias");
     agrees!(keras_layers().without_head_bias().without_bias(), "keras", "without_bias", "without_bias");
@@ -196,7 +196,7 @@ macro_rules! layers {
 layers!(torch::Rnn, torch::RnnCell, keras::SimpleRnn, flax::SimpleCell, onnx::Rnn);
 
 #[test]
-fn a_bias_that_is_missing_is_refused_by_its_name() {
+fn a_missing_bias_is_refused_by_name() {
     fn check(layers: &impl Layers, (framework, case): (&str, &str), own: &[&str], head: &str) {
         let tensors = weights::<f64>(&fixture(framework), case);
         for &name in own.iter().chain([&head]) {
@@ -210,7 +210,7 @@ fn a_bias_that_is_missing_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
+fn an_unexpected_bias_is_refused_by_name() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let tensors = weights::<f64>(&fixture(framework), case);
         let refused = |name: &str| format!("`{name}` shows a layer with a bias, expected one without");
@@ -233,7 +233,7 @@ fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
+fn a_nonzero_bias_is_not_written_to_a_layer_without_one() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let expected =
             |name, length| format!("`{name}` has shape [{length}], expected zeros, because the layer has no bias");
@@ -257,7 +257,7 @@ fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
 }
 
 #[test]
-fn the_order_of_get_weights_is_that_of_the_paths() {
+fn get_weights_and_paths_have_the_same_order() {
     let fixture = fixture("keras");
     let by_path = weights::<f64>(&fixture, "simple_rnn");
     let mut list = Tensors::new();
@@ -294,7 +294,7 @@ fn a_transposed_square_matrix_changes_the_outputs_by_far_more_than_rounding() {
 }
 
 #[test]
-fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
+fn a_layer_declared_without_bias_does_not_read_the_next_layers_bias() {
     let mut tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     let [kernel, recurrent] = ["kernel", "recurrent_kernel"]
         .map(|name| tensors.get(&format!("sequential/simple_rnn/simple_rnn_cell/{name}")).unwrap().to_owned());
@@ -312,7 +312,7 @@ fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
 
 /// The place behind the kernel is then the next layer's.
 #[test]
-fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
+fn a_dense_layer_without_bias_at_a_position_does_not_read_the_next_layers_bias() {
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     let p = keras_layers().read(&tensors).unwrap();
     let mut list = Tensors::new();
@@ -331,7 +331,7 @@ fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
 }
 
 #[test]
-fn layers_that_share_a_name_are_not_written_over_each_other() {
+fn layers_with_the_same_name_are_refused_when_written() {
     let p = torch_rnn().read(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
     assert_refused(keras::SimpleRnn::at(0, Tanh).with_dense_at(2).write(&p), "two arrays are called `arr_2`");
     assert_refused(
@@ -367,7 +367,7 @@ fn payloads() -> Parameters<f32> {
 }
 
 #[test]
-fn every_bit_comes_back() {
+fn every_bit_round_trips() {
     let mut p = payloads();
     let signalling = f32::from_bits(0x7f80_0001);
     p.ba_mut().assign(&Array1::from_iter([
@@ -409,7 +409,7 @@ fn zeros(shape: &[usize]) -> ArrayD<f64> {
 }
 
 #[test]
-fn torch_refuses_what_is_no_elman_network() {
+fn torch_refuses_networks_that_are_not_elman_networks() {
     for (name, message) in [
         ("weight_ih_l1", "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer"),
         (
@@ -459,7 +459,7 @@ fn metadata_that_states_another_activation_is_refused_by_its_key() {
 }
 
 #[test]
-fn a_key_with_the_layers_prefix_counts_before_one_without() {
+fn a_key_with_the_layers_prefix_has_priority() {
     let with = |own: &str, plain: &str| {
         torch_with(|tensors| {
             tensors.metadata_mut().insert("encoder.rnn.nonlinearity".into(), own.into());
@@ -494,7 +494,7 @@ fn torch_refuses_tensors_that_do_not_fit() {
 }
 
 #[test]
-fn keras_refuses_what_is_no_elman_network() {
+fn keras_refuses_networks_that_are_not_elman_networks() {
     let layer = "sequential/simple_rnn/simple_rnn_cell/";
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
@@ -518,7 +518,7 @@ fn keras_refuses_what_is_no_elman_network() {
 }
 
 #[test]
-fn places_that_forget_a_missing_bias_are_refused() {
+fn positions_that_ignore_a_missing_bias_are_refused() {
     let mut list = Tensors::new();
     for (place, shape) in [[3, 7], [7, 7], [7, 5]].iter().enumerate() {
         list.insert(format!("arr_{place}"), zeros(shape));
@@ -530,7 +530,7 @@ fn places_that_forget_a_missing_bias_are_refused() {
 }
 
 #[test]
-fn flax_refuses_what_is_no_elman_network() {
+fn flax_refuses_networks_that_are_not_elman_networks() {
     let tensors = weights::<f64>(&fixture("flax"), "linen");
     assert_refused(
         linen().with_residual(true).read(&tensors),
@@ -571,7 +571,7 @@ fn flax_refuses_what_is_no_elman_network() {
 }
 
 #[test]
-fn onnx_refuses_what_is_no_elman_network() {
+fn onnx_refuses_networks_that_are_not_elman_networks() {
     let tensors = weights::<f64>(&fixture("onnx"), "rnn");
     let reverse = "`direction` shows a network of direction reverse, expected a forward one";
     let clip = "`clip` shows a network clipped at 3, expected one without clipping";
@@ -621,7 +621,7 @@ fn onnx_refuses_tensors_that_do_not_fit() {
 }
 
 #[test]
-fn what_is_written_lies_row_by_row() {
+fn written_arrays_are_row_major() {
     let p = payloads();
     for tensors in [torch_rnn().write(&p), keras_layers().write(&p), linen().write(&p), onnx_rnn().write(&p)] {
         for (name, array) in tensors.unwrap().arrays() {
@@ -635,7 +635,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/");
 
 #[cfg(feature = "safetensors")]
 #[test]
-fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
+fn a_torch_file_is_read_with_its_settings_and_with_other_layers() {
     let mut file = elman::io::safetensors::load(FIXTURES.to_owned() + "torch_rnn.safetensors").unwrap();
     assert_eq!(torch_rnn().read::<f32>(&file).unwrap(), torch_rnn().read(&weights(&fixture("torch"), "rnn")).unwrap());
     assert!(file.contains("norm.num_batches_tracked"));

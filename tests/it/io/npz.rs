@@ -86,7 +86,7 @@ fn savez_compressed_is_read_bit_for_bit() {
 }
 
 #[test]
-fn every_version_is_read_and_a_file_that_is_no_array_is_listed() {
+fn every_version_is_read_and_a_file_that_is_not_an_array_is_listed() {
     let tensors = npz::from_bytes::<f32>(&fixture("npz_versions.npz")).unwrap();
     assert_eq!(tensors.names().collect::<Vec<_>>(), ["readme.txt", "version_1", "version_2", "version_3"]);
     for version in ["version_1", "version_2", "version_3"] {
@@ -97,7 +97,7 @@ fn every_version_is_read_and_a_file_that_is_no_array_is_listed() {
 }
 
 #[test]
-fn the_other_float_is_named_and_never_converted() {
+fn the_other_float_type_is_named_and_never_converted() {
     let tensors = npz::from_bytes::<f64>(&fixture("npz_f32.npz")).unwrap();
     let error = tensors.get("big_endian").unwrap_err().to_string();
     assert_eq!(error, "`big_endian` has elements of type >f4, expected f64");
@@ -130,13 +130,13 @@ fn comes_back<A: Bits>() {
 }
 
 #[test]
-fn what_is_written_comes_back_bit_for_bit() {
+fn archives_round_trip_bit_for_bit() {
     comes_back::<f32>();
     comes_back::<f64>();
 }
 
 #[test]
-fn a_file_comes_back_bit_for_bit() {
+fn a_file_round_trips_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.npz");
     npz::save(&path, &samples::<f64>()).unwrap();
@@ -145,7 +145,7 @@ fn a_file_comes_back_bit_for_bit() {
 }
 
 #[test]
-fn what_an_archive_cannot_hold_is_not_left_out_in_silence() {
+fn content_that_an_archive_cannot_hold_is_an_error() {
     let mut tensors = samples::<f32>();
     tensors.metadata_mut().insert("step".into(), "12".into());
     let error = npz::to_bytes(&tensors).unwrap_err().to_string();
@@ -182,7 +182,7 @@ fn single(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn headers_that_other_writers_make_are_read() {
+fn headers_of_other_writers_are_read() {
     for header in [
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }   \n",
         "{\"shape\":(2L,),\"fortran_order\":True,\"descr\":\"<f4\"}",
@@ -194,7 +194,7 @@ fn headers_that_other_writers_make_are_read() {
 }
 
 #[test]
-fn headers_that_are_malformed_are_refused() {
+fn malformed_headers_are_refused() {
     let nested = format!("{{'descr': {}", "[".repeat(60_000));
     let unclosed = format!("{{'descr': [{}('x', '<f4')", "('x', [".repeat(8_000));
     let axes = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", "1,".repeat(30_000));
@@ -234,7 +234,7 @@ fn headers_that_are_malformed_are_refused() {
 }
 
 #[test]
-fn shapes_that_the_data_does_not_have_are_refused() {
+fn shapes_that_do_not_match_the_data_are_refused() {
     for shape in [
         "(3,)",
         "()",
@@ -257,7 +257,7 @@ fn shapes_that_the_data_does_not_have_are_refused() {
 }
 
 #[test]
-fn files_that_are_no_npy_are_refused_by_name() {
+fn files_that_are_not_npy_are_refused_by_name() {
     let stored = |bytes: &[u8]| archive(CompressionMethod::Stored, &[("wax.npy", bytes)]);
     refused::<f32>(&stored(b"\x93NUMPX\x01\x00\x02\x00{}"), &["`wax`: it does not begin as .npy files do"]);
     refused::<f32>(&stored(b"\x93NUMPY\x04\x00\x02\x00{}"), &["`wax`: version 4.0"]);
@@ -284,7 +284,7 @@ fn small() -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn an_archive_that_is_cut_off_anywhere_is_refused() {
+fn a_truncated_archive_is_refused() {
     for whole in small().into_iter().chain([fixture("npz_f32.npz"), fixture("npz_f32_compressed.npz")]) {
         for length in 0..whole.len() {
             refused::<f32>(&whole[..length], &[]);

@@ -52,7 +52,7 @@ fn single(npy: Vec<u8>) -> Vec<u8> {
 const MIB: usize = 1 << 20;
 
 #[test]
-fn zeros_are_read_as_far_as_the_bound_goes() {
+fn compressed_zeros_are_read_up_to_the_bound() {
     assert_eq!(read(&single(zeros(15 * MIB))).unwrap().get("wax").unwrap().len(), 15 * MIB / 4);
     refused(&single(zeros(17 * MIB)), "`wax`: with it the archive unpacks to more than 32 times its length");
     let many = (0..17).map(|i| (format!("{i}.npy"), zeros(MIB)));
@@ -60,7 +60,7 @@ fn zeros_are_read_as_far_as_the_bound_goes() {
 }
 
 #[test]
-fn zeros_without_compression_are_never_refused() {
+fn uncompressed_zeros_are_never_refused() {
     let mut tensors = Tensors::new();
     tensors.insert("wax", Array2::<f32>::zeros((2_503, 2_511)));
     let bytes = npz::to_bytes(&tensors).unwrap();
@@ -114,7 +114,7 @@ fn overlapping(count: usize, quoted: bool) -> Vec<u8> {
 }
 
 #[test]
-fn entries_that_overlap_do_not_multiply() {
+fn overlapping_entries_are_refused() {
     read(&overlapping(1, true)).unwrap();
     refused(&overlapping(2, true), "overlapping entries");
     refused(&overlapping(1_000, true), "unpacks to more than");
@@ -122,7 +122,7 @@ fn entries_that_overlap_do_not_multiply() {
 }
 
 #[test]
-fn a_size_that_the_archive_makes_up_is_not_allocated() {
+fn a_false_size_is_not_allocated() {
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (250000000000,)}";
     refused(&single(npy(1, header, &[0; 8])), "`wax`: it has 8 bytes of data");
 

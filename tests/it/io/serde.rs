@@ -55,7 +55,7 @@ fn weyl(n: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn every_kind_of_number_comes_back_with_its_bits() {
+fn every_kind_of_number_round_trips_bit_for_bit() {
     comes_back::<f32>(f32::SPECIAL);
     comes_back::<f64>(f64::SPECIAL);
     comes_back::<f32>(weyl(100_003).map(|bits| bits >> 32));
@@ -64,7 +64,7 @@ fn every_kind_of_number_comes_back_with_its_bits() {
 }
 
 #[test]
-fn every_array_comes_back_in_its_place() {
+fn every_array_round_trips() {
     for dims in [
         Dims { n_x: 3, n_a: 5, n_y: 2 },
         Dims { n_x: 3, n_a: 5, n_y: 0 },
@@ -82,7 +82,7 @@ fn every_array_comes_back_in_its_place() {
 }
 
 #[test]
-fn finite_numbers_are_numbers_and_others_are_their_bits() {
+fn finite_numbers_are_written_as_numbers_and_others_as_their_bits() {
     let value = serde_json::to_value(network::<f32>([0x3f00_0000, 0x8000_0000, 0x7fc0_0001])).unwrap();
     assert_eq!(value["by"].to_string(), r#"[0.5,-0.0,"0x7fc00001"]"#);
     let value = serde_json::to_value(network::<f64>([0xfff0_0000_0000_0000])).unwrap();
@@ -94,7 +94,7 @@ fn small() -> Value {
 }
 
 #[test]
-fn numbers_written_by_hand_are_read_and_others_refused() {
+fn handwritten_numbers_are_read_and_invalid_ones_refused() {
     let with = |number: Value| {
         let mut value = small();
         value["by"][0] = number;
@@ -198,7 +198,7 @@ fn is_refused_wherever_it_is_cut_off<T: Serialize + DeserializeOwned>(value: &T)
 }
 
 #[test]
-fn a_length_that_is_only_declared_is_not_allocated() {
+fn a_declared_length_without_data_is_not_allocated() {
     let mut bytes = postcard::to_stdvec(&Dims { n_x: 1, n_a: 1, n_y: 1 }).unwrap();
     // 2⁶³ elements of wax, and then nothing.
     bytes.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]);
@@ -242,7 +242,7 @@ fn every_optimizer_resumes<A: Bits>() {
 }
 
 #[test]
-fn an_optimizer_goes_on_with_the_same_bits() {
+fn a_resumed_optimizer_is_bit_identical() {
     every_optimizer_resumes::<f32>();
     every_optimizer_resumes::<f64>();
 }
@@ -266,7 +266,7 @@ fn any_optimizers() -> [AnyOptimizer<f32>; 4] {
 }
 
 #[test]
-fn an_optimizer_has_the_same_names_in_a_checkpoint_as_ever() {
+fn the_names_of_an_optimizer_in_a_checkpoint_are_stable() {
     for (optimizer, (_, kind, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
         let run = Checkpoint::new(Parameters::zeros(Dims::default())).with_optimizer(optimizer);
         let tensors = run.to_tensors().unwrap();
@@ -284,7 +284,7 @@ fn an_optimizer_has_the_same_names_in_a_checkpoint_as_ever() {
 }
 
 #[test]
-fn an_optimizer_of_any_kind_is_its_fields_under_the_name_of_its_variant() {
+fn any_optimizer_is_written_as_its_fields_under_its_variant_name() {
     for (mut optimizer, (variant, _, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
         let mut parameters = [1.0; 7];
         steps(&mut optimizer, &mut parameters, 0..3);
@@ -306,7 +306,7 @@ fn an_optimizer_of_any_kind_is_its_fields_under_the_name_of_its_variant() {
 }
 
 #[test]
-fn an_optimizer_keeps_what_is_not_finite() {
+fn an_optimizer_keeps_numbers_that_are_not_finite() {
     let mut adam =
         Adam::<f32>::new(f64::INFINITY).resumed(1, vec![f32::from_pattern(0x7fc0_0001)], vec![-0.0]).unwrap();
     for back in [by_json(&adam), by_postcard(&adam)] {
@@ -319,7 +319,7 @@ fn an_optimizer_keeps_what_is_not_finite() {
 }
 
 #[test]
-fn a_state_that_no_step_would_question_is_refused() {
+fn an_inconsistent_state_is_refused() {
     let mut adam = serde_json::to_value(Adam::<f64>::new(0.1)).unwrap();
     adam["first_moment"] = json!([1.0, 2.0]);
     adam["second_moment"] = json!([1.0, 2.0]);
@@ -342,7 +342,7 @@ fn a_state_that_no_step_would_question_is_refused() {
 }
 
 #[test]
-fn what_is_cut_off_or_has_other_fields_is_refused() {
+fn truncated_input_and_other_fields_are_refused() {
     let dims = Dims { n_x: 3, n_a: 5, n_y: 200 };
     fields_are_strict(&dims);
     is_refused_wherever_it_is_cut_off(&dims);

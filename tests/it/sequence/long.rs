@@ -94,13 +94,13 @@ fn checkpoints_give_the_bits_of_the_plain_gradient<A: Scalar>() {
 }
 
 #[test]
-fn checkpoints_give_the_bits_of_the_plain_gradient_for_every_reading() {
+fn checkpoints_give_a_bit_identical_gradient_for_every_reading() {
     checkpoints_give_the_bits_of_the_plain_gradient::<f32>();
     checkpoints_give_the_bits_of_the_plain_gradient::<f64>();
 }
 
 #[test]
-fn a_segment_that_is_let_go_comes_again_and_an_error_changes_nothing() {
+fn a_dropped_segment_is_returned_again_and_an_error_changes_nothing() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 31 });
     let expected = plain(&problem);
     let mut run = Checkpointed::forward(&problem.parameters, &problem.inputs.x, &problem.inputs.a0).unwrap();
@@ -115,7 +115,7 @@ fn a_segment_that_is_let_go_comes_again_and_an_error_changes_nothing() {
 }
 
 #[test]
-fn too_little_memory_is_refused_with_what_is_enough() {
+fn too_little_memory_is_refused_and_the_error_says_how_much_is_enough() {
     let problem = Problem::<f32>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 3000 });
     let run = |memory| Checkpointed::forward_within(memory, &problem.parameters, problem.input(), &problem.inputs.a0);
     let error = run(100).unwrap_err();
@@ -179,7 +179,7 @@ fn windows_have_the_bits_of_the_whole<A: Scalar>() {
 }
 
 #[test]
-fn windows_are_those_of_the_definition_and_carry_the_state_on() {
+fn windows_follow_the_definition_and_carry_the_state() {
     windows_have_the_bits_of_the_whole::<f32>();
     windows_have_the_bits_of_the_whole::<f64>();
 }
@@ -223,7 +223,7 @@ fn a_loss_over_the_windows_counts_every_label_once() {
 }
 
 #[test]
-fn one_window_over_everything_is_the_whole_gradient() {
+fn one_window_over_the_whole_sequence_gives_the_whole_gradient() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 23 });
     let mut chunks = Truncated::new(&problem.inputs.x, &problem.inputs.a0, 23, 23).unwrap();
     chunks.forward(&problem.parameters).unwrap().unwrap();
@@ -234,7 +234,7 @@ fn one_window_over_everything_is_the_whole_gradient() {
 }
 
 #[test]
-fn windows_that_make_no_sense_are_refused_by_name() {
+fn invalid_windows_are_refused_by_name() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 4 });
     let a0 = &problem.inputs.a0;
     let message =
@@ -251,7 +251,7 @@ fn windows_that_make_no_sense_are_refused_by_name() {
 }
 
 #[test]
-fn a_token_that_is_refused_is_named_by_its_step_and_the_windows_stay_where_they_were() {
+fn a_refused_token_is_named_by_its_step_and_the_windows_do_not_move() {
     let mut problem =
         Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 1, t_x: 12 }).readings().swap_remove(0);
     let good = problem.reading.tokens.clone().unwrap();

@@ -41,7 +41,7 @@ fn tokens_have_the_bits_of_one_hot_vectors<A: Scalar>() {
 }
 
 #[test]
-fn tokens_are_one_hot_vectors_to_the_bit() {
+fn token_ids_are_bit_identical_to_one_hot_vectors() {
     tokens_have_the_bits_of_one_hot_vectors::<f32>();
     tokens_have_the_bits_of_one_hot_vectors::<f64>();
 }
@@ -126,14 +126,14 @@ fn a_column_runs_as_if_cut_and_turned_by_hand<A: Scalar>() {
 }
 
 #[test]
-fn a_column_has_the_bits_of_itself_cut_to_its_length_and_turned_by_hand() {
+fn a_column_is_bit_identical_to_itself_cut_and_reversed_by_hand() {
     a_column_runs_as_if_cut_and_turned_by_hand::<f32>();
     a_column_runs_as_if_cut_and_turned_by_hand::<f64>();
 }
 
 /// Equal lengths are a plain batch, and a plain batch turned by hand is a reversed one, also in the parameters' gradients.
 #[test]
-fn gradients_of_full_columns_have_the_bits_of_the_plain_sequence() {
+fn gradients_of_full_columns_are_bit_identical_to_the_plain_sequence() {
     for problem in problems::<f64>() {
         let t_x = problem.shape.t_x;
         // The same columns, and one without a step in front.
@@ -207,7 +207,7 @@ fn padding_is_never_read() {
 }
 
 #[test]
-fn a_loss_counts_what_columns_say_and_nothing_behind_their_ends() {
+fn a_loss_counts_the_steps_of_each_column_and_ignores_padding() {
     for problem in problems::<f64>().flat_map(|problem| problem.readings()) {
         let (cache, lengths) = (problem.forward(), problem.lengths());
         let mut masked = problem.targets.clone();
@@ -249,7 +249,7 @@ fn gradients_of_every_reading_agree_with_differences() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_by_name() {
+fn invalid_input_is_refused_by_name() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 4 };
     let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
     let refused = |input: Input<'_, f64>| sequence::forward(&parameters, input, &inputs.a0).unwrap_err();
@@ -272,7 +272,7 @@ fn what_cannot_be_read_is_refused_by_name() {
 }
 
 #[test]
-fn columns_without_a_step_hand_their_state_and_its_gradient_on() {
+fn columns_without_steps_keep_their_state_and_its_gradient() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 3, t_x: 4 };
     for mut problem in Problem::<f64>::draw(1, shape).readings() {
         problem.reading.lengths = Some(vec![0; 3]);
