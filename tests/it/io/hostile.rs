@@ -1,5 +1,5 @@
-//! A file that is not what it says is an error that names the tensor and the reason: it never panics, and never takes
-//! more memory than 32 times its size.
+//! An invalid file is an error that names the tensor and the reason. Reading never panics, and never takes more memory
+//! than 32 times the size of the file.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -29,7 +29,7 @@ fn assert_refused(bytes: &[u8], texts: &[&str]) {
     assert!(matches!(error, Error::Format { format: "safetensors", .. }));
     let error = error.to_string();
     for text in texts {
-        assert!(error.contains(text), "{error:?} does not say {text:?}");
+        assert!(error.contains(text), "{error:?} does not contain {text:?}");
     }
 }
 
@@ -90,7 +90,7 @@ fn gaps_overlaps_and_trailing_bytes_are_refused() {
     assert_refused(&file("{}", 3), &["3 bytes after the last tensor"]);
 }
 
-/// The library takes the last of two, silently, where both have the same place.
+/// The format's own library silently takes the last one if both have the same offsets.
 #[test]
 fn duplicate_names_are_refused() {
     let (square, line) = (
@@ -131,7 +131,7 @@ fn a_truncated_file_is_refused_at_every_byte() {
     assert_refused(&[&bytes[..], &[0]].concat(), &["1 bytes after the last tensor"]);
 }
 
-/// What is read after all is what the format's own library reads.
+/// If the file is read, the format's own library reads the same content.
 #[test]
 fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
     let mut run = checkpoint();
@@ -155,7 +155,7 @@ fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
                     for (name, array) in tensors.arrays() {
                         assert_eq!(array.shape(), library.tensor(name).unwrap().shape(), "{value} at {at}");
                     }
-                    // A checkpoint is read or refused, but no other run comes out of it by a panic.
+                    // A checkpoint is read or refused, without a panic.
                     let _ = Checkpoint::try_from(&tensors);
                 }
             }
@@ -191,7 +191,7 @@ fn tensors_that_could_not_be_read_back_are_not_written() {
     assert!(safetensors::to_bytes(&tensors).unwrap_err().to_string().contains("`__metadata__`"));
 }
 
-/// Names, shapes and nesting, each as much of it as fits in a byte; and elements.
+/// As many names, shapes or nesting levels as a byte can describe; and elements.
 #[test]
 fn reading_takes_at_most_32_times_the_size_of_the_file() {
     let many = |entry: &dyn Fn(usize) -> String| {
@@ -223,7 +223,7 @@ fn reading_takes_at_most_32_times_the_size_of_the_file() {
     }
 }
 
-/// One reader of every kind: what it is called, the tensors that it reads, and how.
+/// A case for every kind of reader: its name, the tensors that it reads, and the call.
 type Reader = (&'static str, &'static [&'static str], fn(&Tensors<f64>) -> Result<Parameters<f64>, Error>);
 
 const READERS: [Reader; 10] = [
@@ -257,7 +257,7 @@ const READERS: [Reader; 10] = [
     }),
 ];
 
-/// Shapes without elements, of any rank that a reader takes.
+/// Shapes without elements, of every rank that a reader accepts.
 fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
     let mut shapes = vec![vec![0]];
     for &size in sizes {
@@ -266,13 +266,13 @@ fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
     shapes
 }
 
-/// With no hidden units neither matrix has an element, whatever the inputs and the outputs that its shape declares.
+/// Without hidden units, both matrices have no elements, whatever numbers of inputs and outputs their shapes declare.
 #[test]
 fn a_shape_without_elements_takes_no_memory_in_any_reader() {
     let shapes = empty_shapes(&[0, 1, 1 << 8, (1 << 8) + 1, 1 << 28, 1 << 62]);
     for (reader, names, read) in READERS {
         let mut accepted = 0;
-        // The weights of the input, of the hidden state and of the head; biases have one axis.
+        // The weights of the input, the hidden state and the output layer. Biases have one axis.
         for input in &shapes {
             for hidden in &shapes {
                 for output in &shapes {
@@ -338,7 +338,7 @@ fn dimensions_that_would_be_refused_are_not_written() {
     );
 }
 
-/// The elements of a bias are as many as the outputs.
+/// A bias has one element for each output.
 #[test]
 fn the_number_of_outputs_is_not_limited_if_the_bias_confirms_it() {
     let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 0, n_y: 1000 });
@@ -375,7 +375,7 @@ fn invalid_metadata_is_refused_by_its_key() {
     assert_eq!(keys.len(), 14);
     for key in keys {
         let error = edited(|tensors| drop(tensors.metadata_mut().remove(&key)));
-        // Without its kind, the optimiser's first number is what nobody asked for.
+        // Without `elman.optimizer`, the optimiser's first number is an unknown key.
         let named = if key == "elman.optimizer" { "elman.optimizer.beta1" } else { &key };
         assert!(error.starts_with(&format!("metadata `{named}` is ")), "{key}: {error}");
     }

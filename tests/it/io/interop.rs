@@ -1,5 +1,5 @@
-//! Weights of other frameworks: read, run, and compared with what those frameworks computed, by `fixtures/interop_*.py`;
-//! written, and compared with what they loaded.
+//! Reads weights of other frameworks, runs them, and compares with the results of those frameworks, from
+//! `fixtures/interop_*.py`. Writes them, and compares with what the frameworks loaded.
 
 use elman::io::{Activation::Tanh, Error, Tensors, flax, keras, onnx, torch};
 use elman::{Dims, Parameters, Scalar, sequence};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::support::Convert;
 use crate::support::fixture::Fixture;
 
-/// Rounding of the element type over 11 steps, with room for a framework's own `tanh`.
+/// Rounding of the element type over 11 steps, with margin for the framework's own `tanh`.
 trait Recorded: Scalar + DeserializeOwned {
     const NAME: &'static str;
     const TOLERANCE: f64;
@@ -30,7 +30,7 @@ fn fixture(framework: &str) -> Fixture {
     Fixture::read(&format!("interop_{framework}.json"))
 }
 
-/// The weights of a case, as the framework names them.
+/// The weights of a case, under the framework's names.
 fn weights<A: Recorded>(fixture: &Fixture, case: &str) -> Tensors<A> {
     let pointer = format!("/{}/{case}/weights", A::NAME);
     let mut tensors = Tensors::new();
@@ -48,7 +48,7 @@ fn forward<A: Recorded>(fixture: &Fixture, p: &Parameters<A>) -> [Array3<f64>; 2
     [cache.hidden().mapv(Convert::widen), cache.output().mapv(Convert::widen)]
 }
 
-/// Asserts that the network computes what the framework did.
+/// Asserts that the network computes the framework's results.
 #[track_caller]
 fn assert_computes<A: Recorded>(fixture: &Fixture, case: &str, p: &Parameters<A>) {
     let [hidden, output] = forward(fixture, p);
@@ -61,7 +61,7 @@ fn bits<A: Scalar>(tensors: &Tensors<A>) -> Vec<(String, Vec<usize>, Vec<u64>)> 
     tensors.arrays().map(|(name, array)| (name.into(), array.shape().to_vec(), bits(array))).collect()
 }
 
-/// Reads and runs a case; then writes it, which must be what the framework loaded in the case `written`.
+/// Reads and runs a case, then writes it. The result must equal what the framework loaded in the case `written`.
 macro_rules! agrees {
     ($layers:expr, $framework:literal, $case:literal, $written:literal) => {{
         agrees!($layers, $framework, $case, $written, f32);
@@ -139,7 +139,7 @@ fn an_onnx_matmul_without_biases_is_written_without_them() {
     agrees!(onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
 }
 
-/// Keras's fixture has no bias in either layer, torch's none in the recurrent one.
+/// Keras's fixture has no bias in either layer; torch's has none in the recurrent layer.
 #[test]
 fn layers_without_biases_compute_the_same_here_and_are_written_without_them() {
     agrees!(torch_rnn().without_bias(), "torch", "rnn_without_bias", "rnn_without_bias");
@@ -152,7 +152,8 @@ fn layers_without_biases_compute_the_same_here_and_are_written_without_them() {
     assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
 }
 
-/// Calls `check` for each kind of reader, with a network of the fixtures, the names of its biases and that of its head's.
+/// Calls `check` for each kind of reader, with a network of the fixtures, the names of its biases and that of its
+/// output layer's bias.
 macro_rules! for_every_reader {
     ($check:ident) => {{
         let torch = ["encoder.rnn.bias_ih_l0", "encoder.rnn.bias_hh_l0"];
@@ -166,7 +167,7 @@ macro_rules! for_every_reader {
     }};
 }
 
-/// What the readers have in common.
+/// The common interface of the readers.
 trait Layers {
     fn read(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
     fn write(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;
@@ -300,7 +301,7 @@ fn a_layer_declared_without_bias_does_not_read_the_next_layers_bias() {
         .map(|name| tensors.get(&format!("sequential/simple_rnn/simple_rnn_cell/{name}")).unwrap().to_owned());
     tensors.insert("arr_0", kernel);
     tensors.insert("arr_1", recurrent);
-    // The next layer's, such as a scale of each unit.
+    // An array of the next layer, such as a scale for each unit.
     tensors.insert("arr_2", Array1::ones(7));
     let layer = keras::SimpleRnn::at(0, Tanh).without_bias();
     let p = layer.read(&tensors).unwrap();
@@ -310,7 +311,7 @@ fn a_layer_declared_without_bias_does_not_read_the_next_layers_bias() {
     assert_refused(layer.write(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
 }
 
-/// The place behind the kernel is then the next layer's.
+/// The position after the kernel then belongs to the next layer.
 #[test]
 fn a_dense_layer_without_bias_at_a_position_does_not_read_the_next_layers_bias() {
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
@@ -357,7 +358,7 @@ fn without_a_head_there_is_no_output_layer() {
     assert_eq!(lower.read(&lower.write(&p).unwrap()).unwrap(), p);
 }
 
-/// Every element has bits of its own: a quiet NaN whose payload counts.
+/// Every element has different bits: a quiet NaN with its own payload.
 fn payloads() -> Parameters<f32> {
     let mut p = Parameters::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
     for (bits, value) in (0x7fc0_0001_u32..).zip(p.as_mut_slice()) {
@@ -397,7 +398,7 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
     assert_eq!(result.unwrap_err().to_string(), message);
 }
 
-/// A torch network, changed.
+/// A torch network with a change.
 fn torch_with(change: impl Fn(&mut Tensors<f64>)) -> Result<Parameters<f64>, Error> {
     let mut tensors = weights(&fixture("torch"), "rnn");
     change(&mut tensors);

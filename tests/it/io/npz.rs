@@ -1,4 +1,4 @@
-//! `.npz` archives: NumPy's are read and ours come back bit for bit, and what is wrong with one is said.
+//! `.npz` archives: those of NumPy are read, and ours round-trip, bit for bit. Errors state what is wrong.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::bits::{Bits, bits};
 
-/// Names, shapes and bits: what two archives have to have in common.
+/// Names, shapes and bits of an archive, for comparison.
 fn contents<A: Bits>(tensors: &Tensors<A>) -> BTreeMap<String, (Vec<usize>, Vec<u64>)> {
     tensors.arrays().map(|(name, array)| (name.into(), (array.shape().to_vec(), bits(array)))).collect()
 }
@@ -32,12 +32,12 @@ fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
-/// A pattern as the script writes it: every digit.
+/// A bit pattern in the script's format, with all digits.
 fn hexadecimal<A: Bits>(value: &A) -> String {
     format!("{:0digits$x}", value.to_pattern(), digits = 2 * size_of::<A>())
 }
 
-/// What the script says of an array.
+/// The script's description of an array.
 #[derive(Deserialize)]
 struct Described {
     dtype: String,
@@ -58,7 +58,7 @@ fn numpy_is_read<A: Bits>(archive: &str) {
             assert_eq!(&found, bits, "{name}");
         } else {
             let error = tensors.get(name).unwrap_err().to_string();
-            // NumPy calls records by their bytes alone; the file has their fields.
+            // NumPy's dtype names a record by its size only; the file has its fields.
             let dtype = if dtype.starts_with("|V") { "[('größe', '<f4', (2, 3))" } else { dtype };
             let expected = format!("`{name}` has elements of type {dtype}");
             assert!(
@@ -112,7 +112,7 @@ fn samples<A: Bits>() -> Tensors<A> {
     for shape in [&[0][..], &[0, 7], &[3, 0, 5], &[1; 64]] {
         tensors.insert(format!("{shape:?}"), ArrayD::from_elem(IxDyn(shape), A::from_pattern(A::SPECIAL[1])));
     }
-    // Longer than the pieces that are read and written at a time.
+    // Longer than the chunks that are read and written.
     tensors.insert("long", Array1::from_shape_fn(40_009, |i| A::from_pattern(i as u64)));
     for name in ["", "x.npy", "../../etc/passwd", "/root", "a\\b", "a/b:0", "größe ☃", "\0\n", "C:\\x"] {
         tensors.insert(name, Array1::from_elem(3, A::from_pattern(1)));
@@ -270,7 +270,7 @@ fn files_that_are_not_npy_are_refused_by_name() {
     }
 }
 
-/// Small, with stored and deflated entries of NumPy's and of ours.
+/// Small archives with stored and deflated entries, by NumPy and by this crate.
 fn small() -> [Vec<u8>; 3] {
     let mut tensors = Tensors::new();
     tensors.insert("wax", Array::from_shape_fn((3, 5), |(i, j)| f32::from_pattern((17 * i + j) as u64)));
@@ -307,7 +307,7 @@ fn one_wrong_byte_is_refused_or_changes_nothing() {
                 }
             }
         }
-        // Attributes, time stamps and the versions of archivers may be anything.
+        // Attributes, time stamps and archiver versions may have any value.
         assert!(refused > 3 * whole.len(), "{refused} of {}", 4 * whole.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Networks and optimisers through serde: the same bits, and nothing that is no network.
+//! Networks and optimisers through serde: bit-identical, and invalid networks are refused.
 
 use allocation_counter::measure;
 use elman::io::Checkpoint;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::Convert;
 use crate::support::bits::{Bits, bits};
 
-/// Through a format for people, and through a binary one.
+/// Round trips through a text format and through a binary format.
 fn by_json<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
@@ -30,7 +30,7 @@ fn refused<T: DeserializeOwned>(value: &Value, reason: &str) {
     assert!(allocated < 10_000, "{allocated} bytes for {text}");
 }
 
-/// A network with one hidden unit, whose output biases are these.
+/// A network with one hidden unit and these output biases.
 fn network<A: Bits>(values: impl IntoIterator<Item = u64>) -> Parameters<A> {
     let values: Vec<A> = values.into_iter().map(A::from_pattern).collect();
     let mut parameters = Parameters::zeros(Dims { n_x: 1, n_a: 1, n_y: values.len() });
@@ -159,7 +159,7 @@ fn dimensions_beyond_memory_are_refused() {
     }
 }
 
-/// Every field missing once, twice there once, and one too many.
+/// Every field missing once, duplicated once, and one unknown field.
 fn fields_are_strict<T: Serialize + DeserializeOwned>(value: &T) {
     let value = serde_json::to_value(value).unwrap();
     let text = value.to_string();
@@ -186,7 +186,7 @@ fn is_refused_wherever_it_is_cut_off<T: Serialize + DeserializeOwned>(value: &T)
     for length in 0..bytes.len() {
         assert!(postcard::from_bytes::<T>(&bytes[..length]).is_err(), "{length} of {bytes:?}");
     }
-    // Any byte may become any other: an error or another value, and no panic.
+    // Any byte may change to any other: the result is an error or another value, without a panic.
     for at in 0..bytes.len() {
         for byte in 0..=u8::MAX {
             let mut wrong = bytes.clone();
@@ -200,13 +200,13 @@ fn is_refused_wherever_it_is_cut_off<T: Serialize + DeserializeOwned>(value: &T)
 #[test]
 fn a_declared_length_without_data_is_not_allocated() {
     let mut bytes = postcard::to_stdvec(&Dims { n_x: 1, n_a: 1, n_y: 1 }).unwrap();
-    // 2⁶³ elements of wax, and then nothing.
+    // 2⁶³ elements of wax are declared, and no data follows.
     bytes.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]);
     let allocated = measure(|| assert!(postcard::from_bytes::<Parameters<f64>>(&bytes).is_err())).bytes_max;
     assert!(allocated < 2 << 20, "{allocated} bytes");
 }
 
-/// θ after some steps along a gradient that turns, each optimiser's own.
+/// θ after some steps along a rotating gradient, different for each optimiser.
 fn steps<A: Scalar, O: Optimizer<A>>(optimizer: &mut O, parameters: &mut [A], steps: std::ops::Range<u32>) {
     for step in steps {
         let gradients: Vec<A> = (0..7_u32).map(|i| A::narrow(f64::sin(f64::from(7 * step + i)))).collect();

@@ -19,7 +19,7 @@ fn problems<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
         .flat_map(|problem: Problem<A>| [vec![problem.clone()], problem.readings()].concat())
 }
 
-/// The gradients of the cross-entropy and of everything else.
+/// The gradients of the cross-entropy and of all other losses.
 fn plain<A: Scalar>(problem: &Problem<A>) -> Results {
     let cache = problem.forward();
     let loss = cross_entropy(&cache, &problem.targets, Reduction::Sum).unwrap();
@@ -88,9 +88,9 @@ fn checkpoints_give_the_bits_of_the_plain_gradient<A: Scalar>() {
         let run = Checkpointed::forward_within(1 << 30, parameters, problem.input(), &inputs.a0).unwrap();
         let (found, segments) = checkpointed(&problem, run);
         found.assert_same(&expected, &(problem.shape, &problem.reading, "in much memory"));
-        assert_eq!(segments, 1, "what fits is not cut");
+        assert_eq!(segments, 1, "a sequence that fits is not cut");
     }
-    assert!(most >= 8, "{most} segments at the most");
+    assert!(most >= 8, "at most {most} segments");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn windows_have_the_bits_of_the_whole<A: Scalar>() {
                 found.assert_same(&expected, &(problem.shape, &problem.reading, k1, k2));
             }
             assert_eq!(expected.next(), None);
-            assert!(chunks.forward(&problem.parameters).unwrap().is_none(), "the end stays the end");
+            assert!(chunks.forward(&problem.parameters).unwrap().is_none(), "no window follows the last one");
         }
     }
 }
@@ -192,7 +192,7 @@ fn a_window_starts_from_the_state_that_was_computed_before_the_parameters_change
     while let Some(window) = chunks.forward(&problem.parameters).unwrap() {
         if let Some((start, hidden)) = before.take() {
             let hidden: Array3<f64> = hidden;
-            // State after step t − 1, of the window before.
+            // The state after step t − 1, from the previous window.
             let expected = hidden.index_axis(Axis(2), window.steps.start - start - 1).to_owned();
             assert_eq!(chunks.cache().a0(), expected, "{window:?}");
         }
