@@ -191,7 +191,7 @@ fn tensors_that_could_not_be_read_back_are_not_written() {
     assert!(safetensors::to_bytes(&tensors).unwrap_err().to_string().contains("`__metadata__`"));
 }
 
-/// As many names, shapes or nesting levels as a byte can describe; and elements.
+/// Headers with the most names, axes or nesting levels for each byte; and elements.
 #[test]
 fn reading_takes_at_most_32_times_the_size_of_the_file() {
     let many = |entry: &dyn Fn(usize) -> String| {

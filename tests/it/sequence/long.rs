@@ -90,7 +90,7 @@ fn checkpoints_give_the_bits_of_the_plain_gradient<A: Scalar>() {
         found.assert_same(&expected, &(problem.shape, &problem.reading, "in much memory"));
         assert_eq!(segments, 1, "a sequence that fits is not cut");
     }
-    assert!(most >= 8, "at most {most} segments");
+    assert!(most >= 8, "the largest number of segments is {most}");
 }
 
 #[test]
