@@ -1,6 +1,6 @@
 //! The gradient checker finds and names errors, and is as accurate as documented.
 
-#![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
+#![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
 use elman::gradcheck::{self, Report};
 use elman::{Dims, Error, Gradients, Parameters, Upstream, init, loss, sequence};

@@ -1,6 +1,6 @@
 //! Bounds, moments and structure of the initial parameters, and the spectral radius of matrices with known eigenvalues.
 
-#![expect(clippy::float_cmp, reason = "what is zero, or rounded from the same number, is so to the bit")]
+#![expect(clippy::float_cmp, reason = "zeros, and numbers rounded from the same number, are bit-identical")]
 #![expect(clippy::cast_precision_loss, reason = "counts and indices are small")]
 
 use std::convert::Infallible;
@@ -182,8 +182,8 @@ impl TryRng for Words {
     }
 }
 
-/// Φ⁻¹((k + ½)/2⁵²) to seventeen digits, from mpmath with sixty: at both ends, and on both sides of |q| = 0.425, of r =
-/// 5, and of the middle.
+/// Φ⁻¹((k + ½)/2⁵²) to seventeen digits, from mpmath with sixty: at both ends, and on both sides of |q| = 0.425, of
+/// r = 5, and of the middle.
 const QUANTILES: [(u64, f64); 17] = [
     (0, -8.209_536_151_601_387),
     (1, -8.076_571_004_130_125),

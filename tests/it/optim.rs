@@ -1,6 +1,6 @@
 //! Compares the optimisers and clipping with `torch.optim`, from `fixtures/torch_optim.py`, and tests invalid settings.
 
-#![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
+#![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
 use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_norm, clip_value};
 use elman::{Dims, Error, Gradients, Parameters, Scalar};

@@ -205,7 +205,8 @@ impl<A: Scalar> Linear<A> {
         back.gradients.as_slice().iter().chain(&back.dx).chain(&back.da0).copied().collect()
     }
 
-    /// The gradient with respect to every element of `inputs`, in their order, from the cell: one step, without a last state.
+    /// The gradient with respect to every element of `inputs`, in their order, from the cell: one step, no last
+    /// state.
     pub fn gradient_of_cell(&self, inputs: &Inputs<A>) -> Vec<A> {
         let step = |array: &Option<Array3<A>>| array.as_ref().map(|array| array.index_axis(Axis(2), 0).to_owned());
         let [hidden, logits, output] = [&self.hidden, &self.logits, &self.output].map(step);
