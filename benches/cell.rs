@@ -1,7 +1,7 @@
-//! One step: [`cell::forward`] and [`cell::backward`], which pack the weights at every call, and [`cell::Stepper`], which
-//! has packed them before.
+//! Benchmarks of one step: [`cell::forward`] and [`cell::backward`] pack the weights at every call; [`cell::Stepper`]
+//! has packed them once.
 //!
-//! `cargo bench --bench cell`, or with a part of a name: `cargo bench --bench cell -- step/f32/stream`.
+//! `cargo bench --bench cell`, or with part of a name: `cargo bench --bench cell -- step/f32/stream`.
 
 mod workload;
 

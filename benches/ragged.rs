@@ -1,8 +1,8 @@
-//! What padding costs, and one-hot vectors: forward + cross-entropy + backward of the same batch with all steps filled;
-//! with columns that end early, their lengths spread evenly from none to all, so that half of the steps are padding; with
-//! half of the columns; reversed; and as tokens.
+//! Measures the cost of padding and of one-hot vectors: forward, cross-entropy and backward of the same batch. The
+//! cases are: all steps filled; columns of different lengths, spread evenly from none to all, so that half of the steps
+//! are padding; half of the columns; reversed; and token ids.
 //!
-//! To be compared with `full` of the same run, on one thread: `RAYON_NUM_THREADS=1 cargo bench --bench ragged`.
+//! Compare with `full` of the same run, on one thread: `RAYON_NUM_THREADS=1 cargo bench --bench ragged`.
 
 mod workload;
 

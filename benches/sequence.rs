@@ -1,7 +1,7 @@
-//! A sequence: the forward pass, and a training step without its optimiser, that is forward, cross-entropy and every
-//! gradient. Memory is reused, as a training loop does.
+//! Benchmarks of a sequence: the forward pass, and a training step without the optimiser (forward, cross-entropy and
+//! all gradients). Memory is reused, as in a training loop.
 //!
-//! `cargo bench --bench sequence`, or with a part of a name: `cargo bench --bench sequence -- train/f32/charlm`.
+//! `cargo bench --bench sequence`, or with part of a name: `cargo bench --bench sequence -- train/f32/charlm`.
 
 mod workload;
 

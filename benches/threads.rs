@@ -1,4 +1,4 @@
-//! Where a second thread begins to pay: forward passes below and above the crossover, on one thread and on two.
+//! Shows at which size a second thread starts to pay: forward passes below and above that size, on one and two threads.
 //!
 //! `cargo bench --bench threads`
 

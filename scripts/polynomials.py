@@ -1,15 +1,15 @@
-"""Derives the constants of `src/kernel/math/constants.rs` and prints them as Rust reads them.
+"""Derives the constants of `src/kernel/math/constants.rs` and prints them as Rust code.
 
     pip install mpmath==1.3.0
     python polynomials.py
 
 tanh  On |r| <= theta * ln(2)/2, tanh(r) is r + r*u*p(u) with u = r^2.  p is the polynomial of the
-      wanted number of terms with the least largest error relative to tanh(r).
-exp   On ln(3/4) <= r <= ln(3/2), exp(r) is 1 + (r + r^2*q(r)).  q is the polynomial with the least
-      largest error relative to exp(r).
+      chosen number of terms with the smallest maximum error relative to tanh(r).
+exp   On ln(3/4) <= r <= ln(3/2), exp(r) is 1 + (r + r^2*q(r)).  q is the polynomial with the
+      smallest maximum error relative to exp(r).
 
-Both by the exchange algorithm of Remez at 240 bits, then each coefficient rounded to the element
-type; the error printed is that of the rounded coefficients.  Nothing here is random.
+Both use the exchange algorithm of Remez at 240 bits. Each coefficient is then rounded to the
+element type, and the printed error is that of the rounded coefficients. Nothing here is random.
 """
 
 import struct
@@ -20,7 +20,7 @@ from mpmath import mp, mpf
 mp.prec = 240
 
 LN_2 = mpmath.log(2)
-# The reduced argument overshoots its interval a little, where rounding decides between two n.
+# Rounding at the boundary of n can put the reduced argument slightly outside its interval.
 SLACK = 1 + mpf(2) ** -10
 
 
@@ -50,15 +50,15 @@ def largest(error, low, high, points=4000):
 
 
 def minimax(function, weight, terms, low, high):
-    """Coefficients c of least max |weight(x) * (function(x) - sum c_i x^i)| on [low, high]."""
+    """Coefficients c with the smallest max |weight(x) * (function(x) - sum c_i x^i)| on [low, high]."""
     count = 40 * (terms + 2)
     middle, half = (low + high) / 2, (high - low) / 2
     x = [middle - half * mpmath.cos(mp.pi * i / count) for i in range(count + 1)]
     f, w = [function(v) for v in x], [weight(v) for v in x]
-    # The extrema of the error sit near those of a Chebyshev polynomial: an exchange refines them.
+    # The extrema of the error are near those of a Chebyshev polynomial; an exchange refines them.
     reference = [round(count * (i + 0.5) / (terms + 1)) for i in range(terms + 1)]
     while True:
-        # Solve for coefficients and a level such that the error is +-level, in turn.
+        # Solve for coefficients and a level such that the error alternates between +level and -level.
         system = mpmath.matrix(terms + 1)
         right = mpmath.matrix(terms + 1, 1)
         for row, j in enumerate(reference):
@@ -73,7 +73,7 @@ def minimax(function, weight, terms, low, high):
         ]
         if max(map(abs, error)) <= level * (1 + mpf(10) ** -6):
             return c
-        # One extremum for each run of errors of one sign; the outer ones go if there are too many.
+        # One extremum for each run of errors of the same sign. If there are too many, the outer ones are dropped.
         extrema = []
         for j, e in enumerate(error):
             if extrema and (e > 0) == (error[extrema[-1]] > 0):
@@ -88,7 +88,7 @@ def minimax(function, weight, terms, low, high):
 
 
 def taylor_near_zero(function, at_zero):
-    """`function`, where its closed form is 0/0 replaced by its first Taylor terms."""
+    """`function`, with its first Taylor terms where its closed form is 0/0."""
     tiny = mpf(2) ** -60
     return lambda x: at_zero(x) if abs(x) < tiny else function(x)
 

@@ -1,4 +1,4 @@
-//! Whoever reads while another writes, or dies writing, finds a whole file.
+//! Atomic writes: a reader always finds a whole file, also if the writer is killed.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ fn whole(file: &[u8]) -> bool {
 }
 
 const LARGE: usize = 1 << 20;
-/// Longer than the slowest machine takes to save.
+/// Longer than a save takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SAVED: &str = "ELMAN_TEST_SAVED_PATH";
 
@@ -22,7 +22,8 @@ fn child(test: &str, path: &Path) -> Command {
     command
 }
 
-/// The child's part of the next test: larger and smaller files of one byte each, until it is killed; or nobody is left to.
+/// The child of the next test: writes larger and smaller files of one repeated byte until it is killed, or stops by
+/// itself.
 #[test]
 fn a_child_saves_until_it_is_killed() {
     let Some(path) = env::var_os(SAVED) else { return };
@@ -42,14 +43,14 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
         let before = fs::read(&path).unwrap();
         let mut writer: Child = child("a_child_saves_until_it_is_killed", &path).spawn().unwrap();
         let started = Instant::now();
-        // Whatever the machine is busy with, the child saves at last.
+        // The child saves in time even on a busy machine.
         while fs::read(&path).unwrap() == before {
             assert!(started.elapsed() < PATIENCE && writer.try_wait().unwrap().is_none());
         }
-        // Moments that no multiple of a save's time meets: up to 61 ms.
+        // Delays of up to 61 ms that are not multiples of the time of a save.
         for _ in 0..4 {
             std::thread::sleep(Duration::from_micros(round * 7919 % 15_361));
-            assert!(whole(&fs::read(&path).unwrap()), "while it is written");
+            assert!(whole(&fs::read(&path).unwrap()), "the file is not whole during a write");
         }
         writer.kill().unwrap();
         writer.wait().unwrap();
@@ -63,14 +64,14 @@ fn a_file_is_whole_whenever_its_writer_is_killed() {
             }
         }
     }
-    println!("{unfinished} of 60 were killed within a save");
-    assert!(unfinished > 0, "never killed within a save: this has shown nothing");
+    println!("{unfinished} of 60 children were killed during a save");
+    assert!(unfinished > 0, "no child was killed during a save: the test has shown nothing");
 }
 
 #[test]
-fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
+fn a_save_creates_the_file_if_needed_and_leaves_no_other_file() {
     let folder = tempfile::tempdir().unwrap();
-    // As long as a name can be.
+    // The longest possible name.
     let path = folder.path().join("n".repeat(255));
     for content in ["first", "second, longer", ""] {
         io::write_atomic(&path, content.as_bytes()).unwrap();
@@ -80,7 +81,7 @@ fn a_save_leaves_nothing_beside_the_file_and_makes_it_where_there_was_none() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_stays() {
+fn a_path_that_is_not_a_regular_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").join("file");
     for path in [folder.path(), &absent, Path::new("/"), Path::new("")] {
@@ -116,12 +117,12 @@ mod unix {
     }
 
     #[test]
-    fn what_a_link_points_to_is_replaced_and_the_link_stays() {
+    fn a_save_through_a_link_replaces_the_target_and_keeps_the_link() {
         let folder = tempfile::tempdir().unwrap();
         let (inner, [file, link, other]) =
             (folder.path().join("inner"), ["inner/file", "link", "inner/other"].map(|name| folder.path().join(name)));
         fs::create_dir(&inner).unwrap();
-        // Two links in a row, each relative to its own folder; at first they lead nowhere.
+        // Two links in a row, each relative to its own folder. At first their target is missing.
         symlink("inner/other", &link).unwrap();
         symlink("../inner/file", &other).unwrap();
         for content in ["first", "second"] {
@@ -136,7 +137,7 @@ mod unix {
 
     const REFUSED: &str = "the child was refused";
 
-    /// The child's part of the next test.
+    /// The child of the next test.
     #[test]
     fn a_child_cannot_write_all() {
         let Some(path) = env::var_os(SAVED) else { return };
@@ -146,12 +147,12 @@ mod unix {
     }
 
     #[test]
-    fn an_error_leaves_the_file_and_nothing_else() {
+    fn a_failed_save_keeps_the_old_file_and_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "old").unwrap();
         let child = child("unix::a_child_cannot_write_all", &path);
-        // No file may be larger than 64 blocks, and the signal that says so is ignored.
+        // The limit is 64 blocks per file, and the signal for exceeding it is ignored.
         let mut shell = Command::new("sh");
         shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]).arg(child.get_program());
         let report = shell.args(child.get_args()).env(SAVED, &path).output().unwrap();

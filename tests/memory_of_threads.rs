@@ -1,7 +1,7 @@
-//! The memory of all threads: what checkpoints take beside what they say, and that warm passes allocate nothing.
+//! Memory of all threads: checkpoints keep within their stated memory, and warm passes allocate nothing.
 
 #[path = "it/support/mod.rs"]
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this test program uses only a part of it")]
 mod support;
 
 use std::sync::{Mutex, PoisonError};
@@ -20,8 +20,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// One test at a time: memory is counted for the whole process.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// The most bytes that a run held at once beyond those before it. The test harness allocates now and then, so the least of
-/// some runs counts.
+/// The peak number of bytes that a run allocates. The test harness sometimes allocates too, so the smallest of several
+/// runs counts.
 fn peak(mut run: impl FnMut()) -> usize {
     let measure = |()| {
         ALLOCATOR.reset_peak_usage();
@@ -48,7 +48,7 @@ enum Reading {
 const READINGS: [Reading; 5] =
     [Reading::Tokens, Reading::Vectors, Reading::Reversed, Reading::Ragged, Reading::RaggedTokens];
 
-/// A sequence, its targets, and a gradient at the probabilities, none of which counts.
+/// A sequence, its targets, and a gradient of the probabilities. Their memory is not counted.
 struct Job<A> {
     parameters: Parameters<A>,
     x: Array3<A>,
@@ -101,8 +101,8 @@ impl<A: Scalar> Job<A> {
     }
 }
 
-/// The least memory is used almost wholly, on several threads to three quarters: columns need not divide evenly. Twice that
-/// is an upper bound: where the whole sequence fits, less is used.
+/// At the least memory, almost all of it is used; on several threads three quarters, because columns may not divide
+/// evenly. Twice the least memory is only an upper bound: less is used if the whole sequence fits.
 fn the_estimate_holds<A: Scalar>(shape: Shape, threads: usize) {
     let pool = pool(threads);
     for reading in READINGS {
@@ -113,14 +113,14 @@ fn the_estimate_holds<A: Scalar>(shape: Shape, threads: usize) {
             let used = 100 * found / memory;
             assert!(
                 found <= memory && used >= at_least,
-                "{found} of {memory} bytes, {used} %: {shape:?}, {threads} threads, {reading:?}"
+                "{found} of {memory} bytes used, {used} %: {shape:?}, {threads} threads, {reading:?}"
             );
         }
     }
 }
 
 #[test]
-fn checkpoints_take_no_more_memory_than_they_say_and_most_of_it() {
+fn checkpoints_use_at_most_their_stated_memory_and_most_of_it() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     for shape in [
         Shape { n_x: 2003, n_a: 67, n_y: 2011, m: 1, t_x: 101 },
@@ -144,7 +144,7 @@ fn a_wide_head_and_a_large_vocabulary_count_once() {
     assert!((8_000_000..10_000_000).contains(&least), "{least} bytes");
 }
 
-/// On a thread of a pool nothing is allocated. From outside, rayon's queue of calls takes a block now and then.
+/// On a pool thread nothing is allocated. Calls from outside sometimes allocate a block for rayon's queue.
 #[test]
 fn warm_passes_on_the_threads_of_a_pool_allocate_nothing() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,12 @@
 """Measures elman and its peers in turn and prints a line for each case; `run` calls it, see README.md.
 
-Every program is a process that lives as long as one number of threads is measured. It prints its
-version, and then answers two requests of one line each:
+Every program is a process, started once for each number of threads. It prints its version, and then
+answers two requests of one line each:
 
     load DTYPE PASS T_x m n_x n_a n_y IN OUT   prepare, run once, write the result: ok | unsupported
-    time SECONDS                               run for so long: samples in milliseconds
+    time SECONDS                               run for this long: samples in milliseconds
 
-Only the one that was asked computes; the others wait for their next line.
+Only one program computes at a time; the others wait for their next line.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SIZES = {  # T_x, m, n_x, n_a, n_y
     "long": (2000, 1, 8, 64, 8),
 }
 DTYPES = {"f32": "float32", "f64": "float64"}
-# The largest error that passes, relative to an array's largest element in double precision.
+# The largest allowed error, relative to an array's largest element in double precision.
 TOLERANCE = {"f32": 1e-4, "f64": 1e-10}
 
 PYTHON = "jax", "torch", "onnxruntime", "numpy", "batched"
@@ -80,7 +80,7 @@ class Server:
 
 
 def start(names, threads):
-    """The programs that start, pinned to as many cores as they may use."""
+    """The programs that could be started, pinned to as many cores as threads."""
     os.sched_setaffinity(0, CORES[:threads])
     servers = []
     for name in names:
@@ -98,7 +98,7 @@ def stop(servers):
 
 
 def inputs(case):
-    """Weights of the usual scale, and x, all from one seed."""
+    """Weights of the usual scale and x, from one seed."""
     generator = np.random.default_rng(1)
     *parameters, x = case.shapes()
     arrays = [generator.uniform(-1, 1, shape) / np.sqrt(shape[-1]) for shape in parameters]
@@ -106,7 +106,7 @@ def inputs(case):
 
 
 def check(name, case, path, expected):
-    """Every element of what a peer computed against NumPy in double precision."""
+    """Compares every element of a peer's result with NumPy in double precision."""
     found = np.fromfile(path, case.dtype)
     if found.shape != expected.shape:
         raise SystemExit(f"{name}: {found.size} numbers instead of {expected.size} for {case}")
@@ -120,7 +120,7 @@ def check(name, case, path, expected):
 
 
 def measure(servers, size, dtype, what, rounds, seconds, scratch):
-    """Samples of every program that can compute the case, taken in turn."""
+    """Samples of every program that can compute the case, one program after the other."""
     case = Case(what == "train", DTYPES[dtype], *SIZES[size])
     arrays = inputs(case)
     source, result = scratch / "in", scratch / "out"
@@ -131,7 +131,7 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
 
     samples = {}
     for server in servers:
-        # A step is the forward pass of one step for everyone but elman, who has a call for it.
+        # A step is a forward pass of one step, except for elman, which has its own call for it.
         its = "forward" if what == "step" and server.name != "elman" else what
         result.unlink(missing_ok=True)
         if server.ask("load", dtype, its, *SIZES[size], source, result) == "ok":
@@ -141,7 +141,7 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
     for _ in range(rounds):
         for server in servers:
             if server.name in samples:
-                time.sleep(0.02)  # threads of the last one may still spin
+                time.sleep(0.02)  # threads of the previous program may still spin
                 samples[server.name] += map(float, server.ask("time", seconds).split())
     return samples
 
@@ -162,7 +162,7 @@ def line(key, medians):
 
 
 def versions(servers):
-    """What the running programs say of themselves, and of crates what cargo says."""
+    """The versions that the running programs report; those of crates are from cargo."""
     manifest = HERE / "rust/Cargo.toml"
     tree = "cargo", "tree", "--depth=1", "--prefix=none", "--all-features", "--manifest-path"
     text = subprocess.run([*tree, manifest], capture_output=True, text=True, check=True).stdout
@@ -183,17 +183,17 @@ def machine():
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="run", description="Times elman and its peers in turn.")
+    parser = argparse.ArgumentParser(prog="run", description="Measures the time of elman and its peers.")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[*SIZES], metavar="SIZE")
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=[*DTYPES])
     parser.add_argument("--pass", nargs="+", choices=("forward", "train", "step"), dest="passes")
     parser.add_argument("--threads", nargs="+", type=int, choices=(1, 2), default=[1, 2])
     parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER")
-    parser.add_argument("--rounds", type=int, help="turns of every program; default 7, quick 2")
-    parser.add_argument("--seconds", type=float, help="of one turn; default 0.3, quick 0.05")
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
-    parser.add_argument("--with-burn", action="store_true", help="build and measure burn, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every median there, for docs/benchmarks/")
+    parser.add_argument("--rounds", type=int, help="measurements of every program; default 7, quick 2")
+    parser.add_argument("--seconds", type=float, help="seconds for one measurement; default 0.3, quick 0.05")
+    parser.add_argument("--quick", action="store_true", help="a rough run, not a measurement")
+    parser.add_argument("--with-burn", action="store_true", help="also build and measure burn")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all medians to FILE, for docs/benchmarks")
     options = parser.parse_args()
     rounds = options.rounds or (2 if options.quick else 7)
     seconds = options.seconds or (0.05 if options.quick else 0.3)

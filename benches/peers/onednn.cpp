@@ -1,4 +1,4 @@
-// The oneDNN peer: vanilla_rnn with tanh, and matmul and softmax as its head, in f32.
+// The oneDNN peer: vanilla_rnn with tanh, with matmul and softmax as its output layer, in f32.
 // Answers measure.py's requests on standard input.
 
 #include <algorithm>
@@ -43,7 +43,7 @@ struct call {
     void operator()() const { what.execute(queue, with); }
 };
 
-// The same numbers in the layout a primitive asks for: packing, outside the timing.
+// Reorders the numbers to the layout that a primitive needs: packing, outside the timing.
 memory packed(memory from, const desc &to) {
     memory result(to, cpu);
     reorder(from, result).execute(queue, from, result);
@@ -75,7 +75,7 @@ struct peer {
         std::ifstream(path, std::ios::binary)
                 .read(reinterpret_cast<char *>(file.data()), file.size() * sizeof(float));
         const float *at = file.data();
-        // A row per output is what oneDNN calls ldgoi.
+        // oneDNN calls one row per output ldgoi.
         const memory wax = take(at, {1, 1, nx, 1, na}, tag::ldgoi);
         const memory waa = take(at, {1, 1, na, 1, na}, tag::ldgoi);
         const memory wya = take(at, {ny, na}, tag::ab);
@@ -122,7 +122,7 @@ struct peer {
                 {softmax_forward(softmax), {{DNNL_ARG_SRC, y}, {DNNL_ARG_DST, y}}});
         if (!train) return;
 
-        // y becomes the gradient of the logits in place; da = dlogits · wya; dwya = dlogitsᵀ · hidden
+        // The gradient of the logits overwrites y; da = dlogits · wya; dwya = dlogitsᵀ · hidden
         const memory da(of({t, m, na}, tag::tnc), cpu);
         const memory rows_of_da(of({rows, na}, tag::ab), cpu, da.get_data_handle());
         const matmul::primitive_desc through_head(
@@ -161,7 +161,7 @@ struct peer {
         backward_calls.push_back({vanilla_rnn_backward(back), back_arguments});
     }
 
-    // The mean cross-entropy of the rows of y, its gradient in their place, and dby.
+    // Computes the mean cross-entropy of the rows of y, overwrites y with its gradient, and computes dby.
     void cross_entropy() {
         std::fill(dby.begin(), dby.end(), 0.f);
         const float scale = 1.f / (t * m);
@@ -206,7 +206,7 @@ struct peer {
     }
 };
 
-// Samples in milliseconds; each is the mean over as many calls as fill a millisecond.
+// Samples in milliseconds. Each is the mean over as many calls as fill a millisecond.
 void sample(const std::function<void()> &run, double seconds) {
     const auto since = [](clock_type::time_point start) {
         return std::chrono::duration<double>(clock_type::now() - start).count();

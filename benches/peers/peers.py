@@ -1,9 +1,9 @@
 """The Python peers: `peers.py NAME THREADS` answers measure.py's requests on standard input.
 
-Every peer is a function of the case and its arrays that returns `run` and `result`: `run()` is
-what is timed, `result()` turns what the last run left into one flat array, in the order that
-measure.py compares: the output, or the loss and the gradients. It returns None where the peer
-cannot compute the case.
+Every peer is a function of the case and its arrays that returns `run` and `result`. `run()` is
+timed. `result()` returns the result of the last run as one flat array, in the order that
+measure.py compares: the output, or the loss and the gradients. The function returns None if the
+peer cannot compute the case.
 """
 
 import sys
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A sample is the mean over as many calls as fill this long, so that the clock's own cost vanishes.
+# A sample is the mean over as many calls as take this long, which makes the cost of the clock negligible.
 SAMPLE = 1e-3
 
 
@@ -27,7 +27,7 @@ class Case:
     n_y: int
 
     def shapes(self):
-        """Shapes of wax, waa, wya, ba, by and x, as they lie in the file one after another."""
+        """Shapes of wax, waa, wya, ba, by and x, in the order of the file."""
         n_x, n_a, n_y = self.n_x, self.n_a, self.n_y
         return (n_a, n_x), (n_a, n_a), (n_y, n_a), (n_a,), (n_y,), (self.t_x, self.m, n_x)
 
@@ -47,7 +47,7 @@ def flatten(*parts):
 
 
 def numpy(case, wax, waa, wya, ba, by, x):
-    """A notebook's NumPy: (n, m, T_x) arrays, one step after the other, as a cell is taught."""
+    """NumPy as in the notebook: (n, m, T_x) arrays, step by step."""
     x = np.ascontiguousarray(x.transpose(2, 1, 0))
     ba, by = ba[:, None], by[:, None]
     a0 = np.zeros((case.n_a, case.m), case.dtype)
@@ -91,7 +91,7 @@ def numpy(case, wax, waa, wya, ba, by, x):
 
 
 def batched(case, wax, waa, wya, ba, by, x):
-    """NumPy with every product that does not depend on the recurrence taken out of the loop."""
+    """NumPy with all products that do not depend on the recurrence outside of the loop."""
     t_x, rows = case.t_x, np.arange(case.t_x * case.m)
     x2, targets = x.reshape(-1, case.n_x), case.targets().ravel()
     left = []
@@ -199,7 +199,7 @@ def jax(case, wax, waa, wya, ba, by, x):
 
 
 def onnxruntime(case, wax, waa, wya, ba, by, x):
-    """The RNN, MatMul, Add and Softmax operators; forward in float32 is all that it has."""
+    """The RNN, MatMul, Add and Softmax operators; float32 forward only."""
     if case.train or case.dtype != "float32":
         return None
     import onnxruntime

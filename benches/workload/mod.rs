@@ -1,6 +1,6 @@
-//! What the benchmarks share: the sizes, seeded inputs, and rates in steps and in floating-point operations.
+//! Shared code of the benchmarks: the sizes, seeded inputs, and rates in steps and in floating-point operations.
 
-// Each benchmark is a program of its own and uses a part of this.
+// Each benchmark is its own program and uses only a part of this module.
 #![allow(dead_code)]
 
 use std::fmt;
@@ -13,7 +13,7 @@ use ndarray::{Array, Array2, Array3, Dimension, ShapeBuilder};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// The shape of a job: `T_x` steps of m columns through a network.
+/// The size of a job: `T_x` steps of m columns through a network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     name: &'static str,
@@ -22,8 +22,8 @@ pub(crate) struct Size {
     pub(crate) dims: Dims,
 }
 
-/// `T·m·n_x·n_a·n_y`, from the smallest network in print to one that fills a core's caches; one column at one step, and
-/// one column for a long time.
+/// `T·m·n_x·n_a·n_y`, from the smallest published network to one that fills the caches of a core; then one column at
+/// one step, and one column for many steps.
 pub(crate) const SIZES: [Size; 7] = [
     size("seed", 4, 10, [3, 5, 2]),
     size("small", 32, 16, [16, 64, 16]),
@@ -51,24 +51,24 @@ impl Size {
         Size { t_x: 1, ..self }
     }
 
-    /// What one forward pass does.
+    /// The work of one forward pass.
     pub(crate) fn forward(self) -> Throughput {
         self.passes(1)
     }
 
-    /// Forward and backward: every matrix is multiplied once going forward, and twice going back, for the gradient of
-    /// what came in and for its own.
+    /// The work of forward and backward. Each matrix takes part in one product in the forward pass and in two in the
+    /// backward pass: for the gradient of the input and for its own gradient.
     pub(crate) fn train(self) -> Throughput {
         self.passes(3)
     }
 
-    /// What the backward pass does alone.
+    /// The work of the backward pass alone.
     pub(crate) fn backward(self) -> Throughput {
         self.passes(2)
     }
 
-    /// Steps as elements, and floating-point operations in the place of bytes: [`Rates`] prints both. A multiply-add
-    /// counts as two; what is not a matrix product does not count.
+    /// Counts steps as elements, and floating-point operations as bytes: [`Rates`] prints both. A multiply-add counts
+    /// as two operations. Only matrix products count.
     fn passes(self, passes: usize) -> Throughput {
         let Dims { n_x, n_a, n_y } = self.dims;
         let steps = self.t_x * self.m;
@@ -76,7 +76,7 @@ impl Size {
         Throughput::ElementsAndBytes { elements: steps as u64, bytes: operations as u64 }
     }
 
-    /// Weights of ±1/√`n_a`, where hidden states neither die out nor saturate.
+    /// Weights of ±1/√`n_a`, for which hidden states neither vanish nor saturate.
     pub(crate) fn parameters<A: Scalar>(self) -> Parameters<A> {
         let mut parameters = Parameters::zeros(self.dims);
         #[expect(clippy::cast_precision_loss, reason = "a dimension is far below 2⁵³")]
@@ -105,7 +105,7 @@ impl Size {
         random((self.dims.n_y, self.m), 4)
     }
 
-    /// (m, `T_x`), every class in turn.
+    /// (m, `T_x`), each class in turn.
     pub(crate) fn targets(self) -> Array2<usize> {
         Array2::from_shape_fn((self.m, self.t_x).f(), |(j, t)| (j + t) % self.dims.n_y)
     }
@@ -123,11 +123,11 @@ fn fill<A: Scalar>(values: &mut [A], seed: u64, bound: f64) {
     values.fill_with(|| A::from(rng.random_range(-bound..=bound)).expect("a float holds every number"));
 }
 
-/// Wall-clock time, with throughput in steps (of one column) and in GFLOP/s, for which criterion has no unit.
+/// Wall-clock time, with throughput in steps (of one column) and in GFLOP/s, a unit that criterion does not have.
 #[derive(Debug)]
 pub(crate) struct Rates;
 
-/// As much time as gives stable medians at every size; `large` takes longer, by its number of samples.
+/// Long enough for stable medians at every size. `large` takes longer because of its number of samples.
 pub(crate) fn criterion() -> Criterion<Rates> {
     Criterion::default()
         .with_measurement(Rates)
@@ -165,7 +165,7 @@ impl Measurement for Rates {
     }
 }
 
-/// Values are nanoseconds.
+/// Values are in nanoseconds.
 impl ValueFormatter for Rates {
     fn scale_values(&self, typical: f64, values: &mut [f64]) -> &'static str {
         WallTime.formatter().scale_values(typical, values)

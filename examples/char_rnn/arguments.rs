@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use elman::sampling::Sampler;
 
 use crate::training::Settings;
 
-/// Trains an Elman network on the characters of a text, measures it on text that it has not seen, and samples from it.
+/// Trains an Elman network on the characters of a text, measures it on held-out text, and samples from it.
 #[derive(Debug, Parser)]
 pub(crate) struct Arguments {
-    /// UTF-8 text to learn from [default: this crate's sources]
+    /// UTF-8 text to train on [default: this crate's sources]
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
-    /// A small network and few steps, to see that everything works; with a proof that --resume gives the same bits
+    /// Trains a small network for a few steps as a check, and proves that --resume gives bit-identical results
     #[arg(long, conflicts_with = "resume")]
     pub(crate) quick: bool,
 
@@ -21,15 +21,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=8192), conflicts_with = "resume")]
     #[arg(help_heading = "Training")]
     hidden: Option<u16>,
-    /// Training steps in all; the learning rate falls over them [default: 1200, 300 with --quick, or as in the resumed
-    /// run; one that has done as many only samples]
+    /// Total training steps; the learning rate falls over them [default: 1200, 300 with --quick, or those of the
+    /// resumed run. A run that has done them all only samples]
     #[arg(long, help_heading = "Training")]
     pub(crate) steps: Option<u32>,
-    /// Places in the text that are read side by side [default: 32, or 16 with --quick]
+    /// Batch size: positions in the text that are read in parallel [default: 32, or 16 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "resume")]
     #[arg(help_heading = "Training")]
     batch: Option<u16>,
-    /// Characters in a chunk; the hidden state goes on from chunk to chunk, gradients do not: TBPTT with k1 = k2 =
+    /// Characters in a chunk. The hidden state is carried to the next chunk and gradients are not: TBPTT with k1 = k2 =
     /// LENGTH [default: 64, or 32 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "resume")]
     #[arg(help_heading = "Training")]
@@ -37,35 +37,35 @@ pub(crate) struct Arguments {
     /// Learning rate of the first step; it falls to a tenth [default: 0.004]
     #[arg(long, value_parser = positive, conflicts_with = "resume", help_heading = "Training")]
     lr: Option<f64>,
-    /// Seed of the initial weights, of where the text is cut, and of the sample; with --resume, of the sample alone
+    /// Seed of the initial weights, of the cuts in the text, and of the sample; with --resume, of the sample only
     /// [default: 1, or that of the resumed run]
     #[arg(long, help_heading = "Training")]
     pub(crate) seed: Option<u64>,
 
-    /// Where to write the run, after every eighth of its steps: --resume takes it up from there
+    /// File to save the run to, after every eighth of its steps; --resume continues from it
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(crate) save: Option<PathBuf>,
-    /// A saved run to go on with, to the bits of one with as many --steps that was never interrupted; it needs its --text
-    /// again
+    /// Saved run to continue. The result is bit-identical to an uninterrupted run of as many --steps. Needs the same
+    /// --text
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(crate) resume: Option<PathBuf>,
-    /// Where to draw how the loss fell
+    /// File to draw the loss curves to
     #[arg(long, value_name = "FILE.svg", help_heading = "Files")]
     pub(crate) plot: Option<PathBuf>,
 
-    /// What a sample starts with; may be given several times, and each is continued [default: a line break]
+    /// Start of a sample; may be given several times, for several samples [default: a line break]
     #[arg(long, value_name = "TEXT", help_heading = "Sampling")]
     pub(crate) prompt: Vec<String>,
-    /// Characters to sample
+    /// Number of characters to sample
     #[arg(long, default_value_t = 600, help_heading = "Sampling")]
     pub(crate) sample: usize,
-    /// Below one, a sample keeps closer to what is likely; above, it strays
+    /// Values below one make a sample more predictable, values above one more random
     #[arg(long, default_value_t = 0.8, value_parser = positive, help_heading = "Sampling")]
     temperature: f64,
-    /// Draws from the K most likely characters only
+    /// Draws only from the K most likely characters
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Sampling")]
     top_k: Option<u32>,
-    /// Draws from the fewest characters only that together have probability P
+    /// Draws only from the fewest characters whose total probability reaches P
     #[arg(long, value_name = "P", value_parser = share, help_heading = "Sampling")]
     top_p: Option<f64>,
     /// Always takes the most likely character
@@ -85,7 +85,7 @@ fn share(argument: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    /// Of a new run.
+    /// The settings of a new run.
     pub(crate) fn settings(&self) -> Settings {
         let (steps, batch, length) = if self.quick { (300, 16, 32) } else { (1200, 32, 64) };
         Settings {
@@ -97,7 +97,7 @@ impl Arguments {
         }
     }
 
-    /// Of a new run.
+    /// The number of hidden units of a new run.
     pub(crate) fn hidden(&self) -> usize {
         self.hidden.unwrap_or(if self.quick { 48 } else { 256 }).into()
     }
@@ -111,7 +111,7 @@ impl Arguments {
         top_k.map_or(sampler, |k| sampler.with_top_k(k))
     }
 
-    /// Whether this run has to beat the order-0 entropy: nothing was chosen that could keep it from learning.
+    /// Whether this run must beat the order-0 entropy: all options that affect learning are at their defaults.
     pub(crate) fn is_standard(&self) -> bool {
         let chosen = [self.hidden, self.batch, self.length].iter().any(Option::is_some) || self.lr.is_some();
         self.text.is_none() && self.resume.is_none() && self.steps.is_none() && !chosen

@@ -1,17 +1,17 @@
-//! A run as a file: JSON, its numbers in decimals that give back the bits.
+//! A run as a JSON file. Its decimal numbers restore the exact bits.
 //!
 //! | name | what it holds |
 //! |---|---|
 //! | `format` | `"elman char_rnn run 1"` |
-//! | `text_characters`, `text_fnv1a` | of the text that is read: how long, and the hash of its UTF-8, in hexadecimal |
-//! | `vocabulary` | its distinct characters, ascending; inputs and classes of the network |
-//! | `hidden_units`, `steps`, `batch`, `length`, `learning_rate`, `seed` | what was asked for |
-//! | `steps_done`, `epochs_read`, `batches_read` | how far it is; batches are those of the epoch after the read ones |
+//! | `text_characters`, `text_fnv1a` | length of the text, and the hash of its UTF-8, in hexadecimal |
+//! | `vocabulary` | distinct characters of the text, ascending; inputs and classes of the network |
+//! | `hidden_units`, `steps`, `batch`, `length`, `learning_rate`, `seed` | settings of the run |
+//! | `steps_done`, `epochs_read`, `batches_read` | progress: steps, full epochs, and batches of the epoch after them |
 //! | `average_bits` | the running average of the loss, in bits per character; null before the first step |
-//! | `training_curve`, `held_out_curve` | the losses so far, each after so many steps: `[[10, 5.25], …]` |
+//! | `training_curve`, `held_out_curve` | the losses so far, each with its step: `[[10, 5.25], …]` |
 //! | `parameters` | Wax, Waa, Wya, ba, by, each row by row |
-//! | `first_moment`, `second_moment` | Adam's, one number for each parameter; none before the first step |
-//! | `hidden` | the state that the next batch continues, column by column |
+//! | `first_moment`, `second_moment` | Adam's moments, one number for each parameter; none before the first step |
+//! | `hidden` | the hidden state that the next batch starts from, column by column |
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -29,10 +29,10 @@ use crate::training::{Run, Settings};
 
 const FORMAT: &str = "elman char_rnn run 1";
 
-/// The largest count of steps: none overflows that follows from it.
+/// The largest number of steps. No count derived from it overflows.
 const MOST: u64 = u32::MAX as u64;
 
-/// Refuses what [`save`] could not write to, before an hour of training.
+/// Returns an error if [`save`] could not write to `path`, before an hour of training.
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
     if path.file_name().is_none() || path.is_dir() {
         return Err(format!("cannot write {}: not a file", path.display()).into());
@@ -45,7 +45,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     }
 }
 
-/// Whoever reads finds the old run or the new one, whole.
+/// Saves atomically: a reader finds the whole old run or the whole new one.
 pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
     Ok(elman::io::write_atomic(path, write(run)?.as_bytes())?)
 }
@@ -154,7 +154,7 @@ fn real(value: &Value, name: &str) -> Result<f64> {
     number.ok_or_else(|| format!("`{name}` is {}, expected a number, at least 0", found(&value[name])).into())
 }
 
-/// As many `f32` as are expected, each the one whose decimals are there.
+/// Reads exactly `expected` numbers, each as the nearest `f32` to its decimals.
 #[expect(clippy::cast_possible_truncation, reason = "the nearest is the one that was written")]
 fn numbers(value: &Value, name: &str, expected: usize, allowed: RangeInclusive<f32>) -> Result<Vec<f32>> {
     let values = value[name].as_array().ok_or_else(|| format!("`{name}` is not an array"))?;
@@ -183,7 +183,7 @@ fn curve(value: &Value, name: &str) -> Result<Vec<(u64, f64)>> {
     points.iter().enumerate().map(point).collect()
 }
 
-/// A value, as a message shows it: in few words.
+/// A short form of a value for an error message.
 fn found(value: &Value) -> String {
     match value {
         Value::Array(_) => "an array".into(),

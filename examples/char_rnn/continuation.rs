@@ -1,4 +1,4 @@
-//! Text of the model's own, after what it is prompted with.
+//! Samples a continuation of a prompt.
 
 use elman::sampling::Sampler;
 use elman::sequence::{self, Input};
@@ -9,13 +9,12 @@ use crate::Result;
 use crate::model::Model;
 use crate::seeds::{Purpose, generator};
 
-/// Continues the prompts side by side: symbol after symbol is drawn, and read in turn. As many for each prompt.
+/// Continues the prompts in parallel, each by `length` symbols: draws a symbol, then reads it.
 ///
-/// All but the last symbols of the prompts, which have lengths of their own, are one ragged batch; the last ones are
-/// the first that a stepper reads. Neither the bits of a column nor its generator depend on the others, so a prompt is
-/// continued as it is alone.
+/// All symbols of the prompts except the last ones form one ragged batch. A stepper starts with the last ones. The bits
+/// and the generator of a column do not depend on the other columns, so each prompt is continued as if it were alone.
 ///
-/// - `prompts`: m, none empty
+/// - `prompts`: m prompts, none empty
 pub(crate) fn continue_all(
     model: &Model,
     prompts: &[Vec<usize>],

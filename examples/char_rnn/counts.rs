@@ -1,13 +1,13 @@
-//! What counting characters achieves: the figure that a model has to be compared with.
+//! The loss of character counts, the baseline of a model.
 
 use std::collections::HashMap;
 
 use crate::text::Text;
 
-/// What is added to every count.
+/// Candidates for the constant that is added to every count.
 const SMOOTHING: [f64; 6] = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003];
 
-/// How well counts predict the held-out text.
+/// The loss of character counts on the held-out text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entropy {
     pub(crate) bits: f64,
@@ -15,7 +15,7 @@ pub(crate) struct Entropy {
 }
 
 impl Entropy {
-    /// How counts became probabilities.
+    /// How the counts were smoothed.
     pub(crate) fn smoothing(&self) -> String {
         format!("counts + {}", self.added)
     }
@@ -27,7 +27,7 @@ impl Entropy {
 /// p(c | context) = (n(context c) + α) / (n(context) + α·classes)
 /// ```
 ///
-/// with the counts n of the training part, and with the α that serves the held-out text best.
+/// with the counts n of the training part, and the α that gives the lowest loss on the held-out text.
 pub(crate) fn best_bits_per_character(text: &Text, order: usize, classes: usize) -> Entropy {
     let counts = Counts::new(text, order);
     let measure = |added| Entropy { bits: counts.bits_per_character(text, added, classes), added };
@@ -37,7 +37,7 @@ pub(crate) fn best_bits_per_character(text: &Text, order: usize, classes: usize)
 struct Counts<'t> {
     order: usize,
     contexts: HashMap<&'t [usize], f64>,
-    /// A context and the symbol after it.
+    /// A context together with the symbol after it.
     continued: HashMap<&'t [usize], f64>,
 }
 

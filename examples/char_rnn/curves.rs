@@ -1,11 +1,11 @@
-//! How the loss fell.
+//! Loss curves.
 
 use std::path::Path;
 
 use crate::Result;
 use crate::chart::{self, Curve, Panel};
 
-/// Losses in bits per character, each after so many steps.
+/// Losses in bits per character, each with its step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Curves {
     /// The running average.
@@ -14,7 +14,7 @@ pub(crate) struct Curves {
 }
 
 impl Curves {
-    /// Draws them beside the yardsticks: all of the run, and its second half, where they differ little.
+    /// Draws the losses and the baselines: first the whole run, then its second half, where the losses change little.
     pub(crate) fn draw(&self, path: &Path, order_0: f64, order_2: f64) -> Result<()> {
         let last = self.training.iter().chain(&self.held_out).map(|point| real(point).0).fold(0.0, f64::max);
         let panel = |title, from: f64, yardsticks: &[(&'static str, f64)]| {

@@ -1,4 +1,4 @@
-//! Trains a character model on real text, and writes some of its own.
+//! Trains a character model on real text, then generates text with it.
 //!
 //! ```text
 //! cargo run --release --example char_rnn
@@ -6,12 +6,12 @@
 //! cargo run --release --example char_rnn -- --resume run.json --prompt "Once upon" --prompt "The end"
 //! ```
 //!
-//! The text is read by `--batch` readers at once, each at its own place and each with its own hidden state, which is
-//! carried from one chunk of `--length` characters to the next; gradients are cut there. The last tenth of the text is
-//! held out, and the loss there, in bits per character, is compared with what counting characters achieves.
+//! The text is read at `--batch` positions in parallel. Each position has its own hidden state, which is carried from
+//! one chunk of `--length` characters to the next. Gradients are cut between chunks. The last tenth of the text is held
+//! out. The loss on it, in bits per character, is compared with the loss of character counts.
 //!
-//! A run that was interrupted goes on with `--resume` from where it was last saved, and ends with the bits that it would
-//! have had: `--quick` proves it.
+//! `--resume` continues an interrupted run from its last save. The result is bit-identical to an uninterrupted run:
+//! `--quick` proves it.
 
 mod arguments;
 #[path = "../support/chart.rs"]
@@ -40,7 +40,7 @@ use training::{Run, Trainer};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How often the held-out loss is measured, and the run saved.
+/// The held-out loss is measured, and the run saved, this many times.
 const REPORTS: u64 = 8;
 
 fn main() -> ExitCode {
@@ -78,7 +78,7 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     if arguments.quick {
         resumption::check()?;
         let steps = resumption::STEPS;
-        writeln!(out, "resumed     {steps} steps, with a break half-way and a break after each: the same bits")?;
+        writeln!(out, "resumed     {steps} steps, interrupted half-way or after each step: bit-identical")?;
     }
 
     if arguments.sample == 0 {
@@ -93,12 +93,12 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Adds to an error which argument it is about.
+/// Adds the name of the argument to an error.
 fn of(argument: &str) -> impl Fn(Box<dyn Error>) -> Box<dyn Error> {
     move |error| format!("{argument}: {error}").into()
 }
 
-/// A run that has read nothing yet, and its text.
+/// Starts a new run, and reads its text.
 fn begin(arguments: &Arguments) -> Result<(Run, Text)> {
     let source = source(arguments)?;
     let vocabulary = Vocabulary::of(&source).map_err(of("--text"))?;
@@ -106,7 +106,7 @@ fn begin(arguments: &Arguments) -> Result<(Run, Text)> {
     Ok((Run::new(arguments.settings(), arguments.hidden(), vocabulary, &text), text))
 }
 
-/// A saved run, and the text that it reads where anything is to be done with one.
+/// Loads a saved run, and reads its text if the run still needs it.
 fn resume(path: &Path, arguments: &Arguments) -> Result<(Run, Option<Text>)> {
     let mut run = checkpoint::load(path).map_err(of("--resume"))?;
     if let Some(steps) = arguments.steps {
@@ -118,7 +118,7 @@ fn resume(path: &Path, arguments: &Arguments) -> Result<(Run, Option<Text>)> {
     let source = source(arguments)?;
     match Text::new(&source, &run.model.vocabulary) {
         Ok(text) if text.fingerprint == run.fingerprint => Ok((run, Some(text))),
-        _ => Err("--text: this is not the text of the resumed run, which --resume needs again".into()),
+        _ => Err("--text: --resume needs the text of the resumed run, and this is another one".into()),
     }
 }
 
@@ -126,23 +126,24 @@ fn source(arguments: &Arguments) -> Result<String> {
     arguments.text.as_deref().map_or_else(|| Ok(text::built_in()), |path| text::read(path).map_err(of("--text")))
 }
 
-/// What is to be continued, in symbols.
+/// The prompts, encoded as symbols.
 fn prompts(run: &Run, arguments: &Arguments) -> Result<Vec<Vec<usize>>> {
     let vocabulary = &run.model.vocabulary;
     if arguments.prompt.is_empty() {
         return Ok(vec![vocabulary.encode("\n").unwrap_or_else(|_| vec![0])]);
     }
     let encode = |prompt: &String| match &prompt[..] {
-        "" => Err("a sample needs a character to start with".into()),
+        "" => Err("a prompt needs at least one character".into()),
         prompt => vocabulary.encode(prompt),
     };
     arguments.prompt.iter().map(encode).collect()
 }
 
-/// Trains for the steps that are left; now and then measures, and saves.
+/// Trains for the remaining steps. Measures the held-out loss and saves the run at regular intervals.
 fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> Result<Run> {
     let (characters, classes, held_out) = (text.symbols.len(), run.model.vocabulary.len(), text.held_out().len());
     let (dims, settings) = (run.model.parameters.dims(), run.settings);
+    writeln!(out, "time        the default training takes under a minute, after a build of about two minutes")?;
     writeln!(out, "text        {characters} characters, {classes} distinct; the last {held_out} held out")?;
     writeln!(out, "network     {} hidden units, {} parameters", dims.n_a, dims.len())?;
     writeln!(out, "training    {} steps of {} × {} characters", settings.steps, settings.batch, settings.length)?;
@@ -175,7 +176,7 @@ fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> 
     Ok(trainer.run)
 }
 
-/// Says how well the run predicts, against counts, and draws how it came to that.
+/// Compares the loss of the run with that of character counts, and draws the curves.
 fn report(run: &Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     let classes = run.model.vocabulary.len();
     let order_0 = counts::best_bits_per_character(text, 0, classes);
@@ -193,7 +194,7 @@ fn report(run: &Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -
         writeln!(out, "drawn       {}", path.display())?;
     }
     if arguments.is_standard() && bits >= order_0.bits {
-        return Err("the network has not learnt more than how often each character occurs".into());
+        return Err("the network is no better than character frequencies".into());
     }
     Ok(())
 }

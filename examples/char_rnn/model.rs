@@ -1,4 +1,4 @@
-//! A network with a vocabulary, and how well it predicts.
+//! A network with a vocabulary, and its loss.
 
 use std::f64::consts::LN_2;
 
@@ -12,7 +12,7 @@ use crate::Result;
 use crate::reading::Reader;
 use crate::text::Vocabulary;
 
-/// Symbols that are measured on at a time.
+/// Number of symbols that are measured at a time.
 const MEASURED_TOGETHER: usize = 512;
 
 /// A character model.
@@ -28,8 +28,8 @@ impl Model {
         Model { vocabulary, parameters: init::torch(dims, rng) }
     }
 
-    /// The loss in bits per character, from the zero state and every symbol predicted from all those before it: chunks of
-    /// one column, whose bits are those of the whole.
+    /// The loss in bits per character, from the zero state, with every symbol predicted from all symbols before it.
+    /// Reads one column in chunks; the result is bit-identical to reading it whole.
     #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
     pub(crate) fn bits_per_character(&self, symbols: &[usize]) -> Result<f64> {
         let mut chunks = Stream::new(symbols, 1, MEASURED_TOGETHER)?.epoch();

@@ -1,4 +1,4 @@
-//! Reading batches of text, the hidden state carried from one to the next.
+//! Reads batches of text and carries the hidden state from one to the next.
 
 use elman::batches::Batch;
 use elman::loss::{self, Loss, Reduction};
@@ -6,7 +6,7 @@ use elman::sequence::{self, Cache, Input};
 use elman::{Error, Parameters};
 use ndarray::Array2;
 
-/// The forward pass over a batch and its loss, in memory that is reused.
+/// The forward pass over a batch and its loss, in reused memory.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     pub(crate) cache: Cache<f32>,
@@ -14,7 +14,8 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads a batch, from `hidden` where it continues the batch before, and leaves the state behind it there.
+    /// Reads a batch and writes the last hidden state to `hidden`. Starts from `hidden` if the batch continues the
+    /// previous one, else from zero.
     ///
     /// - `hidden`: (`n_a`, m)
     pub(crate) fn read(

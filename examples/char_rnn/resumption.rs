@@ -1,4 +1,4 @@
-//! The proof that a run which was interrupted goes on as if it had not been.
+//! Proves that a resumed run is bit-identical to an uninterrupted one.
 
 use std::path::Path;
 use std::{env, fs, process};
@@ -7,11 +7,11 @@ use crate::text::{self, Text, Vocabulary};
 use crate::training::{Run, Settings, Trainer};
 use crate::{Result, checkpoint};
 
-/// Enough for the third epoch to begin.
+/// Enough steps to reach the third epoch.
 pub(crate) const STEPS: u64 = 40;
 
-/// Trains a small run at a stretch; then with a break half-way, saved to a file and resumed from it; then with a break
-/// after every step. All have to end with the same bits.
+/// Trains a small run without a break; then with a break half-way, saved to a file and resumed; then with a break after
+/// every step. All three must end with the same bits.
 pub(crate) fn check() -> Result<()> {
     let source: String = text::built_in().chars().take(2000).collect();
     let vocabulary = Vocabulary::of(&source)?;
@@ -42,7 +42,7 @@ fn in_pieces(mut run: Run, text: &Text, piece: u64, path: &Path) -> Result<Run> 
     Ok(run)
 }
 
-/// Bit by bit, and then whatever else there is.
+/// Compares the numbers bit by bit, then everything else.
 fn compare(found: &Run, expected: &Run) -> std::result::Result<(), String> {
     for ((name, found), (_, expected)) in numbers(found).into_iter().zip(numbers(expected)) {
         if found.len() != expected.len() {

@@ -1,10 +1,10 @@
-//! Random numbers: for each purpose a generator of its own, so that none depends on what another has drawn, and all can
-//! be made again from the seed.
+//! Random numbers. Each purpose has its own generator, derived from the seed, so no purpose affects the numbers of
+//! another.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// What numbers are drawn for.
+/// The purpose of the random numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     Weights,

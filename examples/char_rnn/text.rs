@@ -1,15 +1,15 @@
-//! Text as a sequence of symbols, and what of it is held out.
+//! Text as a sequence of symbols, with a held-out part.
 
 use std::fs;
 use std::path::Path;
 
 use crate::Result;
 
-/// The most characters that are held out.
+/// The largest number of characters that are held out.
 const MOST_HELD_OUT: usize = 100_000;
 
-/// The source code of this example and of the library, at the time of version 0.1. It is frozen, so that figures can be
-/// compared across versions.
+/// The source code of this example and of the library, as of version 0.1. It is frozen, so that results can be compared
+/// across versions.
 pub(crate) fn built_in() -> String {
     include_str!("corpus.txt").into()
 }
@@ -31,7 +31,7 @@ impl Vocabulary {
         characters.dedup();
         match characters[..] {
             [] => Err("the text is empty".into()),
-            [only] => Err(format!("the text is nothing but {only:?}: there is nothing to learn").into()),
+            [only] => Err(format!("the text only contains {only:?}: there is nothing to learn").into()),
             _ => Ok(Vocabulary { characters }),
         }
     }
@@ -58,7 +58,7 @@ impl Vocabulary {
     }
 }
 
-/// Tells one text from another.
+/// Identifies a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) characters: usize,
@@ -73,7 +73,7 @@ impl Fingerprint {
     }
 }
 
-/// A text in symbols, its end held out.
+/// A text in symbols, with its end held out.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) fingerprint: Fingerprint,
@@ -83,7 +83,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Holds out the last tenth, or as much of the end as is enough to measure on.
+    /// Holds out the last tenth of the text, at most [`MOST_HELD_OUT`] characters.
     pub(crate) fn new(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
         let symbols = vocabulary.encode(text)?;
         if symbols.len() < 10 {
@@ -101,7 +101,7 @@ impl Text {
         &self.symbols[self.split..]
     }
 
-    /// The held-out part and the symbol in front of it, so that there is something to predict its first symbol from.
+    /// The held-out part and the symbol before it, from which the first held-out symbol is predicted.
     pub(crate) fn held_out_from_one_before(&self) -> &[usize] {
         &self.symbols[self.split - 1..]
     }

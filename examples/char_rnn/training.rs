@@ -1,4 +1,4 @@
-//! Training, step by step, in a state that can be put aside and taken up again.
+//! Training, step by step, in a state that can be saved and resumed.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -15,13 +15,13 @@ use crate::reading::Reader;
 use crate::seeds::{Purpose, generator};
 use crate::text::{Fingerprint, Text, Vocabulary};
 
-/// The largest norm of a gradient: a longer one is shortened to it.
+/// The largest norm of a gradient: a larger one is clipped to it.
 const LONGEST_GRADIENT: f64 = 1.0;
 
-/// Steps from one point of the training curve to the next.
+/// Steps between two points of the training curve.
 const STEPS_PER_POINT: u64 = 10;
 
-/// How to train.
+/// Training settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) steps: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// From the whole rate to a tenth of it, along half a cosine.
+    /// The learning rate: it falls to a tenth along half a cosine.
     #[expect(clippy::cast_precision_loss, reason = "a count of steps is far below 2⁵³")]
     fn learning_rate_after(&self, steps: u64) -> f64 {
         let done = steps as f64 / self.steps as f64;
@@ -40,20 +40,20 @@ impl Settings {
     }
 }
 
-/// A run: all that its next steps depend on, to the bit, and how it went so far.
+/// A run: everything that its next steps depend on, to the bit, and its losses so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) settings: Settings,
-    /// Of the text that it reads.
+    /// Identifies the text that the run reads.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) model: Model,
-    /// Counts the steps, too.
+    /// The optimiser; it also counts the steps.
     pub(crate) adam: Adam<f32>,
-    /// Epochs that are read.
+    /// Number of full epochs read.
     pub(crate) epoch: u64,
-    /// Batches of the next epoch that are read.
+    /// Number of batches read of the next epoch.
     pub(crate) batches: u64,
-    /// The state after them, (`n_a`, batch).
+    /// The hidden state after them, (`n_a`, batch).
     pub(crate) hidden: Array2<f32>,
     /// The loss in bits per character, averaged over about the last fifty steps.
     pub(crate) average: Option<f64>,
@@ -84,10 +84,11 @@ impl Run {
     }
 }
 
-/// Takes a run on, over a text.
+/// Continues a run on a text.
 ///
-/// The text is read at `batch` places side by side, `length` characters at a time: the hidden state goes on from chunk
-/// to chunk, gradients do not. That is truncated back-propagation through time, TBPTT(k₁, k₂) with k₁ = k₂ = `length`.
+/// The text is read at `batch` positions in parallel, `length` characters at a time. The hidden state is carried from
+/// chunk to chunk; gradients are not. This is truncated back-propagation through time, TBPTT(k₁, k₂) with k₁ = k₂ =
+/// `length`.
 #[derive(Debug)]
 pub(crate) struct Trainer<'t> {
     pub(crate) run: Run,
@@ -99,9 +100,9 @@ pub(crate) struct Trainer<'t> {
 }
 
 impl<'t> Trainer<'t> {
-    /// From where the run is.
+    /// Continues from the position of the run.
     ///
-    /// - `text`: of the run's fingerprint
+    /// - `text`: must have the run's fingerprint
     pub(crate) fn new(run: Run, text: &'t Text) -> Result<Self> {
         let stream = Stream::new(text.training(), run.settings.batch, run.settings.length)?;
         let mut epoch = shuffled(&stream, &run);
@@ -114,14 +115,14 @@ impl<'t> Trainer<'t> {
         Ok(Trainer { run, stream, epoch, batch, reader: Reader::default(), back: sequence::Backward::default() })
     }
 
-    /// How often the text has been read, the part of it that has been read once more included.
+    /// How often the text has been read, including the part of the current epoch.
     #[expect(clippy::cast_precision_loss, reason = "a count of batches is far below 2⁵³")]
     pub(crate) fn epochs_read(&self) -> f64 {
         let read = self.run.batches as f64;
         self.run.epoch as f64 + read / (read + self.epoch.len() as f64)
     }
 
-    /// Reads a batch, and improves the parameters.
+    /// Reads a batch and updates the parameters.
     #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
     pub(crate) fn step(&mut self) -> Result<()> {
         let Trainer { run, stream, epoch, batch, reader, back } = self;
@@ -132,7 +133,7 @@ impl<'t> Trainer<'t> {
         }
         run.batches += 1;
 
-        // A character weighs as much in the short batches, first and last of an epoch, as in the others.
+        // Characters have the same weight in the short first and last batches of an epoch as in the others.
         let weight = 1.0 / (run.settings.batch * run.settings.length) as f64;
         let parameters = &mut run.model.parameters;
         reader.read(parameters, batch, &mut run.hidden, Reduction::Scaled(weight))?;
@@ -156,7 +157,7 @@ impl<'t> Trainer<'t> {
     }
 }
 
-/// The epoch that the run is in, from its start.
+/// The current epoch of the run, from its start.
 fn shuffled<'t>(stream: &Stream<'t>, run: &Run) -> Epoch<'t> {
     stream.shuffled_epoch(&mut generator(run.settings.seed, Purpose::Epoch(run.epoch)))
 }

@@ -1,22 +1,22 @@
-//! Two experiments of J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211, done again:
-//! temporal XOR, and words found in a stream of letters without spaces.
+//! Replicates two experiments of J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211:
+//! temporal XOR, and words in a stream of letters without spaces.
 //!
 //! ```text
 //! cargo run --release --example finding_structure
 //! cargo run --release --example finding_structure -- --plot finding_structure.svg
 //! ```
 //!
-//! In both, a network reads a stream one symbol at a time and predicts the next; where its error is low, there is
-//! structure. Streams, passes and hidden units are the paper's, as far as it states them. What is not:
+//! In both, a network reads a stream one symbol at a time and predicts the next. A low error shows structure. The
+//! streams, passes and hidden units are those of the paper, as far as it states them. The differences are:
 //!
-//! - the code: one unit for each symbol, where the paper has one unit for a bit, and five random bits for a letter;
-//! - the output and its error: a softmax and its cross-entropy, in bits, where the paper has squared errors. For XOR,
-//!   what the right bit's probability is short of one, squared, compares with those; for letters, nothing does;
-//! - the gradient: back-propagated through chunks of ten or twelve symbols, where the paper's stops at the copy of the
-//!   last hidden state;
-//! - Adam, and a learning rate that falls to zero.
+//! - the code: one unit for each symbol; the paper has one unit for a bit, and five random bits for a letter;
+//! - the output and its error: a softmax and its cross-entropy, in bits; the paper has squared errors. For XOR, the square
+//!   of (1 − probability of the right bit) is comparable; for letters, nothing is;
+//! - the gradient: back-propagated through chunks of ten or twelve symbols; the paper's stops at the copy of the last
+//!   hidden state;
+//! - the optimiser: Adam, with a learning rate that falls to zero.
 //!
-//! The program fails where the figures do not show what the paper found.
+//! The program fails if the results do not show what the paper found.
 
 #[path = "../support/chart.rs"]
 mod chart;
@@ -40,16 +40,16 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Replicates two experiments of Elman's "Finding Structure in Time": temporal XOR, and words without spaces.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Networks that are trained for each experiment, each on a stream of its own [default: 8, or 1 with --quick]
+    /// Number of networks for each experiment, each trained on its own stream [default: 8, or 1 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     runs: Option<u16>,
-    /// Seed of the first network and its streams; the next have the next
+    /// Seed of the first network and its streams; each next network adds one
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where to draw the errors, as SVG
+    /// File to draw the errors to, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// One network for each experiment, to see that everything works
+    /// Trains one network for each experiment, as a check
     #[arg(long)]
     quick: bool,
 }

@@ -1,7 +1,7 @@
-//! The best that can be done: an observer who knows the lexicon, and has to find out where words end as everyone has.
+//! The best possible prediction: an observer knows the lexicon, and must find where words end from the letters alone.
 //!
-//! For every place in the lexicon, that is every letter of every word, b is the probability that it comes next. Having
-//! read the letter c, by Bayes's rule (the forward algorithm of hidden Markov models),
+//! A place is one letter of one word in the lexicon, and b is the probability that it comes next. After reading the
+//! letter c, Bayes's rule (the forward algorithm of hidden Markov models) gives
 //!
 //! ```text
 //! p(c)      = Σ b(place), over the places whose letter is c
@@ -9,13 +9,13 @@
 //! b'(first) = Σ b(last place of a word) / p(c) / words, over those whose letter is c
 //! ```
 //!
-//! Words are drawn evenly and independently, and their letters can be cut into words in one way only. So a word costs
-//! log₂ of the number of words on average, however that is spread over its letters.
+//! Words are drawn uniformly and independently, and their letters can be cut into words in only one way. So a word
+//! costs log₂ of the number of words on average, whatever the distribution over its letters.
 
 use crate::real;
 use crate::words::{LEXICON, Stream};
 
-/// The probability given to every letter but the first, after those before it.
+/// The probability of every letter except the first, given those before it.
 pub(crate) fn probabilities(letters: &[usize]) -> Vec<f64> {
     let Stream { letters: letter, places, words } = Stream::of(&LEXICON);
     let is_first = |i: usize| places.get(i).is_none_or(|&place| place == 0);

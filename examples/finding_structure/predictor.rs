@@ -1,4 +1,4 @@
-//! A network that reads symbols, one at a time, and says how likely each of them is to come next.
+//! A network that reads symbols one at a time and predicts the probabilities of the next one.
 
 use elman::loss::{self, Loss, Reduction};
 use elman::optim::{Adam, Optimizer, clip_norm};
@@ -8,16 +8,16 @@ use rand::Rng;
 
 use crate::Result;
 
-/// The largest norm of a gradient: a longer one is shortened to it.
+/// The largest norm of a gradient: a larger one is clipped to it.
 const LONGEST_GRADIENT: f64 = 1.0;
 
-/// How to train.
+/// Training settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Training {
     pub(crate) passes: usize,
-    /// Symbols in a chunk. Gradients flow no further; the hidden state does.
+    /// Symbols in a chunk. The hidden state is carried to the next chunk; gradients are not.
     pub(crate) length: usize,
-    /// Of the first step; it falls to zero in proportion to what is left to read.
+    /// Learning rate of the first step; it falls linearly to zero.
     pub(crate) learning_rate: f64,
 }
 
@@ -31,8 +31,8 @@ impl Predictor {
         Predictor { parameters: init::torch(Dims { n_x: symbols, n_a: hidden, n_y: symbols }, rng) }
     }
 
-    /// Reads the stream pass after pass, each from the zero state, with a step of the optimiser after every chunk.
-    /// `read` is told how many symbols that was.
+    /// Reads the stream once per pass, each time from the zero state, with an optimiser step after every chunk. Calls
+    /// `read` with the number of symbols in each chunk.
     #[expect(clippy::cast_precision_loss, reason = "a count of symbols is far below 2⁵³")]
     pub(crate) fn train(&mut self, stream: &[usize], training: Training, read: impl Fn(usize)) -> Result<()> {
         let Training { passes, length, learning_rate } = training;
@@ -61,14 +61,14 @@ impl Predictor {
         Ok(())
     }
 
-    /// The probability that was given to every symbol but the first, after those before it; from the zero state.
+    /// The probability of every symbol except the first, given those before it, from the zero state.
     pub(crate) fn probabilities(&self, stream: &[usize]) -> Result<Vec<f64>> {
         let (x, targets) = self.task(stream);
         let cache = sequence::forward(&self.parameters, &x, &Array2::zeros((self.parameters.dims().n_a, 1)))?;
         Ok(targets.iter().enumerate().map(|(t, &symbol)| cache.output()[[symbol, 0, t]]).collect())
     }
 
-    /// All symbols but the last, one-hot, and the symbol after each.
+    /// All symbols except the last, one-hot, and the symbol after each.
     fn task(&self, stream: &[usize]) -> (Array3<f64>, Array2<usize>) {
         let t_x = stream.len().saturating_sub(1);
         let mut x = Array3::zeros((self.parameters.dims().n_x, 1, t_x).f());

@@ -1,4 +1,4 @@
-//! The figures of all networks together: as tables, as a picture, and whether they are as they should be.
+//! The results of all networks: as tables, as a picture, and as a check.
 
 use std::array;
 use std::io::{self, Write};
@@ -8,12 +8,12 @@ use crate::chart::{self, Curve, Panel};
 use crate::words::{self, Detection, Errors};
 use crate::{Result, mean, real, xor};
 
-/// What came out; one network for each experiment and run.
+/// The results: one network for each experiment and run.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// Temporal XOR, with [`xor::PAPER_UNITS`].
+    /// Temporal XOR with [`xor::PAPER_UNITS`].
     pub(crate) few: Vec<xor::Outcome>,
-    /// Temporal XOR, with [`xor::MORE_UNITS`].
+    /// Temporal XOR with [`xor::MORE_UNITS`].
     pub(crate) more: Vec<xor::Outcome>,
     pub(crate) words: Vec<words::Outcome>,
 }
@@ -29,7 +29,7 @@ impl Report {
         let networks = self.more.len();
         writeln!(
             out,
-            "Temporal XOR: 600 passes over 3000 bits, then 14400 fresh ones; networks of either size: {networks}"
+            "Temporal XOR: 600 passes over 3000 bits, measured on 14400 new ones; networks of each size: {networks}"
         )?;
         writeln!(out, "{:44}{:>8}{:>8}{:>8}", "", "1st bit", "2nd bit", "3rd bit")?;
         let mut row = |name: &str, [a, b, c]: [f64; 3]| writeln!(out, "  {name:42}{a:8.3}{b:8.3}{c:8.3}");
@@ -46,8 +46,8 @@ impl Report {
         };
         let most = third(&self.more).into_iter().fold(0.0, f64::max);
         let learnt = third(&self.few).into_iter().filter(|&bits| bits < 0.9).count();
-        writeln!(out, "  With 8 hidden units, the 3rd bit's error is {most:.3} bits at most.")?;
-        writeln!(out, "  With 2, it is below 0.9 bits in {learnt} of {networks}.")
+        writeln!(out, "  With 8 hidden units, the error on the 3rd bit is at most {most:.3} bits.")?;
+        writeln!(out, "  With 2, it is below 0.9 bits in {learnt} of {networks} networks.")
     }
 
     fn write_words(&self, out: &mut impl Write) -> io::Result<()> {
@@ -58,7 +58,7 @@ impl Report {
         let threshold = average(&|outcome| outcome.threshold);
         writeln!(
             out,
-            "Words without spaces: 10 passes over a stream, then as many fresh letters; networks: {}",
+            "Words without spaces: 10 passes over a stream, measured on a new one; networks: {}",
             self.words.len()
         )?;
         writeln!(out, "  stream: {words:.0} words, {letters:.0} letters (paper: 1270, 4963)")?;
@@ -75,7 +75,7 @@ impl Report {
             let (within, per_word) = (average(&|outcome| of(outcome).within), average(&|outcome| of(outcome).per_word));
             writeln!(out, "{within:10.2}{per_word:10.2}")?;
         }
-        writeln!(out, "  {:24}{:>7}  falling within the word", "paper", "high")?;
+        writeln!(out, "  {:24}{:>7}  decreasing within the word", "paper", "high")?;
         writeln!(out, "  One of 15 words is worth log2 15 = {:.2} bits.", real(words::LEXICON.len()).log2())?;
         writeln!(out, "  {:56}{:>10}{:>10}", "a word begins where", "precision", "recall")?;
         for (name, of) in readers {
@@ -85,12 +85,12 @@ impl Report {
                 writeln!(out, "  {:56}{precision:10.3}{recall:10.3}", format!("{name}: {rule}"))
             };
             row(&format!("error above {threshold:.1} bits (set in training)"), &|errors| errors.above)?;
-            row("error above its neighbours'", &|errors| errors.peaks)?;
+            row("error above both neighbours", &|errors| errors.peaks)?;
         }
         writeln!(out, "  {:56}{:10.3}{:10.3}", "every letter", words / letters, 1.0)
     }
 
-    /// Draws what the paper's figures 3 and 6 show.
+    /// Draws the curves of the paper's figures 3 and 6.
     pub(crate) fn draw(&self, path: &Path) -> Result<()> {
         let curve = |label, points, dots| Curve { label, points, dots };
         let numbered = |values: &[f64]| (1..).map(f64::from).zip(values.iter().copied()).collect::<Vec<_>>();
@@ -127,13 +127,13 @@ impl Report {
         chart::draw(path, &panels)
     }
 
-    /// That the networks show what the paper's did.
+    /// Checks that the networks show what the paper's networks showed.
     pub(crate) fn check(&self) -> Result<()> {
         for outcome in &self.more {
             let bits = xor::by_group(&outcome.bits);
             require(bits[0] > 0.9 && bits[1] > 0.9 && bits[2] < 0.1, "XOR, 8 hidden units: error in bits", &bits)?;
         }
-        // With so few units, a network now and then learns nothing: they have to show it together.
+        // With so few units, a network sometimes learns nothing, so the check is on the average over networks.
         let [first, second, third] = root_mean_squares(&self.few);
         let falls = third < 0.9 * first.min(second);
         require(falls, "XOR, 2 hidden units: root mean square error", &[first, second, third])?;

@@ -1,9 +1,9 @@
-//! Words without spaces: where the next letter comes as a surprise, a word begins.
+//! Words without spaces: a word begins where the next letter is hard to predict.
 //!
-//! After pages 191 to 193 and figure 6 of the paper, where a network of 20 hidden units reads a stream 10 times: 200
-//! sentences of 4 to 9 words, from a lexicon of 15, which came to 1,270 words and 4,963 letters. The paper shows
-//! fragments of the stream, and does not list the lexicon. Here every word is drawn evenly and anew, so that there is
-//! nothing to be found but the words themselves.
+//! From pages 191 to 193 and figure 6 of the paper. There, a network of 20 hidden units reads a stream 10 times: 200
+//! sentences of 4 to 9 words, from a lexicon of 15, in total 1,270 words and 4,963 letters. The paper shows fragments
+//! of the stream, and does not list the lexicon. Here every word is drawn uniformly and independently, so the words are
+//! the only structure.
 
 use std::array;
 
@@ -14,26 +14,26 @@ use rand::{Rng, RngExt, SeedableRng};
 use crate::predictor::{Predictor, Training};
 use crate::{Result, mean, observer, real};
 
-/// The words of the sentence that the paper shows the error on, in its order; the last, which is not in it, is ours.
+/// The words of the paper's example sentence, in its order. The last word is not in the sentence; we added it.
 pub(crate) const LEXICON: [&str; 15] = [
     "many", "years", "ago", "a", "boy", "and", "girl", "lived", "by", "the", "sea", "they", "played", "happily",
     "house",
 ];
 const SENTENCE: &[&str] = LEXICON.split_at(14).0;
 
-/// Letters of the longest word.
+/// Length of the longest word.
 pub(crate) const LONGEST: usize = 7;
 
 const SENTENCES: usize = 200;
 const HIDDEN: usize = 20;
 const TRAINING: Training = Training { passes: 10, length: 10, learning_rate: 0.01 };
 
-/// Letters, and where the words begin.
+/// Letters, and the start of each word.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    /// Each from 0 for an a to 25 for a z.
+    /// Each letter as a number from 0 for a to 25 for z.
     pub(crate) letters: Vec<usize>,
-    /// Which letter of its word each of them is, from 0.
+    /// The index of each letter in its word, from 0.
     pub(crate) places: Vec<usize>,
     pub(crate) words: usize,
 }
@@ -51,50 +51,51 @@ impl Stream {
     }
 }
 
-/// The errors in bits, letter by letter, of one who predicts a stream.
+/// The errors in bits of a predictor on a stream.
 #[derive(Debug)]
 pub(crate) struct Errors {
-    /// On the first, second, … letter of a word.
+    /// Mean error on the first, second, … letter of a word.
     pub(crate) by_place: [f64; LONGEST],
-    /// On the letters that do not begin a word.
+    /// Mean error on the letters that do not begin a word.
     pub(crate) within: f64,
-    /// On a whole word.
+    /// Mean error on a whole word.
     pub(crate) per_word: f64,
-    /// Where a beginning is a letter that is harder to predict than the letters before and after it.
+    /// Detection of word starts as letters that are harder to predict than the letters before and after them.
     pub(crate) peaks: Detection,
-    /// Where a beginning is a letter on which the error is above [`Outcome::threshold`].
+    /// Detection of word starts as letters with an error above [`Outcome::threshold`].
     pub(crate) above: Detection,
-    /// On the letters of [`sentence`], read after the stream.
+    /// Errors on the letters of [`sentence`], read after the stream.
     pub(crate) sentence: Vec<f64>,
 }
 
-/// How well beginnings of words were found.
+/// How well word starts were detected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Detection {
-    /// Of what was taken for a beginning, the share that is one.
+    /// The share of detections that are word starts.
     pub(crate) precision: f64,
-    /// Of the beginnings, the share that was found.
+    /// The share of word starts that were detected.
     pub(crate) recall: f64,
 }
 
-/// How a network did on a fresh stream.
+/// The results of a network on a new stream.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What the network was trained on.
+    /// The training stream.
     pub(crate) stream: Stream,
-    /// The error in bits that best told beginnings in the training stream.
+    /// The error threshold in bits that detects word starts best in the training stream.
     pub(crate) threshold: f64,
     pub(crate) network: Errors,
-    /// Of the observer who knows the lexicon: nothing that reads the same letters has less to expect.
+    /// Errors of the observer who knows the lexicon: the lowest expected error of any predictor that reads the same
+    /// letters.
     pub(crate) ideal: Errors,
 }
 
-/// The letters of the sentence that the paper shows the error on.
+/// The letters of the paper's example sentence.
 pub(crate) fn sentence() -> String {
     SENTENCE.concat()
 }
 
-/// Trains a network, and measures it.
+/// Trains a network and measures it.
 pub(crate) fn run(seed: u64, read: impl Fn(usize)) -> Result<Outcome> {
     let mut rng = StdRng::seed_from_u64(seed);
     let stream = Stream::draw(&mut rng);
@@ -115,7 +116,7 @@ fn bits(probabilities: Vec<f64>) -> Vec<f64> {
 }
 
 impl Errors {
-    /// `errors`: on every letter but the first, of the stream and of the sentence after it.
+    /// `errors`: on every letter except the first, of the stream and of the sentence after it.
     fn new(mut errors: Vec<f64>, stream: &Stream, threshold: f64) -> Self {
         let places = &stream.places[1..];
         let sentence = errors.split_off(places.len());
@@ -146,7 +147,7 @@ impl Detection {
         Detection { precision: real(found) / real(taken), recall: real(found) / real(all) }
     }
 
-    /// The harmonic mean of the two; zero where nothing was found.
+    /// The harmonic mean of precision and recall; zero if nothing was found.
     fn f1(self) -> f64 {
         if self.recall > 0.0 { 2.0 / (1.0 / self.precision + 1.0 / self.recall) } else { 0.0 }
     }

@@ -1,4 +1,4 @@
-//! What the validation years choose: the order of an autoregression, and a network's settings.
+//! Selects by validation: the order of an autoregression, and a network's settings.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ const HIDDEN: [usize; 3] = [4, 8, 16];
 const WEIGHT_DECAY: [f64; 2] = [0.0, 0.3];
 const MOST_STEPS: usize = 600;
 
-/// The order with the smallest error in the validation years.
+/// The order with the smallest validation error.
 pub(crate) fn order(scale: Scale, numbers: &[f64]) -> usize {
     let error = |order| {
         let forecasts = FOLDS.into_iter().flat_map(|years| {
@@ -28,7 +28,7 @@ pub(crate) fn order(scale: Scale, numbers: &[f64]) -> usize {
     errors.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1, |(order, _)| order)
 }
 
-/// All settings, but of the numbers of steps only the largest: training runs through the others.
+/// All candidate settings, with the largest number of steps only: training passes through the smaller ones.
 pub(crate) fn candidates() -> Vec<Settings> {
     let mut candidates = Vec::new();
     for scale in [Scale::Plain, Scale::Root] {
@@ -40,7 +40,7 @@ pub(crate) fn candidates() -> Vec<Settings> {
     candidates
 }
 
-/// The settings with which the networks' mean has the smallest error in the validation years.
+/// The settings with which the mean of the networks has the smallest validation error.
 ///
 /// `tried` is called after each network of each candidate.
 pub(crate) fn settings(numbers: &[f64], seeds: &Range<u64>, tried: impl Fn() + Sync) -> Result<Settings> {
@@ -65,7 +65,7 @@ pub(crate) fn settings(numbers: &[f64], seeds: &Range<u64>, tried: impl Fn() + S
     best.ok_or_else(|| "no network's forecasts are numbers".into())
 }
 
-/// What one network says of the validation years after every number of steps: (steps, years).
+/// The validation forecasts of one network after every number of steps: (steps, years).
 fn validation_forecasts(candidate: Settings, numbers: &[f64], seed: u64) -> std::result::Result<Array2<f64>, Error> {
     let mut forecasts = Array2::zeros((MOST_STEPS, VALIDATION.len()));
     for years in FOLDS {
@@ -73,7 +73,7 @@ fn validation_forecasts(candidate: Settings, numbers: &[f64], seed: u64) -> std:
         let mut part = forecasts.slice_axis_mut(Axis(1), columns.into());
         let learn = MOST_LAGS..years.start;
         Network::train(candidate, &numbers[..years.end], &learn, seed, |step, all| {
-            // The first forecast is that of the second year.
+            // The first forecast is for the second year.
             part.row_mut(step).assign(&ArrayView1::from(&all[years.start - 1..]));
         })?;
     }

@@ -1,4 +1,4 @@
-//! Linear autoregression, by least squares.
+//! Linear autoregression by least squares.
 //!
 //! ```text
 //! x_t = w_0 + w_1·x_{t−1} + … + w_p·x_{t−p}        w = argmin Σ (x_t − …)²:  XᵀX·w = Xᵀx
@@ -20,7 +20,7 @@ pub(crate) struct Autoregression {
 }
 
 impl Autoregression {
-    /// Fits the years `learn`, each to the `order` years before it.
+    /// Fits each of the years `learn` to the `order` years before it.
     pub(crate) fn fit(scale: Scale, order: usize, numbers: &[f64], learn: Range<usize>) -> Self {
         let targets: Array1<f64> = numbers[learn.clone()].iter().map(|number| scale.of(*number)).collect();
         let mut x = Array2::zeros((learn.len(), order + 1));
@@ -34,7 +34,7 @@ impl Autoregression {
         self.weights.len() - 1
     }
 
-    /// The year after `past`.
+    /// Forecasts the year after `past`.
     pub(crate) fn next(&self, past: &[f64]) -> f64 {
         self.scale.number(self.weights.dot(&regressors(self.scale, self.order(), past)))
     }
@@ -50,13 +50,13 @@ impl Display for Autoregression {
     }
 }
 
-/// 1, then the last years, the latest first.
+/// 1, then the last years, latest first.
 fn regressors(scale: Scale, order: usize, past: &[f64]) -> Array1<f64> {
     let lags = past.iter().rev().take(order).map(|number| scale.of(*number));
     std::iter::once(1.0).chain(lags).collect()
 }
 
-/// w of A·w = b, with A symmetric and positive definite: Cholesky's A = L·Lᵀ, then L·y = b and Lᵀ·w = y.
+/// Solves A·w = b for a symmetric positive definite A by Cholesky: A = L·Lᵀ, then L·y = b and Lᵀ·w = y.
 fn solve(mut a: Array2<f64>, mut b: Array1<f64>) -> Array1<f64> {
     let n = b.len();
     let dot = |x: ArrayView1<f64>, y: ArrayView1<f64>| x.dot(&y);

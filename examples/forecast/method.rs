@@ -1,4 +1,4 @@
-//! The methods that are compared, each able to forecast any number of years.
+//! The methods that are compared. Each can forecast any number of years.
 
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
@@ -11,15 +11,15 @@ use crate::series::{Scale, mean};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Method {
-    /// A constant: the mean of the years that were learnt from.
+    /// A constant: the mean of the training years.
     Mean(f64),
-    /// As so many years ago.
+    /// The value of this many years ago.
     Repeat(usize),
     Linear(Autoregression),
     Networks(Ensemble),
 }
 
-/// What the validation years choose.
+/// What validation selects.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
     /// The orders of the autoregressions.
@@ -28,7 +28,7 @@ pub(crate) struct Choice {
 }
 
 impl Method {
-    /// The simplest first, the networks last; each learns the years `learn`.
+    /// All methods, trained on the years `learn`: simplest first, networks last.
     pub(crate) fn all(
         choice: &Choice,
         numbers: &[f64],
@@ -44,7 +44,7 @@ impl Method {
         Ok(methods)
     }
 
-    /// Forecasts of the years after `past`, so many; the later ones read the earlier ones.
+    /// Forecasts `horizon` years after `past`. Later forecasts read the earlier ones.
     pub(crate) fn forecast(&self, past: &[f64], horizon: usize) -> Result<Vec<f64>, Error> {
         let mut numbers = past.to_vec();
         for _ in 0..horizon {
@@ -58,7 +58,7 @@ impl Method {
         Ok(numbers.split_off(past.len()))
     }
 
-    /// Forecasts of `years`, each from what was known `horizon` years before.
+    /// Forecasts of `years`, each from the numbers known `horizon` years before.
     pub(crate) fn forecasts(&self, numbers: &[f64], years: Range<usize>, horizon: usize) -> Result<Vec<f64>, Error> {
         years.map(|t| Ok(self.forecast(&numbers[..t + 1 - horizon], horizon)?[horizon - 1])).collect()
     }
@@ -67,7 +67,7 @@ impl Method {
 impl Display for Method {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
-            Method::Mean(_) => f.pad("mean of the years learnt"),
+            Method::Mean(_) => f.pad("mean of training years"),
             Method::Repeat(1) => f.pad("as last year"),
             Method::Repeat(years) => f.pad(&format!("as {years} years ago")),
             Method::Linear(autoregression) => autoregression.fmt(f),

@@ -1,11 +1,11 @@
-//! An Elman network that forecasts: one number comes in a year, and the logit is the forecast of the next.
+//! An Elman network that forecasts: its input is the number of one year, its logit the forecast of the next.
 //!
 //! ```text
 //! a_t = tanh(Wax·x_t + Waa·a_{t−1} + ba)      x̂_{t+1} = Wya·a_t + by
 //! L   = Σ (x̂_t − x_t)² / 2n                   ∂L/∂logits_{t−1} = (x̂_t − x_t)/n
 //! ```
 //!
-//! over the n years t that are learnt from. The softmax is not used: the gradient comes in at the logits.
+//! over the n training years t. The softmax is not used: the gradient is given at the logits.
 
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
@@ -21,10 +21,10 @@ use crate::series::Scale;
 
 const LEARNING_RATE: f64 = 0.003;
 
-/// The largest norm of a gradient: a longer one is shortened to it.
+/// The largest norm of a gradient: a larger one is clipped to it.
 const LONGEST_GRADIENT: f64 = 1.0;
 
-/// What the validation years choose.
+/// What validation selects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) scale: Scale,
@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     pub(crate) steps: usize,
 }
 
-/// Networks that differ in their seed.
+/// Networks with different seeds.
 #[derive(Debug, Clone)]
 pub(crate) struct Ensemble {
     members: Vec<Network>,
@@ -46,7 +46,7 @@ pub(crate) struct Network {
 }
 
 impl Ensemble {
-    /// A network a seed, each trained on the years `learn`.
+    /// Trains one network for each seed on the years `learn`.
     pub(crate) fn train(
         settings: Settings,
         numbers: &[f64],
@@ -58,7 +58,7 @@ impl Ensemble {
         Ok(Ensemble { members: members? })
     }
 
-    /// The mean of what the members say.
+    /// The mean of the members' forecasts.
     pub(crate) fn forecast(&self, past: &[f64], horizon: usize) -> Result<Vec<f64>, Error> {
         let members: Result<Vec<_>, _> = self.members.iter().map(|member| member.forecast(past, horizon)).collect();
         let members = members?;
@@ -67,7 +67,7 @@ impl Ensemble {
         Ok((0..horizon).map(mean).collect())
     }
 
-    /// Every member by itself.
+    /// Each member as an ensemble of one.
     pub(crate) fn singles(&self) -> impl Iterator<Item = Self> {
         self.members.iter().map(|member| Ensemble { members: vec![member.clone()] })
     }
@@ -94,10 +94,10 @@ impl Display for Ensemble {
 }
 
 impl Network {
-    /// Trains on the years `learn`, all of them a step.
+    /// Trains on the years `learn`, all of them in every step.
     ///
-    /// Before every step, `report` gets its number and the forecasts of all years but the first. What comes after
-    /// `learn` is forecast by the same pass, and has no part in the gradient.
+    /// Before every step, calls `report` with the step's number and the forecasts of all years except the first. The
+    /// years after `learn` are forecast in the same pass, and do not contribute to the gradient.
     pub(crate) fn train(
         settings: Settings,
         numbers: &[f64],
@@ -136,7 +136,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Reads the past, then reads every forecast in turn.
+    /// Reads the past, then each forecast in turn.
     pub(crate) fn forecast(&self, past: &[f64], horizon: usize) -> Result<Vec<f64>, Error> {
         let mut stepper = cell::Stepper::new(&self.parameters, 1);
         let mut read = |number| {

@@ -1,4 +1,4 @@
-//! The tables, and what they come to.
+//! The result tables and the conclusion.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -10,14 +10,14 @@ use crate::Result;
 use crate::method::Method;
 use crate::series::{FOLDS, TEST, TESTS, TRAINING, VALIDATION, mean, normalised, rmse, year};
 
-/// By how much the networks' error in the test years has to be below that of repeating the last year.
+/// The networks' error in the test years must be below that of repeating the last year by at least this share.
 const BELOW_REPEATING: f64 = 0.4;
-/// By how much it may be above that of an autoregression.
+/// The networks' error may be above that of an autoregression by at most this share.
 const ABOVE_LINEAR: f64 = 0.05;
 
 const HORIZONS: [usize; 6] = [1, 2, 3, 5, 8, 11];
 
-/// `years` by their first and their last.
+/// The first and last of `years`, as text.
 fn span(years: &Range<usize>) -> String {
     format!("{}–{}", year(years.start), year(years.end - 1))
 }
@@ -27,16 +27,16 @@ fn error(method: &Method, numbers: &[f64], years: Range<usize>) -> std::result::
     Ok(rmse(&method.forecasts(numbers, years.clone(), 1)?, &numbers[years]))
 }
 
-/// The errors one year ahead. In each part of the validation years, `validated` holds the methods that learnt from the
-/// years before it.
+/// Prints the errors one year ahead. `validated` holds, for each part of the validation years, the methods trained on
+/// the years before it.
 pub(crate) fn one_year_ahead(
     out: &mut impl Write,
     validated: &[Vec<Method>],
     methods: &[Method],
     numbers: &[f64],
 ) -> Result<()> {
-    writeln!(out, "one year ahead: root mean squared error in sunspot numbers; and normalised mean squared error,")?;
-    writeln!(out, "of which 1 is that of the constant that suits those years best\n")?;
+    writeln!(out, "one year ahead: root mean squared error in sunspot numbers, and normalised mean squared error;")?;
+    writeln!(out, "the best constant for those years has a normalised error of 1\n")?;
     let parts = || [TRAINING].into_iter().chain(TESTS).chain([TEST]);
     row(out, &"", ["validation", "training", "test", "test", "test", "all tests"])?;
     row(out, &"", [VALIDATION].into_iter().chain(parts()).map(|years| span(&years)))?;
@@ -55,9 +55,9 @@ pub(crate) fn one_year_ahead(
     Ok(())
 }
 
-/// The errors in the test years by how far a forecast looks ahead.
+/// Prints the errors in the test years for each forecast horizon.
 pub(crate) fn further_ahead(out: &mut impl Write, methods: &[Method], numbers: &[f64]) -> Result<()> {
-    writeln!(out, "\nyears ahead, forecasts read in place of numbers: root mean squared error in {}\n", span(&TEST))?;
+    writeln!(out, "\nseveral years ahead, reading earlier forecasts: root mean squared error in {}\n", span(&TEST))?;
     row(out, &"", HORIZONS)?;
     for method in methods {
         let error = |horizon| Ok(rmse(&method.forecasts(numbers, TEST, horizon)?, &numbers[TEST]));
@@ -67,7 +67,8 @@ pub(crate) fn further_ahead(out: &mut impl Write, methods: &[Method], numbers: &
     Ok(())
 }
 
-/// How the last method, the networks, compares in the test years. Returns whether that is as stated.
+/// Prints the error of the networks, the last method, relative to the other methods in the test years. Returns whether
+/// it is as stated.
 pub(crate) fn conclude(out: &mut impl Write, methods: &[Method], numbers: &[f64]) -> Result<bool> {
     let (networks, simpler) = methods.split_last().ok_or("there is no method")?;
     let reached = error(networks, numbers, TEST)?;

@@ -1,4 +1,4 @@
-"""The yearly sunspot numbers 1700 to 2008 that statsmodels carries, as `sunspots.csv` beside this script.
+"""Writes the yearly sunspot numbers 1700 to 2008 of statsmodels to `sunspots.csv` next to this script.
 
 Public domain. Source: NOAA National Geophysical Data Center, from the numbers of the SIDC, Royal Observatory of Belgium.
 

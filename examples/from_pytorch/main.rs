@@ -1,13 +1,14 @@
-//! Takes a network over from PyTorch: reads its weights, checks that it computes the same, and serves it step by step.
+//! Loads a network from PyTorch, checks that it computes the same results, and runs it step by step.
 //!
 //! ```text
 //! cargo run --release --features safetensors --example from_pytorch
 //! cargo run --release --features safetensors --example from_pytorch -- --file model.safetensors --rnn rnn. --linear head.
 //! ```
 //!
-//! Without a file it is the network of `tests/fixtures/interop_torch.py`, a `torch.nn.RNN` under `encoder.rnn.` and a
-//! `torch.nn.Linear` under `head.`, saved by `safetensors.torch.save_file`, with what torch computed for two sequences.
-//! A file of yours is read, and takes one step from zeros; the names that it holds are in the message if they are others.
+//! The default is the network of `tests/fixtures/interop_torch.py`, with the results that torch computed for two
+//! sequences. It is a `torch.nn.RNN` under `encoder.rnn.` and a `torch.nn.Linear` under `head.`, saved by
+//! `safetensors.torch.save_file`. With `--file`, the program loads your file and takes one step from zeros. If the file
+//! uses other names, the error message lists them.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -24,22 +25,22 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const WEIGHTS: &[u8] = include_bytes!("../../tests/fixtures/torch_rnn.safetensors");
 const RECORDED: &str = include_str!("../../tests/fixtures/interop_torch.json");
-/// Single precision over the steps that were recorded.
+/// Single precision over the recorded steps.
 const TOLERANCE: f32 = 1e-6;
 
-/// Reads a network from PyTorch, and runs it.
+/// Loads a network from PyTorch and runs it.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A state dict of float32, saved as safetensors, instead of the built-in one
     #[arg(long, value_name = "FILE.safetensors")]
     file: Option<PathBuf>,
-    /// What the names of the RNN's tensors begin with
+    /// Prefix of the names of the RNN's tensors
     #[arg(long, default_value = "encoder.rnn.")]
     rnn: String,
-    /// What the names of the Linear's tensors begin with
+    /// Prefix of the names of the Linear's tensors
     #[arg(long, default_value = "head.")]
     linear: String,
-    /// Does what it always does, which is quick
+    /// Has no effect: the program is always quick
     #[arg(long)]
     quick: bool,
 }
@@ -72,15 +73,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     let cache = sequence::forward(&p, &x, &a0)?;
     let hidden = largest_difference(&cache.hidden(), &array(&recorded["rnn"]["hidden"])?)?;
     let output = largest_difference(&cache.output(), &array(&recorded["rnn"]["output"])?)?;
-    writeln!(io::stdout(), "largest difference from torch: {hidden:e} of hidden states, {output:e} of probabilities")?;
+    writeln!(io::stdout(), "largest difference from torch: {hidden:e} in hidden states, {output:e} in probabilities")?;
     if [hidden, output].iter().any(|difference| difference.is_nan() || *difference > TOLERANCE) {
         return Err(format!("that is more than {TOLERANCE:e}").into());
     }
     let served = serve(&p, &x.view(), &a0)?;
     if served != cache.output() {
-        return Err("step by step the bits have to be those of the whole sequence".into());
+        return Err("the results step by step are not bit-identical to those of the whole sequence".into());
     }
-    writeln!(io::stdout(), "step by step: the same bits")?;
+    writeln!(io::stdout(), "step by step: bit-identical")?;
     Ok(())
 }
 
@@ -89,7 +90,7 @@ fn describe(p: &Parameters<f32>) -> io::Result<()> {
     writeln!(io::stdout(), "{n_x} inputs, {n_a} hidden units, {n_y} outputs")
 }
 
-/// Steps through the sequences, as one would whose inputs arrive one at a time, and prints the first one's probabilities.
+/// Runs the sequences step by step, as if the inputs arrived one at a time. Prints the probabilities of the first one.
 fn serve(p: &Parameters<f32>, x: &ArrayView3<'_, f32>, a0: &Array2<f32>) -> Result<Array3<f32>> {
     let mut stepper = cell::Stepper::new(p, a0.ncols());
     stepper.set_hidden(a0)?;
@@ -103,7 +104,7 @@ fn serve(p: &Parameters<f32>, x: &ArrayView3<'_, f32>, a0: &Array2<f32>) -> Resu
     Ok(served)
 }
 
-/// An array of the fixture: its shape, and its elements in C order.
+/// An array of the fixture, from its shape and its elements in C order.
 fn array<D: Dimension>(entry: &Value) -> Result<Array<f32, D>> {
     let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone())?;
     let values: Vec<f32> = serde_json::from_value(entry["values"].clone())?;
@@ -112,9 +113,9 @@ fn array<D: Dimension>(entry: &Value) -> Result<Array<f32, D>> {
 
 fn largest_difference(found: &ArrayView3<'_, f32>, expected: &Array3<f32>) -> Result<f32> {
     if found.dim() != expected.dim() {
-        return Err(format!("the shape is {:?}, where torch has {:?}", found.dim(), expected.dim()).into());
+        return Err(format!("the shape is {:?}, expected torch's {:?}", found.dim(), expected.dim()).into());
     }
-    // `f32::max` would pass a NaN over.
+    // `f32::max` would ignore a NaN.
     let larger = |a: f32, b: f32| if b <= a { a } else { b };
     Ok(found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, larger))
 }

@@ -1,4 +1,4 @@
-//! What all trainings together show, and whether it is what this example states.
+//! Summarises all training runs, and checks what this example states.
 
 use std::io::{self, Write};
 
@@ -6,13 +6,13 @@ use crate::Result;
 use crate::task::CHANCE;
 use crate::training::{LEARNT, Start, Trained};
 
-/// An accuracy that is no more than chance and a little of what can be learnt.
+/// An accuracy below this is not learnt: chance plus a small part of what can be learnt.
 const NOT_LEARNT: f64 = CHANCE + 0.15;
 
-/// Where gradients are printed, in quarters of the lag.
+/// Gradients are printed at every quarter of the lag.
 const QUARTERS: usize = 4;
 
-/// Every start, on every lag, from every seed.
+/// The runs for every start, lag and seed.
 #[derive(Debug)]
 pub(crate) struct Findings {
     pub(crate) lags: Vec<usize>,
@@ -32,14 +32,14 @@ impl Findings {
         self.runs.iter().filter(move |run| run.start == start && run.lag == lag).map(|run| run.trained.accuracy)
     }
 
-    /// The mean over seeds.
+    /// The mean accuracy over seeds.
     pub(crate) fn accuracy(&self, start: Start, lag: usize) -> f64 {
         let (sum, count) =
             self.accuracies(start, lag).fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
         sum / count
     }
 
-    /// How many seeds learnt the task, of how many.
+    /// The number of seeds that learnt the task, and the number of all seeds.
     fn learnt(&self, start: Start, lag: usize) -> [usize; 2] {
         [
             self.accuracies(start, lag).filter(|&accuracy| accuracy >= LEARNT).count(),
@@ -52,7 +52,7 @@ impl Findings {
         self.lags[self.lags.len() / 2]
     }
 
-    /// ‖∂L/∂a‖ after every step of that lag, from the first seed: before training, and after it.
+    /// ‖∂L/∂a‖ after every step of the middle lag, for the first seed: before training, and after it.
     pub(crate) fn gradients(&self, start: Start) -> &[Vec<f64>; 2] {
         let shown = |run: &&Run| run.start == start && run.lag == self.middle_lag();
         let first = self.runs.iter().filter(shown).min_by_key(|run| run.seed);
@@ -60,8 +60,8 @@ impl Findings {
     }
 
     pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "first waa: torch uniform, spectral the same at radius 1, irnn identity, keras orthogonal\n")?;
-        writeln!(out, "accuracy, the mean over seeds, and how many seeds learnt the task (chance is {CHANCE})")?;
+        writeln!(out, "initial waa: torch uniform, spectral uniform at radius 1, irnn identity, keras orthogonal\n")?;
+        writeln!(out, "mean accuracy over seeds, and number of seeds that learnt the task (chance is {CHANCE})")?;
         write!(out, "lag     ")?;
         for lag in &self.lags {
             write!(out, "{lag:>11}")?;
@@ -92,7 +92,7 @@ impl Findings {
         writeln!(out)
     }
 
-    /// Whether the figures are as stated.
+    /// Checks that the results are as stated.
     pub(crate) fn check(&self) -> Result<()> {
         let state = |holds: bool, statement: String| -> Result<()> {
             if holds { Ok(()) } else { Err(format!("this does not hold: {statement}").into()) }
@@ -107,20 +107,20 @@ impl Findings {
             let [learnt, all] = self.learnt(Start::Keras, lag);
             match lag {
                 ..=20 => state(learnt == all, format!("keras learns lag {lag}, {learnt} of {all}"))?,
-                21..=80 => state(2 * learnt > all, format!("most from keras learn lag {lag}, {learnt} of {all}"))?,
+                21..=80 => state(2 * learnt > all, format!("most keras networks learn lag {lag}, {learnt} of {all}"))?,
                 160.. => state(keras < NOT_LEARNT, format!("keras does not learn lag {lag}, accuracy {keras}"))?,
                 _ => {}
             }
         }
         let lag = self.middle_lag();
         let irnn = self.accuracy(Start::Irnn, lag);
-        state(irnn < 0.75, format!("most networks from irnn do not learn lag {lag}, accuracy {irnn}"))?;
+        state(irnn < 0.75, format!("most irnn networks do not learn lag {lag}, accuracy {irnn}"))?;
 
-        // What is left at step 0 of the gradient at the last step.
+        // The share of the last step's gradient that is left at step 0.
         let left = |start, at: usize| self.gradients(start)[at][0] / self.gradients(start)[at][lag];
         let [torch, _, irnn, keras] = Start::ALL.map(|start| left(start, 0));
         state(torch < 1e-6, format!("torch's gradient vanishes, to {torch:.1e}"))?;
-        state((irnn - 1.0).abs() < 0.01, format!("irnn's gradient stays as it is, but for a factor of {irnn}"))?;
+        state((irnn - 1.0).abs() < 0.01, format!("irnn's gradient stays the same, except for a factor of {irnn}"))?;
         state(keras > 1e-2, format!("keras's gradient reaches step 0, {keras:.1e} of it"))?;
         let irnn = left(Start::Irnn, 1);
         state(irnn < 1e-6, format!("irnn's gradient has vanished after training, to {irnn:.1e}"))

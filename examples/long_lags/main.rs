@@ -1,22 +1,23 @@
-//! How far back a plain recurrent network can be taught to remember, and how that depends on where it starts.
+//! How far back can a plain recurrent network learn to remember, and how does that depend on its initialisation?
 //!
 //! ```text
 //! cargo run --release --example long_lags
 //! cargo run --release --example long_lags -- --lags 10,30,100 --steps 2000 --plot long_lags.svg
 //! ```
 //!
-//! A symbol is shown, noise follows, and at the end the symbol has to be named: [`task`]. The longer the noise, the more
-//! steps the gradient has to come back through, each a multiplication by `waa`ᵀ and by the slope of tanh. Four ways to
-//! draw the first `waa` are given the same sequences and the same number of training steps.
+//! A network sees a symbol, then noise, and must name the symbol at the end: [`task`]. With more noise, the gradient
+//! goes back through more steps; each multiplies it by `waa`ᵀ and by the slope of tanh. Four initialisations of `waa`
+//! get the same sequences and the same number of training steps.
 //!
-//! What comes out, and is asserted: in 500 steps, no network that starts as PyTorch's do has learnt lag 20, its gradient
-//! being gone before it reaches the symbol. Of those that start with Keras's orthogonal `waa`, every one has learnt lag 20,
-//! two of three have learnt lag 80, and none has learnt 160. A gradient that arrives is not enough: from the identity it arrives undiminished, and most networks stay at an
-//! accuracy of one half, with a gradient that has vanished by then.
+//! The program asserts the results. In 500 steps, no network with PyTorch's initialisation learns lag 20: its gradient
+//! vanishes before it reaches the symbol. With Keras's orthogonal `waa`, every network learns lag 20, two of three
+//! learn lag 80, and none learns lag 160. A gradient that arrives is not enough: from the identity it arrives
+//! undiminished. Yet most of these networks stay at an accuracy of one half, and after training their gradient has
+//! vanished.
 //!
-//! Where each of them stops depends on the setting. With `--steps 2000`, still none of the three networks from Keras's start
-//! has learnt lag 160, and none from PyTorch's lag 20. With `--hidden 64 --lr 0.001`, two of three from PyTorch's have learnt
-//! lag 20 and none lag 40, and those with spectral radius 1 all have.
+//! The limits depend on the settings. With `--steps 2000`, still none of the three networks with Keras's initialisation
+//! learns lag 160, and none with PyTorch's learns lag 20. With `--hidden 64 --lr 0.001`, two of three with PyTorch's
+//! learn lag 20 and none learns lag 40; all with spectral radius 1 do.
 //!
 //! Sources: S. Hochreiter, J. Schmidhuber, *Long Short-Term Memory*, Neural Computation 9 (1997) 1735–1780, for such tasks;
 //! Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015), for the identity; A. M. Saxe et al., arXiv:1312.6120 (2013),
@@ -43,16 +44,16 @@ use training::{Start, Training};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Trains recurrent networks to remember a symbol over longer and longer lags, from four initialisations.
+/// Trains recurrent networks to remember a symbol over increasing lags, with four initialisations.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Steps between the symbol and the answer [default: 5,10,20,40,80,160]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     lags: Vec<u16>,
-    /// Training steps, at most: it ends where the task is learnt [default: 500]
+    /// Largest number of training steps; training ends when the task is learnt [default: 500]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// Networks from each initialisation on each lag [default: 3]
+    /// Number of networks for each initialisation and lag [default: 3]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: Option<u16>,
     /// Hidden units [default: 32]
@@ -61,10 +62,10 @@ struct Arguments {
     /// Learning rate of Adam [default: 0.0004]
     #[arg(long, value_parser = positive)]
     lr: Option<f64>,
-    /// Where to draw accuracies and gradients, as SVG
+    /// File to draw accuracies and gradients to, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Two lags and one seed, to see that everything works
+    /// Trains on two lags with one seed, as a check
     #[arg(long)]
     quick: bool,
 }
@@ -96,7 +97,7 @@ impl Arguments {
         })
     }
 
-    /// Whether the figures have to be as stated: nothing was chosen that could change them.
+    /// Whether the results must be as stated: all options that affect them are at their defaults.
     fn is_standard(&self) -> bool {
         let chosen = [self.hidden, self.seeds].iter().any(Option::is_some);
         self.lags.is_empty() && self.steps.is_none() && self.lr.is_none() && !chosen
@@ -127,7 +128,7 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     if arguments.is_standard() { findings.check() } else { Ok(()) }
 }
 
-/// Refuses a picture that has no folder to be in, before a minute of training.
+/// Returns an error if the folder of the picture is missing, before a minute of training.
 fn check_folder(path: &Path) -> Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
@@ -137,10 +138,10 @@ fn check_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Every start on every lag from every seed, side by side.
+/// Trains every start on every lag with every seed, in parallel.
 fn train(training: &Training, lags: Vec<usize>, seeds: u64) -> Result<Findings> {
     let mut runs = Vec::new();
-    // The longest first, so that no thread is left with one of them at the end.
+    // The longest lags go first, so that no thread works on one alone at the end.
     for &lag in lags.iter().rev() {
         runs.extend(Start::ALL.iter().flat_map(|&start| (1..=seeds).map(move |seed| (start, lag, seed))));
     }

@@ -1,4 +1,4 @@
-//! Accuracy against lag, and the gradient on its way back, as a picture.
+//! Draws the accuracy for each lag, and the gradient norms.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::findings::Findings;
 use crate::task::CHANCE;
 use crate::training::Start;
 
-/// A smaller gradient is not drawn: it would leave no room for the others.
+/// Smaller gradients are not drawn: they would leave no room for the others.
 const LEAST_GRADIENT: f64 = 1e-12;
 
 pub(crate) fn draw(path: &Path, findings: &Findings) -> Result<()> {

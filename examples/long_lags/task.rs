@@ -1,4 +1,4 @@
-//! Delayed recall: a symbol is shown, then comes noise, then the symbol has to be named.
+//! Delayed recall: a network sees a symbol, then noise, and then must name the symbol.
 //!
 //! ```text
 //! step        0           1 … lag−1      lag
@@ -6,23 +6,23 @@
 //! target      –           –              the symbol
 //! ```
 //!
-//! The noise is one more input, uniform on ±1. Knowing nothing of step 0 is to be right once in [`SYMBOLS`] times.
+//! The noise is one more input, uniform on ±1. A guess without step 0 is right once in [`SYMBOLS`] times.
 
 use elman::loss::IGNORE;
 use ndarray::{Array2, Array3, ShapeBuilder};
 use rand::{Rng, RngExt};
 
-/// The symbols, and the classes.
+/// Number of symbols, and of classes.
 pub(crate) const SYMBOLS: usize = 4;
 
-/// The share of right answers without any knowledge.
+/// The accuracy of guessing.
 #[expect(clippy::cast_precision_loss, reason = "a handful of symbols")]
 pub(crate) const CHANCE: f64 = 1.0 / SYMBOLS as f64;
 
-/// What a network reads: the symbol and the noise.
+/// Number of inputs: the symbols and the noise.
 pub(crate) const INPUTS: usize = SYMBOLS + 1;
 
-/// A batch of sequences, drawn anew again and again.
+/// A batch of sequences, which can be drawn again.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// (`INPUTS`, batch, lag + 1)

@@ -1,4 +1,4 @@
-//! One network, trained on one lag from one start.
+//! Trains one network on one lag from one start.
 
 use elman::loss::{self, Loss, Reduction};
 use elman::optim::{Adam, Optimizer, clip_norm};
@@ -9,31 +9,31 @@ use rand::rngs::StdRng;
 
 use crate::task::{Batch, INPUTS, SYMBOLS};
 
-/// Sequences that a network is trained on at a time.
+/// Number of sequences in a training batch.
 const BATCH: usize = 32;
 
-/// Sequences that it is measured on, none of them from training.
+/// Number of sequences for measuring, none of them from training.
 const MEASURED: usize = 512;
 
-/// The largest norm of a gradient: a longer one is shortened to it.
+/// The largest norm of a gradient: a larger one is clipped to it.
 const LONGEST_GRADIENT: f64 = 1.0;
 
-/// Steps between two looks at the accuracy.
+/// Steps between two measurements of the accuracy.
 const LOOK: usize = 50;
 
-/// The accuracy at which the task is learnt, and training ends.
+/// The accuracy at which the task counts as learnt and training ends.
 pub(crate) const LEARNT: f64 = 0.99;
 
-/// Where the parameters start.
+/// The initialisation of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// Uniform `waa`, whose spectral radius is about 1/√3.
+    /// Uniform `waa`, with a spectral radius of about 1/√3.
     Torch,
     /// The same, scaled to a spectral radius of one.
     Spectral,
-    /// The identity.
+    /// `waa` is the identity.
     Irnn,
-    /// Orthogonal.
+    /// `waa` is orthogonal.
     Keras,
 }
 
@@ -60,7 +60,7 @@ impl Start {
     }
 }
 
-/// How to train.
+/// Training settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Training {
     pub(crate) hidden: usize,
@@ -68,7 +68,7 @@ pub(crate) struct Training {
     pub(crate) learning_rate: f64,
 }
 
-/// What came of it.
+/// The result of a training run.
 #[derive(Debug, Clone)]
 pub(crate) struct Trained {
     pub(crate) accuracy: f64,
@@ -77,8 +77,8 @@ pub(crate) struct Trained {
 }
 
 impl Training {
-    /// `seed` decides on the start, and on sequences that are the same for every start. `report` gets the number of steps
-    /// that were done since it was last called, or will never be.
+    /// `seed` determines the start and the sequences; the sequences are the same for every start. Calls `report` with
+    /// the number of steps since its last call, and at the end with the steps that were skipped.
     pub(crate) fn run(&self, start: Start, lag: usize, seed: u64, report: impl Fn(usize)) -> Result<Trained, Error> {
         let mut parameters = start.draw(self.hidden, &mut StdRng::seed_from_u64(seed))?;
         let mut rng = StdRng::seed_from_u64(!seed);
@@ -129,7 +129,7 @@ fn accuracy_on(parameters: &Parameters<f32>, batch: &Batch) -> Result<f64, Error
     Ok(right.count() as f64 / MEASURED as f64)
 }
 
-/// ‖∂L/∂a‖ after every step, L the loss of one sequence: the mean over sequences.
+/// The mean over sequences of ‖∂L/∂a‖ after every step, with L the loss of one sequence.
 fn gradient_norms(parameters: &Parameters<f32>, batch: &Batch) -> Result<Vec<f64>, Error> {
     let cache = forward(parameters, batch)?;
     let loss = loss::cross_entropy(&cache, &batch.targets, Reduction::Sum)?;

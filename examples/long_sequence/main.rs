@@ -1,13 +1,13 @@
-//! One sequence of a million steps: its exact gradient in little memory, and what truncation makes of it.
+//! One sequence of a million steps: its exact gradient in little memory, and how close truncated gradients come to it.
 //!
 //! ```text
 //! cargo run --release --example long_sequence
 //! ```
 //!
-//! Kept whole, the hidden states of a million steps of 64 units are 256 MB in single precision, and the gradient needs all
-//! of them. From checkpoints it has the same bits in a fraction of that, for one more forward pass. Truncated
-//! back-propagation has no need of either and is no longer the gradient: how much of it is left is printed for windows of
-//! several lengths, as the cosine of the angle between the two.
+//! Stored whole, the hidden states of a million steps of 64 units take 256 MB in single precision, and the gradient
+//! needs all of them. Checkpoints give the bit-identical gradient in a fraction of that memory, for one more forward
+//! pass. Truncated back-propagation needs neither, but does not give the exact gradient. The program prints the cosine
+//! of the angle between the two gradients, for windows of several lengths.
 
 use std::error::Error;
 use std::fs;
@@ -28,27 +28,27 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const SYMBOLS: usize = 8;
 const DIMS: Dims = Dims { n_x: SYMBOLS, n_a: 64, n_y: SYMBOLS };
-/// Lengths of the windows of truncated back-propagation.
+/// Window lengths of truncated back-propagation.
 const WINDOWS: [usize; 5] = [3, 10, 30, 100, 300];
-/// What the whole program has to keep within, in megabytes.
+/// Memory limit of the whole program, in megabytes.
 const MEMORY: f64 = 200.0;
 
-/// Trains a network on one long sequence by its exact gradient, and compares truncated gradients with it.
+/// Trains a network on one long sequence with its exact gradient, and compares truncated gradients with it.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Steps of the sequence
+    /// Number of steps of the sequence
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..))]
     length: u32,
-    /// Megabytes for states, gradients and all else that the exact gradient is computed with
+    /// Megabytes for the states, gradients and everything else that the exact gradient needs
     #[arg(long, default_value_t = 20)]
     memory: usize,
-    /// Updates by the exact gradient
+    /// Number of updates with the exact gradient
     #[arg(long, default_value_t = 5)]
     updates: usize,
     /// Seed of the sequence and of the weights
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A short sequence, to see that everything works
+    /// Uses a short sequence, as a check
     #[arg(long)]
     quick: bool,
 }
@@ -68,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(arguments.seed);
     let mut symbols = vec![0; t_x + 1];
     for t in 10..symbols.len() {
-        // Every symbol is that of ten steps before, and now and then a new one.
+        // Every symbol repeats the one ten steps before; one in ten is drawn again.
         symbols[t] = if rng.random_bool(0.1) { rng.random_range(0..SYMBOLS) } else { symbols[t - 10] };
     }
     let symbols = Array2::from_shape_vec((1, t_x + 1).f(), symbols)?;
@@ -87,7 +87,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let (_, exact, _) = task.exact_gradient(&p, bytes)?;
-    println!("the gradient of TBPTT(k, k), summed over the sequence, beside the exact one:");
+    println!("the gradient of TBPTT(k, k), summed over the sequence, compared with the exact one:");
     let mut cosines = Vec::new();
     for k in WINDOWS {
         let truncated = task.truncated_gradient(&p, k)?;
@@ -96,22 +96,22 @@ fn run(arguments: &Arguments) -> Result<()> {
         cosines.push(cosine);
     }
     if let Some(peak) = peak_memory() {
-        println!("the program took {peak:.0} MB at the most");
+        println!("the program used at most {peak:.0} MB");
         if arguments.memory <= 100 && arguments.length <= 1_000_000 && peak > MEMORY {
-            return Err(format!("{peak:.0} MB are more than {MEMORY}").into());
+            return Err(format!("{peak:.0} MB are more than the limit of {MEMORY} MB").into());
         }
     }
-    if cosines.is_sorted() { Ok(()) } else { Err("longer windows have to be closer to the exact gradient".into()) }
+    if cosines.is_sorted() { Ok(()) } else { Err("longer windows are not closer to the exact gradient".into()) }
 }
 
-/// What is read, and what comes next: (1, `T_x`) each.
+/// The input symbols, and the next symbol for each: (1, `T_x`) each.
 struct Task<'a> {
     read: ArrayView2<'a, usize>,
     next: ArrayView2<'a, usize>,
 }
 
 impl Task<'_> {
-    /// The mean loss, its gradient, and the number of segments that the sequence was cut in.
+    /// The mean loss, its gradient, and the number of segments of the sequence.
     fn exact_gradient(&self, p: &Parameters<f32>, bytes: usize) -> Result<(f64, Gradients<f32>, usize)> {
         let (mut nats, mut segments, mut loss) = (0.0, 0, Loss::default());
         let input = Input::tokens(&self.read);
@@ -126,7 +126,7 @@ impl Task<'_> {
         Ok((nats, run.into_gradients().0, segments))
     }
 
-    /// The gradient of the mean loss, cut every `k` steps.
+    /// The gradient of the mean loss, truncated every `k` steps.
     fn truncated_gradient(&self, p: &Parameters<f32>, k: usize) -> Result<Gradients<f32>> {
         let mut windows = Truncated::new(Input::tokens(&self.read), &Array2::zeros((DIMS.n_a, 1)), k, k)?;
         let (mut loss, mut back) = (Loss::default(), Backward::default());
@@ -148,7 +148,7 @@ impl Task<'_> {
     }
 }
 
-/// The most memory that this process has had, in megabytes, where the system says.
+/// The peak memory of this process in megabytes, if the system reports it.
 fn peak_memory() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

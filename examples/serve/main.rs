@@ -1,17 +1,17 @@
-//! A predictor over standard input that keeps its state: one line in, one line out.
+//! Serves predictions over standard input and output, and keeps the hidden state: one line in, one line out.
 //!
 //! ```text
 //! cargo run --release --features safetensors --example serve -- --model model.safetensors
 //! printf '1 0 0\n0 1 0\nreset\n1 0 0\n' | cargo run --release --features safetensors --example serve
 //! ```
 //!
-//! A line holds the inputs of one step, separated by spaces or commas, or with `--tokens` one token. Each is answered with
-//! the probabilities, or with `--likeliest` by the class whose probability is largest, before the next line is read. `reset`
-//! starts from the zero state, and is not answered. A line that is neither gives a message on standard error, and leaves the
-//! state as it was. The end of the input is the end of the program.
+//! Each line holds the inputs of one step, separated by spaces or commas, or one token id with `--tokens`. The answer
+//! is the probabilities, or with `--likeliest` the class with the largest probability. It is written before the next
+//! line is read. `reset` sets the hidden state to zero and gets no answer. Any other line gets a message on standard
+//! error and leaves the state unchanged. The program ends when the input ends.
 //!
-//! The model holds float32 weights of a tanh network under this crate's names or torch's; without one it is the small
-//! network of `tests/fixtures/interop_torch.py`, which has three inputs and five classes.
+//! The model holds the float32 weights of a tanh network under the names of this crate or of PyTorch. The default is
+//! the small network of `tests/fixtures/interop_torch.py`, with three inputs and five classes.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -31,22 +31,22 @@ const MODEL: &[u8] = include_bytes!("../../tests/fixtures/torch_rnn.safetensors"
 /// Answers every line of standard input with a prediction.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The weights, instead of the built-in ones
+    /// Weights to use instead of the built-in ones
     #[arg(long, value_name = "FILE.safetensors")]
     model: Option<PathBuf>,
-    /// What the names of a torch RNN's tensors begin with
+    /// Prefix of the names of a torch RNN's tensors
     #[arg(long, default_value = "encoder.rnn.")]
     rnn: String,
-    /// What the names of a torch Linear's tensors begin with
+    /// Prefix of the names of a torch Linear's tensors
     #[arg(long, default_value = "head.")]
     linear: String,
-    /// A line is a token, the one input that is one
+    /// Each line is a token id instead of the input values
     #[arg(long)]
     tokens: bool,
     /// Answers with the likeliest class instead of the probabilities
     #[arg(long)]
     likeliest: bool,
-    /// Answers built-in lines instead, and checks the answers
+    /// Answers built-in lines and checks the answers. Some of the lines are wrong on purpose
     #[arg(long)]
     quick: bool,
 }
@@ -72,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let model = model(&weights, &arguments.rnn, &arguments.linear)?;
     let server = Server::new(&model, arguments.tokens, arguments.likeliest)?;
     match server.serve(io::stdin().lock(), &mut io::stdout().lock(), &mut io::stderr()) {
-        // Whoever read the answers has gone.
+        // The reader of the answers has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         served => Ok(served?),
     }
@@ -105,7 +105,7 @@ impl<'p> Server<'p> {
         Ok(Server { stepper: cell::Stepper::new(model, 1), xt, tokens, likeliest })
     }
 
-    /// Until the input ends. Every answer is on its way before the next line is read.
+    /// Answers lines until the input ends. Each answer is flushed before the next line is read.
     fn serve(mut self, input: impl BufRead, output: &mut impl Write, errors: &mut impl Write) -> io::Result<()> {
         for (number, line) in (1..).zip(input.split(b'\n')) {
             let line = line?;
@@ -121,7 +121,7 @@ impl<'p> Server<'p> {
                     output.flush()?;
                 }
                 Err(expected) => {
-                    // Where nobody listens to errors, the answers go on.
+                    // The server goes on if standard error is closed.
                     let _ = writeln!(errors, "line {number}: expected {expected}, found `{}`", abridged(line));
                 }
             }
@@ -129,7 +129,7 @@ impl<'p> Server<'p> {
         Ok(())
     }
 
-    /// One step, or what was expected of the line; then the state is as it was.
+    /// Takes one step. On an error, returns what was expected of the line and leaves the state unchanged.
     fn step(&mut self, line: &str) -> std::result::Result<(), String> {
         let n_x = self.xt.nrows();
         if self.tokens {
@@ -151,7 +151,7 @@ impl<'p> Server<'p> {
     fn answer(&self) -> io::Result<String> {
         if self.likeliest {
             let logits = self.stepper.logits();
-            // The largest logit: nothing is drawn.
+            // Greedy sampling takes the largest logit and draws no random number.
             let class = sampling::Sampler::greedy().sample(&logits.column(0), &mut StdRng::seed_from_u64(0));
             return class.map(|class| class.to_string()).map_err(io::Error::other);
         }
@@ -164,7 +164,7 @@ fn abridged(line: &str) -> &str {
     line.char_indices().nth(40).map_or(line, |(end, _)| &line[..end])
 }
 
-/// Serves built-in lines, which must be answered as the whole sequence is.
+/// Serves built-in lines and checks that the answers match those of the whole sequence.
 fn check() -> Result<()> {
     let model = model(&safetensors::from_bytes(MODEL)?, "encoder.rnn.", "head.")?;
     let serve = |tokens, likeliest, lines: &str| -> Result<[String; 2]> {
@@ -179,22 +179,26 @@ fn check() -> Result<()> {
         .collect();
     let expected = format!("{}\n{}\n{}\n{}\n", whole[0], whole[1], whole[2], whole[0]);
     let [output, errors] = serve(false, false, "1 0 0\n0,1,0\r\n1 2\nnan 0 0\n\n-2.5 .5 1e-3\nreset\n1 0 0")?;
-    write!(io::stdout(), "{output}{errors}")?;
+    write!(io::stdout(), "{output}")?;
+    for error in errors.lines() {
+        writeln!(io::stdout(), "A wrong request, sent on purpose, gets an error, and the server goes on:\n  {error}")?;
+    }
     let message = |line, found| format!("line {line}: expected 3 finite numbers, or `reset`, found `{found}`\n");
     if output != expected || errors != [message(3, "1 2"), message(4, "nan 0 0"), message(5, "")].concat() {
-        return Err("the answers to numbers have to be those of the whole sequence".into());
+        return Err("the answers to numbers differ from those of the whole sequence".into());
     }
     let [output, errors] = serve(true, false, "0\n3\none\n1\n")?;
     if output != format!("{}\n{}\n", whole[0], whole[1]) || errors.lines().count() != 2 {
-        return Err("a token has to be answered as the numbers that it stands for".into());
+        return Err("a token id gets another answer than its one-hot vector".into());
     }
     let [output, _] = serve(true, true, "0\n1\n")?;
     for (line, answer) in output.lines().zip(&whole) {
         let largest = answer.split(' ').map(str::parse::<f32>).collect::<std::result::Result<Vec<_>, _>>()?;
         let class: usize = line.parse()?;
         if largest.iter().any(|y| *y > largest[class]) {
-            return Err("the likeliest class has to have the largest probability".into());
+            return Err("the likeliest class does not have the largest probability".into());
         }
     }
+    writeln!(io::stdout(), "All answers and errors are as expected.")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The pictures of the examples: panels of curves, one below the other, as SVG.
+//! Charts for the examples: panels of curves, one below the other, as SVG.
 
 use std::error::Error;
 use std::ops::Range;
@@ -19,26 +19,26 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(90, 90, 90),
 ];
 
-/// One system of axes.
+/// One pair of axes with its curves.
 #[derive(Debug, Default)]
 pub(crate) struct Panel<'a> {
     pub(crate) title: &'a str,
     pub(crate) x: &'a str,
     pub(crate) y: &'a str,
-    /// Whether y is drawn to a logarithmic scale; values that are not positive are then left out.
+    /// Whether the y axis is logarithmic. Values that are not positive are then left out.
     pub(crate) logarithmic: bool,
     pub(crate) curves: Vec<Curve<'a>>,
-    /// What is written above a point.
+    /// Text to write above a point.
     pub(crate) notes: Vec<((f64, f64), String)>,
 }
 
-/// Points that belong together.
+/// A curve.
 #[derive(Debug)]
 pub(crate) struct Curve<'a> {
-    /// What the legend says; a curve without a label is not in it.
+    /// The label in the legend. A curve without a label is not in the legend.
     pub(crate) label: &'a str,
     pub(crate) points: Vec<(f64, f64)>,
-    /// Whether the points are marked, too.
+    /// Whether the points are also marked.
     pub(crate) dots: bool,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn draw(path: &Path, panels: &[Panel]) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// From the least to the largest value, and a share of that on either side.
+/// The range from the smallest to the largest value, with a margin on each side as a share of its width.
 fn range(values: impl Iterator<Item = f64>, margin: f64) -> Range<f64> {
     let (least, largest) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     match largest - least {

@@ -1,4 +1,4 @@
-//! Writes small valid files for the fuzzers to begin with, into `corpus/`:
+//! Writes small valid files into `corpus/`, as initial inputs for the fuzzers:
 //!
 //! ```text
 //! cargo run --manifest-path fuzz/Cargo.toml --example seeds
@@ -67,8 +67,8 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// Networks without hidden units, by their readers' names. Their shapes may declare any dimensions; in these one digit more
-/// or another one is too many.
+/// Networks without hidden units, by their readers' names. Their shapes may declare any dimensions; in these, one more
+/// or one different digit makes a dimension too large.
 fn without_elements<A: Scalar>() -> [(&'static str, Tensors<A>); 4] {
     let tensors = |names: [(&str, &[usize]); 3]| {
         let mut tensors = Tensors::new();

@@ -1,4 +1,4 @@
-//! Any bytes as JSON: of parameters, or of an optimiser.
+//! Reads any bytes as JSON of parameters or of an optimiser.
 
 #![no_main]
 

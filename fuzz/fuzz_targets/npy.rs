@@ -1,4 +1,4 @@
-//! Any bytes as the `.npy` of a matrix, in an archive whose own structure and checksums are right.
+//! Reads any bytes as the `.npy` file of a matrix, in an archive with a valid structure and valid checksums.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use ndarray::{Array1, Array2};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// Whose `waa` is no burden.
+/// The matrix `waa` of so many units is still small.
 const MOST_UNITS: usize = 64;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     read::<f64>(&archive);
 });
 
-/// Takes the matrix for the input's weights, and for an output layer's without a bias.
+/// Uses the matrix as the input weights, and as the weights of an output layer without a bias.
 fn read<A: Scalar>(bytes: &[u8]) {
     let Ok(mut tensors) = npz::from_bytes::<A>(bytes) else { return };
     let Ok(matrix) = tensors.get("matrix").map(|matrix| matrix.to_owned()) else { return };

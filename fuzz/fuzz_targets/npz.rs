@@ -1,4 +1,4 @@
-//! Any bytes as an `.npz`.
+//! Reads any bytes as an `.npz` file.
 
 #![no_main]
 

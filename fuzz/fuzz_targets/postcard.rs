@@ -1,4 +1,4 @@
-//! Any bytes as postcard, a binary format of serde's: of parameters, or of an optimiser.
+//! Reads any bytes as postcard, a binary format of serde, of parameters or of an optimiser.
 
 #![no_main]
 

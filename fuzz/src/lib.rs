@@ -1,14 +1,14 @@
-//! What a program does with weights from a stranger's file.
+//! Uses weights from an untrusted file as a program would.
 
 use elman::io::{Activation::Tanh, Checkpoint, Tensors, flax, keras, onnx, torch};
 use elman::optim::{AnyOptimizer, Optimizer};
 use elman::{Dims, Parameters, Scalar, sequence};
 use ndarray::{Array2, Array3};
 
-/// The most inputs or outputs that `elman::io` reads without an element for each.
+/// The largest number of inputs or outputs that `elman::io` reads without an element for each.
 const MOST_UNCONFIRMED: usize = 256;
 
-/// Reads the tensors as those of every network that they might belong to, and runs each.
+/// Reads the tensors as every kind of network that they may be, and runs each.
 pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
     for name in tensors.names() {
         let _ = tensors.get(name);
@@ -40,7 +40,7 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
     }
 }
 
-/// Runs a network, whose dimensions this many elements have to confirm.
+/// Runs a network. Its dimensions must match this number of elements.
 fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
     let Dims { n_x, n_a, n_y } = p.dims();
     let most = elements.max(MOST_UNCONFIRMED);
@@ -48,7 +48,7 @@ fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
     forward(p);
 }
 
-/// Two steps of two columns.
+/// Runs two steps of two columns.
 pub fn forward<A: Scalar>(p: &Parameters<A>) {
     let dims = p.dims();
     let x = Array3::from_elem((dims.n_x, 2, 2), A::one());
@@ -56,32 +56,32 @@ pub fn forward<A: Scalar>(p: &Parameters<A>) {
     assert_eq!(cache.output().dim(), (dims.n_y, 2, 2));
 }
 
-/// [`forward`], unless a network without hidden units declares more inputs than fit in memory: `Deserialize` leaves them to
-/// the caller.
+/// Runs [`forward`], except if a network without hidden units declares more inputs than fit in memory: `Deserialize`
+/// leaves this check to the caller.
 pub fn forward_within_memory<A: Scalar>(p: &Parameters<A>) {
     if p.dims().n_x <= 1 << 16 {
         forward(p);
     }
 }
 
-/// What was read can be written, is read again as it was, and goes on.
+/// A checkpoint that was read can be written, is read again with the same bits, and can take a step.
 fn resume<A: Scalar>(checkpoint: Checkpoint<A>) {
     let tensors = checkpoint.to_tensors().expect("it was read");
     let again = Checkpoint::try_from(&tensors).expect("it was written");
     assert_eq!(bits(&again.parameters), bits(&checkpoint.parameters));
     if let Checkpoint { mut parameters, optimizer: Some(mut optimizer), .. } = checkpoint {
         let gradients = parameters.clone();
-        // A hyper-parameter out of range is refused here, and nowhere before.
+        // An out-of-range hyper-parameter is refused here, not earlier.
         let _ = optimizer.step(parameters.as_mut_slice(), gradients.as_slice());
     }
 }
 
-/// A step of a network that this optimiser need not be of.
+/// Takes a step with parameters that need not match the optimiser.
 pub fn step<A: Scalar>(mut optimizer: AnyOptimizer<A>) {
     let _ = optimizer.step(&mut [A::one(); 2], &[A::one(); 2]);
 }
 
-/// Of a NaN, too, the bits.
+/// The bits of each element, also of a NaN.
 pub fn bits<A: Scalar>(p: &Parameters<A>) -> Vec<(u64, i16, i8)> {
     p.as_slice().iter().map(|value| value.integer_decode()).collect()
 }

@@ -1,4 +1,4 @@
-//! Every prediction of a stream once an epoch, every sequence once in the buckets, and what is padded.
+//! Streams and buckets give every prediction and every sequence once an epoch; padding is filled correctly.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use rand_mt::Mt64;
 
 use crate::support::seeded;
 
-/// Token i of the streams here is OFFSET + i, so that it tells its place, and none is the padding.
+/// Token i of the streams here is OFFSET + i, so it shows its position, and no token equals the padding.
 const OFFSET: usize = 1000;
 
 const TOKENS: [usize; 9] = [2, 3, 4, 7, 8, 31, 97, 128, 211];
@@ -23,7 +23,7 @@ fn stream_of(n: usize) -> Vec<usize> {
     (OFFSET..OFFSET + n).collect()
 }
 
-/// Calls with (tokens, m, `t_x`, epoch) for many sizes, each as it stands and shuffled.
+/// Calls `check` with (tokens, m, `t_x`, epoch) for many sizes, each in order and shuffled.
 fn for_every_epoch(mut check: impl FnMut(&[usize], usize, usize, Epoch<'_>)) {
     for n in TOKENS {
         let tokens = stream_of(n);
@@ -39,7 +39,7 @@ fn for_every_epoch(mut check: impl FnMut(&[usize], usize, usize, Epoch<'_>)) {
     }
 }
 
-/// What column j reads in all batches together, padding left out.
+/// The inputs of column j in all batches, without padding.
 fn column(batches: &[Batch], j: usize) -> Vec<usize> {
     let of = |batch: &Batch| batch.inputs.row(j).iter().take(batch.lengths[j]).copied().collect::<Vec<_>>();
     batches.iter().flat_map(of).collect()
@@ -62,11 +62,11 @@ fn every_prediction_occurs_once_an_epoch() {
 }
 
 #[test]
-fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
+fn every_column_reads_its_own_part_and_continues_where_it_stopped() {
     for_every_epoch(|tokens, m, _, epoch| {
         let batches: Vec<Batch> = epoch.collect();
         let parts: Vec<Vec<usize>> = (0..m).map(|j| column(&batches, j)).collect();
-        assert_eq!(parts.concat(), tokens[..tokens.len() - 1], "part after part is the stream");
+        assert_eq!(parts.concat(), tokens[..tokens.len() - 1], "the parts in order form the stream");
         let lengths = || parts.iter().map(Vec::len);
         assert!(lengths().max().unwrap() - lengths().min().unwrap() <= 1, "{:?}", lengths().collect::<Vec<_>>());
         assert!(lengths().is_sorted_by(|a, b| a >= b), "the longer parts come first");
@@ -74,7 +74,7 @@ fn every_column_reads_a_part_of_its_own_and_continues_where_it_stopped() {
 }
 
 #[test]
-fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
+fn batches_except_the_last_and_the_first_of_a_shuffled_epoch_have_t_x_steps() {
     for_every_epoch(|_, m, t_x, epoch| {
         let left = epoch.len();
         let batches: Vec<Batch> = epoch.collect();
@@ -85,18 +85,18 @@ fn batches_have_t_x_steps_but_the_last_and_the_first_of_a_shuffled_epoch() {
             assert_eq!((batch.lengths.len(), batch.lengths.iter().max()), (m, Some(&steps)));
             assert!(steps >= 1 && steps <= t_x, "no batch is empty");
             assert!(steps == t_x || i == 0 || i == left - 1, "batch {i} of {left} has {steps} of {t_x}");
-            assert!(i == left - 1 || batch.lengths.iter().all(|&length| length == steps), "ragged before the end");
+            assert!(i == left - 1 || batch.lengths.iter().all(|&length| length == steps), "ragged too early");
             assert_eq!(batch.first, i == 0);
         }
     });
     let tokens = stream_of(100);
     let steps = |batch: Batch| batch.inputs.ncols();
     let plain: Vec<usize> = Stream::new(&tokens, 4, 10).unwrap().epoch().map(steps).collect();
-    assert_eq!(plain, [10, 10, 5], "the first batch of an epoch that is not shuffled is a whole one");
+    assert_eq!(plain, [10, 10, 5], "the first batch of an unshuffled epoch is full");
 }
 
 #[test]
-fn past_a_length_inputs_are_zero_and_targets_ignored() {
+fn padding_has_zero_inputs_and_ignored_targets() {
     let mut padded = 0;
     for_every_epoch(|_, _, _, epoch| {
         for batch in epoch {
@@ -114,7 +114,7 @@ fn past_a_length_inputs_are_zero_and_targets_ignored() {
 }
 
 #[test]
-fn the_number_of_batches_left_is_known_at_every_moment() {
+fn the_number_of_remaining_batches_is_always_known() {
     for_every_epoch(|_, _, _, mut epoch| {
         for left in (0..epoch.len()).rev() {
             assert!(epoch.next().is_some());
@@ -125,7 +125,7 @@ fn the_number_of_batches_left_is_known_at_every_moment() {
 }
 
 #[test]
-fn a_seed_gives_the_same_epochs_and_the_next_epoch_is_cut_elsewhere() {
+fn a_seed_gives_the_same_epochs_and_the_next_epoch_has_other_cuts() {
     let tokens = stream_of(500);
     let stream = Stream::new(&tokens, 3, 20).unwrap();
     let epochs = |seed| -> Vec<Vec<Batch>> {
@@ -139,7 +139,7 @@ fn a_seed_gives_the_same_epochs_and_the_next_epoch_is_cut_elsewhere() {
 }
 
 #[test]
-fn every_place_in_a_part_is_a_cut_once_in_t_x() {
+fn every_position_in_a_part_is_a_cut_in_one_of_t_x_epochs_on_average() {
     const EPOCHS: u32 = 7000;
     let (tokens, t_x, mut rng) = (stream_of(41), 7, seeded(3));
     let stream = Stream::new(&tokens, 2, t_x).unwrap();
@@ -152,8 +152,8 @@ fn every_place_in_a_part_is_a_cut_once_in_t_x() {
         }
         assert_eq!(done, 20);
     }
-    assert_eq!(cuts[0], EPOCHS, "the start is always one");
-    // Five standard deviations of a binomial count of mean 1000.
+    assert_eq!(cuts[0], EPOCHS, "the start is always a cut");
+    // Five standard deviations of a binomial count with mean 1000.
     assert!(cuts[1..].iter().all(|count| count.abs_diff(1000) < 147), "{cuts:?}");
 }
 
@@ -171,7 +171,7 @@ fn a_reused_batch_is_overwritten_and_allocates_nothing_once_warm() {
         }
         let before = dirty.clone();
         assert!(!epoch.next_into(&mut dirty));
-        assert_eq!(dirty, before, "at the end the batch stays as it was");
+        assert_eq!(dirty, before, "at the end the batch is unchanged");
     });
 
     let (tokens, mut rng, mut batch) = (stream_of(1000), seeded(4), Batch::default());
@@ -198,17 +198,17 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
 }
 
 #[test]
-fn streams_and_buckets_without_a_meaning_are_refused() {
+fn invalid_streams_and_buckets_are_refused() {
     assert_refused(Stream::new(&[], 1, 1), "`tokens.len()` is 0, expected at least 2");
     assert_refused(Stream::new(&[5], 1, 1), "`tokens.len()` is 1, expected at least 2");
     assert_refused(Stream::new(&[5, 6], 0, 1), "`m` is 0, expected at least 1");
     assert_refused(Stream::new(&[5, 6], 1, 0), "`t_x` is 0, expected at least 1");
     let (mut rng, mut untouched) = (seeded(5), seeded(5));
     assert_refused(buckets(&[1, 2], 0, &mut rng), "`m` is 0, expected at least 1");
-    assert_eq!(rng.next_u64(), untouched.next_u64(), "nothing is drawn");
+    assert_eq!(rng.next_u64(), untouched.next_u64(), "no random number is drawn");
 }
 
-/// Lengths with many equal ones, in no order.
+/// Many equal lengths, in no order.
 fn mixed_lengths(n: usize) -> Vec<usize> {
     (0..n).map(|i| i * 37 % 11).collect()
 }
@@ -224,7 +224,7 @@ fn buckets_hold_every_index_once_and_at_most_m_of_similar_length() {
             assert_eq!(indices, (0..n).collect::<Vec<_>>());
             assert_eq!(batches.len(), n.div_ceil(m));
 
-            // Side by side by length, no two batches overlap, and only the last is smaller.
+            // By length, no two batches overlap, and only the last one is smaller.
             let extremes = |batch: &Vec<usize>| {
                 let lengths = || batch.iter().map(|&i| lengths[i]);
                 (lengths().min().unwrap(), lengths().max().unwrap(), usize::MAX - batch.len())
@@ -237,7 +237,7 @@ fn buckets_hold_every_index_once_and_at_most_m_of_similar_length() {
 }
 
 #[test]
-fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
+fn buckets_have_a_random_order_and_shuffle_equal_lengths_every_time() {
     const EPOCHS: u32 = 8000;
     // Two batches for each of four lengths.
     let (lengths, mut rng) = ([1, 2, 3, 4].repeat(4), seeded(7));
@@ -249,7 +249,7 @@ fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
         let of_zero = batches.iter().find(|batch| batch.contains(&0)).unwrap();
         together[of_zero.iter().sum::<usize>()] += 1;
     }
-    // Five standard deviations of binomial counts of means 2000 and 2667.
+    // Five standard deviations of binomial counts with means 2000 and 2667.
     assert!(opens.iter().all(|count| count.abs_diff(2000) < 194), "{opens:?}");
     assert!([4, 8, 12].iter().all(|&i| together[i].abs_diff(2667) < 211), "{together:?}");
 
@@ -259,7 +259,7 @@ fn buckets_are_in_random_order_and_mix_equal_lengths_anew_each_time() {
 }
 
 #[test]
-fn a_seed_gives_the_batches_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_batches_on_every_machine() {
     let mut rng = Mt64::new(2026);
     let lengths = [3, 1, 2, 2, 1, 3, 3, 2, 1, 1];
     assert_eq!(buckets(&lengths, 3, &mut rng).unwrap(), [vec![4, 7, 3], vec![0], vec![1, 9, 8], vec![2, 6, 5]]);

@@ -1,6 +1,5 @@
-//! The bit contract: the same bits for a sequence whole, in chunks or step by step; for a column alone
-//! or in any batch; for any number of threads; for every instruction set; and whatever the memory held
-//! before.
+//! The bit contract: results are bit-identical for a sequence whole, in chunks or step by step; for a column alone or
+//! in any batch; for any number of threads; for every instruction set; and with any earlier content of the memory.
 
 use std::process::Command;
 
@@ -13,8 +12,7 @@ use crate::support::naive::{Inputs, Shape};
 use crate::support::problem::{Linear, Sizes};
 use crate::support::results::{Problem, Reading, Results, Workspace};
 
-/// Around the lengths of vectors (4, 8, 16), the heights of tiles, and the
-/// blocks of rows and of chains.
+/// Sizes around the vector lengths (4, 8, 16), the tile heights, and the blocks of rows and of chains.
 const SHAPES: [Sizes; 17] = [
     (1, 1, 1, 1, 1),
     (3, 5, 2, 10, 4),
@@ -35,7 +33,7 @@ const SHAPES: [Sizes; 17] = [
     (4, 7, 3, 12, 17),
 ];
 
-/// So much work that it is shared out, over many columns and over few.
+/// Large enough to be split over threads, with many columns and with few.
 const LARGE: [Sizes; 5] =
     [(33, 65, 17, 23, 53), (17, 130, 33, 9, 40), (31, 255, 63, 2, 67), (64, 256, 64, 1, 70), (7, 33, 9, 513, 10)];
 
@@ -43,12 +41,12 @@ fn problems<A: Scalar>(shapes: &[Sizes]) -> Vec<Problem<A>> {
     (1..).zip(shapes).map(|(seed, &sizes)| Problem::draw(seed, sizes.into())).collect()
 }
 
-/// Each of these problems, and each with other sequences.
+/// Each of these problems, and each of its other readings.
 fn with_readings<A: Scalar>(problems: Vec<Problem<A>>) -> impl Iterator<Item = Problem<A>> {
     problems.into_iter().flat_map(|problem| [vec![problem.clone()], problem.readings()].concat())
 }
 
-/// All of the small ones, and the large ones as they are and with everything at once.
+/// All small problems, and the large ones plainly and with all readings combined.
 fn every_problem<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
     let large = problems::<A>(&LARGE).into_iter().flat_map(|problem| {
         let everything = problem.readings().into_iter().next_back();
@@ -139,7 +137,7 @@ fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
 }
 
 #[test]
-fn a_sequence_in_chunks_has_the_bits_of_the_whole_forward_and_backward() {
+fn a_sequence_in_chunks_is_bit_identical_to_the_whole_forward_and_backward() {
     chunks_have_the_bits_of_the_whole::<f32>(&SHAPES);
     chunks_have_the_bits_of_the_whole::<f64>(&SHAPES);
     in_pool(3, || chunks_have_the_bits_of_the_whole::<f32>(&LARGE));
@@ -167,7 +165,7 @@ fn steps_have_the_bits_of_the_sequence<A: Scalar>() {
             }
             cells.assert_same(&whole, &(shape, "cell", t));
             served.assert_same(&whole, &(shape, "stepper", t));
-            assert_eq!(cache.step(t).as_ref(), Some(&step), "{shape:?}: the cell's view of step {t}");
+            assert_eq!(cache.step(t).as_ref(), Some(&step), "{shape:?}: step {t} as a cell");
             a_prev = step.a_next().to_owned();
         }
     }
@@ -196,18 +194,18 @@ fn a_stepper_reads_tokens_with_the_bits_of_the_sequence<A: Scalar>() {
         assert_eq!(stepper.step_tokens(&wrong), Err(expected));
         wrong.push(0);
         assert!(matches!(stepper.step_tokens(&wrong), Err(elman::Error::Shape { argument: "tokens", .. })));
-        assert_eq!(stepper.hidden(), hidden, "a refused step changes nothing");
+        assert_eq!(stepper.hidden(), hidden, "an error leaves the hidden state unchanged");
     }
 }
 
 #[test]
-fn steppers_read_tokens_with_the_bits_of_the_sequence() {
+fn steppers_on_token_ids_are_bit_identical_to_the_sequence() {
     a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f32>();
     a_stepper_reads_tokens_with_the_bits_of_the_sequence::<f64>();
 }
 
 #[test]
-fn cells_and_steppers_have_the_bits_of_the_sequence() {
+fn cells_and_steppers_are_bit_identical_to_the_sequence() {
     steps_have_the_bits_of_the_sequence::<f32>();
     steps_have_the_bits_of_the_sequence::<f64>();
 }
@@ -240,12 +238,12 @@ fn a_cell_goes_back_with_the_bits_of_a_sequence<A: Scalar>() {
 }
 
 #[test]
-fn a_cell_goes_back_with_the_bits_of_a_sequence_of_one_step() {
+fn a_cell_backward_pass_is_bit_identical_to_a_sequence_of_one_step() {
     a_cell_goes_back_with_the_bits_of_a_sequence::<f32>();
     a_cell_goes_back_with_the_bits_of_a_sequence::<f64>();
 }
 
-/// Some columns of a problem, as a batch of their own.
+/// Some columns of a problem, as a separate batch.
 fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> {
     let cut3 = |array: &Array3<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
     let cut2 = |array: &Array2<A>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
@@ -271,7 +269,7 @@ fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A
     }
 }
 
-/// What belongs to single columns, of some of them: everything but the parameters' gradients and the loss.
+/// The results per column, for some columns: everything except the parameters' gradients and the loss.
 fn of_columns<A: Scalar>(workspace: &Workspace<A>, from: usize, to: usize) -> Results {
     let Workspace { cache, back, .. } = workspace;
     let mut results = Results::default();
@@ -304,7 +302,7 @@ fn a_column_has_the_same_bits_in_any_batch<A: Scalar>(shapes: &[Sizes]) {
 }
 
 #[test]
-fn a_column_has_the_same_bits_alone_and_in_any_batch() {
+fn a_column_is_bit_identical_alone_and_in_any_batch() {
     a_column_has_the_same_bits_in_any_batch::<f32>(&SHAPES);
     a_column_has_the_same_bits_in_any_batch::<f64>(&SHAPES);
     a_column_has_the_same_bits_in_any_batch::<f32>(&LARGE[..2]);
@@ -322,7 +320,7 @@ fn threads_do_not_show<A: Scalar>() {
 
 #[cfg(feature = "rayon")]
 #[test]
-fn one_two_three_and_eight_threads_compute_the_same_bits() {
+fn one_two_three_and_eight_threads_give_bit_identical_results() {
     threads_do_not_show::<f32>();
     threads_do_not_show::<f64>();
 }
@@ -341,7 +339,7 @@ fn whole_report() -> Vec<String> {
     [report::<f32>("f32"), report::<f64>("f64")].concat()
 }
 
-/// Run by itself in a process of its own, this tells the bits of an instruction set to the test below.
+/// When run in its own process, this prints the digests of an instruction set for the test below.
 #[test]
 fn a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem() {
     let report = whole_report();
@@ -349,7 +347,7 @@ fn a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem() {
     println!("\n{SET}{}\n{}", elman::instruction_set(), report.join("\n"));
 }
 
-/// What the report prints before the name of its instruction set.
+/// The text that the report prints before the name of its instruction set.
 const SET: &str = "instruction set ";
 
 /// Instruction sets of this architecture, the narrowest first.
@@ -374,9 +372,9 @@ fn capped_report(cap: &str) -> (String, Vec<String>) {
     (set.to_owned(), report.lines().filter(|line| line.starts_with("digest ")).map(str::to_owned).collect())
 }
 
-/// A cap that the machine or the build lacks runs the best below it.
+/// If the machine or the build lacks the instruction set of a cap, the best one below it runs.
 #[test]
-fn every_instruction_set_computes_the_same_bits() {
+fn every_instruction_set_gives_bit_identical_results() {
     let expected = whole_report();
     let place = |name: &str| SETS.iter().position(|set| *set == name).unwrap_or_else(|| panic!("no set {name}"));
     let mut best = SETS.len() - 1;
@@ -385,16 +383,16 @@ fn every_instruction_set_computes_the_same_bits() {
         if cap == SETS.len() - 1 {
             best = place(&set);
         }
-        assert_eq!(set, SETS[cap.min(best)], "the set that runs under the cap {name}");
+        assert_eq!(set, SETS[cap.min(best)], "the instruction set under the cap {name}");
         assert_eq!(found.len(), expected.len(), "{name}");
         for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(found, expected, "{name}, against {}", elman::instruction_set());
+            assert_eq!(found, expected, "{name}, compared with {}", elman::instruction_set());
         }
     }
     println!("compared: {}", SETS[..=best].join(", "));
 }
 
-/// The problem with each gradient alone: what is not given has to be zero, not what was there.
+/// The problem with only one upstream gradient each: the others must count as zero, not as the old memory.
 fn with_one_gradient_each<A: Scalar>(problem: &Problem<A>) -> [Problem<A>; 4] {
     let Linear { hidden, logits, output, last_hidden } = problem.upstream.clone();
     [
@@ -411,19 +409,19 @@ fn memory_used_before_does_not_show<A: Scalar>() {
     let problems: Vec<Problem<A>> = with_readings(problems(&SHAPES))
         .flat_map(|problem| [vec![problem.clone()], with_one_gradient_each(&problem).to_vec()].concat())
         .collect();
-    // Every size after every other kind: larger, smaller, and once again.
+    // Each size after other sizes and readings: larger, smaller, and the same again.
     for problem in problems.iter().chain(problems.iter().rev()).chain(&problems) {
         problem.run_in(&mut workspace).assert_same(&problem.run(), &(problem.shape, &problem.reading));
     }
 }
 
 #[test]
-fn a_reused_workspace_gives_the_bits_of_a_new_one() {
+fn a_reused_workspace_gives_results_bit_identical_to_a_new_one() {
     memory_used_before_does_not_show::<f32>();
     memory_used_before_does_not_show::<f64>();
 }
 
-/// Leaves NaN in every number that a run of this size writes.
+/// Writes NaN to every number that a run of this size overwrites.
 fn spoil<A: Scalar>(problem: &Problem<A>, workspace: &mut Workspace<A>) {
     let Workspace { cache, loss, back } = workspace;
     let mut parameters = problem.parameters.clone();
@@ -455,7 +453,7 @@ fn nan_left_behind_does_not_show<A: Scalar>() {
 }
 
 #[test]
-fn nan_left_in_the_memory_does_not_show() {
+fn nan_in_reused_memory_does_not_affect_the_results() {
     nan_left_behind_does_not_show::<f32>();
     nan_left_behind_does_not_show::<f64>();
 }

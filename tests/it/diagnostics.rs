@@ -1,4 +1,4 @@
-//! What passes back through time, against chunks of the sequence and unit vectors; saturation and norms, against loops.
+//! Diagnostics: gradients through time against chunks and unit vectors; saturation and norms against loops.
 
 use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
 use elman::sequence::{self, Input};
@@ -15,7 +15,7 @@ const DOUBLE: f64 = 1e-13;
 /// Single precision is 2²⁹ times coarser.
 const SINGLE: f64 = 2e-5;
 
-/// The square's relative deviation is at most √(2/probes), the root's half of that: one hundredth, four times over.
+/// The relative deviation of the square is at most √(2/probes), that of the root half of it. One hundredth, times four.
 const PROBES: usize = 5000;
 const ESTIMATE: f64 = 0.04;
 
@@ -39,7 +39,7 @@ fn problems() -> impl Iterator<Item = (Shape, Inputs<f64>, Linear<f64>)> {
     })
 }
 
-/// Each part of a loss alone, and all of them.
+/// Each part of a loss alone, and all together.
 fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
     let Linear { hidden, logits, output, last_hidden } = loss.clone();
     [
@@ -51,13 +51,13 @@ fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
     ]
 }
 
-/// The steps after `t`, as a sequence of their own.
+/// The steps after `t`, as a separate sequence.
 fn after<A: Scalar>(inputs: &Inputs<A>, cache: &sequence::Cache<A>, t: usize) -> sequence::Cache<A> {
     let x = inputs.x.slice_axis(Axis(2), Slice::from(t + 1..));
     sequence::forward(&inputs.parameters(), &x, &cache.hidden().index_axis(Axis(2), t)).unwrap()
 }
 
-/// ∂L/∂a of one step, (`n_a`, m): `da0` of the steps after it, and what the loss reads of the step itself.
+/// ∂L/∂a of one step, (`n_a`, m): `da0` of the later steps, plus the gradient from the step itself.
 fn gradient_at(inputs: &Inputs<f64>, loss: &Linear<f64>, t: usize) -> Array2<f64> {
     let cache = inputs.forward();
     let future = |array: &Option<Array3<f64>>| {
@@ -96,7 +96,7 @@ fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
 }
 
 #[test]
-fn gradient_norms_are_those_of_the_chunk_that_comes_after_and_of_the_step_itself() {
+fn gradient_norms_agree_with_the_gradients_of_the_later_chunk_and_of_the_step() {
     for (shape, inputs, loss) in problems() {
         for (part, loss) in parts(&loss).iter().enumerate() {
             let norms = gradient_norms(&inputs.parameters(), &inputs.forward(), loss.upstream()).unwrap();
@@ -113,7 +113,7 @@ fn gradient_norms_are_those_of_the_chunk_that_comes_after_and_of_the_step_itself
 }
 
 #[test]
-fn norms_in_single_precision_follow_those_in_double() {
+fn single_precision_norms_agree_with_double_precision() {
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
     let narrow = |value: f64| value as f32;
     for (shape, inputs, loss) in problems() {
@@ -155,7 +155,7 @@ fn upstream_gradients_may_have_any_layout() {
 }
 
 #[test]
-fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_step() {
+fn jacobian_norms_estimate_the_norm_from_unit_vectors_and_are_exact_at_the_last_step() {
     for (shape, inputs, _) in problems() {
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let norms = jacobian_norms(&parameters, &cache, PROBES, &mut seeded(1)).unwrap();
@@ -184,7 +184,7 @@ fn jacobian_norms_estimate_the_norm_by_unit_vectors_and_are_exact_at_the_last_st
 }
 
 #[test]
-fn a_columns_norms_do_not_depend_on_the_batch() {
+fn the_norms_of_a_column_do_not_depend_on_the_batch() {
     let (inputs, loss) = problem(1, SHAPES[0]);
     let (parameters, cache) = (inputs.parameters(), inputs.forward());
     let (hidden, last) = (loss.hidden.unwrap(), loss.last_hidden.unwrap());
@@ -207,7 +207,7 @@ fn a_columns_norms_do_not_depend_on_the_batch() {
 fn saturation_is_the_share_of_values_above_the_threshold() {
     let mut p = Parameters::<f64>::zeros(Dims { n_x: 2, n_a: 2, n_y: 0 });
     p.wax_mut().diag_mut().fill(1.0);
-    // Every value of x is one of hidden, through tanh.
+    // Every value of `hidden` is the tanh of one value of x.
     let x = array![[[0.0, 0.5, -0.5], [1.0, -1.0, 2.0]], [[-2.0, 3.0, -3.0], [4.0, 5.0, 0.1]]];
     let cache = sequence::forward(&p, &x, &Array2::zeros((2, 2))).unwrap();
     assert_eq!(saturation(&cache, 0.0), Ok(11.0 / 12.0));
@@ -221,7 +221,7 @@ fn saturation_is_the_share_of_values_above_the_threshold() {
 }
 
 #[test]
-fn norms_are_those_of_each_matrix_and_of_all() {
+fn norms_are_given_for_each_matrix_and_in_total() {
     for (shape, inputs, _) in problems() {
         let (before, after) = (inputs.parameters(), problem(99, shape).0.parameters());
         let difference = |a: &Parameters<f64>, b: &Parameters<f64>| {
@@ -327,7 +327,7 @@ fn every_dimension_may_be_zero() {
 }
 
 #[test]
-fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
+fn a_column_of_a_ragged_or_reversed_batch_has_the_same_norms_alone() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 4, t_x: 6 };
     let (inputs, loss) = problem(1, shape);
     let p = inputs.parameters();
@@ -366,9 +366,9 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_norms_of_itself_alone() {
                     found.reverse();
                 }
                 assert_eq!(found, alone.row(0).to_vec(), "column {j}");
-                assert!(norms.slice(s![j, length..]).iter().all(|norm| *norm == 0.0), "nothing past the end");
+                assert!(norms.slice(s![j, length..]).iter().all(|norm| *norm == 0.0), "norms are zero in the padding");
             }
         }
-        assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "of the steps that there are");
+        assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "saturation counts valid steps only");
     }
 }

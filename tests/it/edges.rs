@@ -8,7 +8,7 @@ use crate::support::naive::{self, Inputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::{Linear, inputs};
 
-/// Sums of at most ten terms, in another order.
+/// Sums of at most ten terms, in a different order.
 const ROUNDING: f64 = 1e-14;
 
 /// Every way to make some of the five dimensions zero.
@@ -27,7 +27,7 @@ fn assert_same<'a>(found: impl IntoIterator<Item = &'a f64>, expected: impl Into
 }
 
 #[test]
-fn dimensions_of_zero_give_the_arrays_that_the_equations_say() {
+fn zero_dimensions_give_the_arrays_of_the_equations() {
     for (shape, inputs) in zero_sized() {
         let Shape { n_x, n_a, n_y, m, t_x } = shape;
         let cache = inputs.forward();
@@ -55,7 +55,7 @@ fn dimensions_of_zero_give_the_arrays_that_the_equations_say() {
 }
 
 #[test]
-fn no_steps_leave_the_hidden_state_and_its_gradient_as_they_are() {
+fn a_sequence_without_steps_keeps_the_hidden_state_and_its_gradient() {
     for (shape, inputs) in zero_sized().filter(|(shape, _)| shape.t_x == 0) {
         let cache = inputs.forward();
         assert!(cache.is_empty());
@@ -68,7 +68,7 @@ fn no_steps_leave_the_hidden_state_and_its_gradient_as_they_are() {
 }
 
 #[test]
-fn no_columns_give_zero_gradients_and_leave_those_already_there() {
+fn a_batch_without_columns_adds_zero_to_the_gradients() {
     for (shape, inputs) in zero_sized().filter(|(shape, _)| shape.m == 0) {
         let (parameters, cache) = (inputs.parameters(), inputs.forward());
         let upstream = Linear::draw(&mut Numpy::seed(9), shape);
@@ -81,7 +81,7 @@ fn no_columns_give_zero_gradients_and_leave_those_already_there() {
 }
 
 #[test]
-fn no_hidden_units_make_the_output_the_softmax_of_the_bias() {
+fn without_hidden_units_the_output_is_the_softmax_of_the_bias() {
     let shape = Shape::new(3, 0, 2, 4, 3);
     let inputs = inputs(&mut Numpy::seed(1), shape);
     let cache = inputs.forward();
@@ -97,7 +97,7 @@ fn no_hidden_units_make_the_output_the_softmax_of_the_bias() {
 }
 
 #[test]
-fn a_network_without_a_head_has_the_hidden_states_and_gradients_of_one_with_a_head() {
+fn a_network_without_an_output_layer_has_the_same_hidden_states_and_gradients() {
     let shape = Shape::new(3, 5, 2, 4, 3);
     let with = inputs(&mut Numpy::seed(1), shape);
     let without = Inputs { wya: Array2::zeros((0, 5)), by: ndarray::Array1::zeros(0), ..with.clone() };
@@ -116,7 +116,7 @@ fn a_network_without_a_head_has_the_hidden_states_and_gradients_of_one_with_a_he
 }
 
 #[test]
-fn a_cell_and_a_stepper_take_dimensions_of_zero() {
+fn a_cell_and_a_stepper_accept_zero_dimensions() {
     for (shape, inputs) in zero_sized() {
         let xt = Array2::<f64>::ones((shape.n_x, shape.m));
         let parameters = inputs.parameters();
@@ -137,7 +137,7 @@ fn a_cell_and_a_stepper_take_dimensions_of_zero() {
 }
 
 #[test]
-fn no_labels_cost_nothing_and_no_class_fits_any_label() {
+fn without_labels_the_loss_is_zero_and_without_classes_a_label_is_an_error() {
     for (shape, inputs) in zero_sized() {
         let cache = inputs.forward();
         let targets = Array2::zeros((shape.m, shape.t_x));
@@ -153,7 +153,7 @@ fn no_labels_cost_nothing_and_no_class_fits_any_label() {
     }
 }
 
-/// A column of a batch that others surround, at vector and at ragged widths.
+/// A column in the middle of a batch, at full and at partial vector widths.
 const NETWORKS: [Shape; 3] = [
     Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 6 },
     Shape { n_x: 17, n_a: 33, n_y: 16, m: 13, t_x: 6 },
@@ -162,7 +162,7 @@ const NETWORKS: [Shape; 3] = [
 const COLUMN: usize = 1;
 const STEP: usize = 2;
 
-/// Each (n, m, T) array of one column, and of all the others.
+/// One column of an (n, m, T) array.
 fn column<'a>(array: &ArrayView3<'a, f64>, index: usize) -> ArrayView2<'a, f64> {
     array.index_axis_move(Axis(1), index)
 }
@@ -179,7 +179,7 @@ fn all_nan<'a>(values: impl IntoIterator<Item = &'a f64>) -> bool {
 }
 
 #[test]
-fn a_nan_in_x_reaches_its_column_from_its_step_on_and_nothing_else() {
+fn a_nan_in_x_reaches_its_column_from_its_step_on_and_no_other_column() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let mut dirty = clean.clone();
@@ -208,7 +208,7 @@ fn a_nan_in_x_reaches_its_column_from_its_step_on_and_nothing_else() {
 }
 
 #[test]
-fn a_nan_in_a0_reaches_all_of_its_column_and_nothing_else() {
+fn a_nan_in_a0_reaches_its_whole_column_and_no_other_column() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let mut dirty = clean.clone();
@@ -221,7 +221,7 @@ fn a_nan_in_a0_reaches_all_of_its_column_and_nothing_else() {
 }
 
 #[test]
-fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_nothing_else() {
+fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_no_other_column() {
     for shape in NETWORKS {
         let inputs = inputs(&mut Numpy::seed(1), shape);
         let clean = Linear::draw(&mut Numpy::seed(2), shape);
@@ -247,13 +247,13 @@ fn a_nan_in_a_gradient_reaches_the_past_of_its_column_and_nothing_else() {
             assert_same(after, column(&expected.dx.view(), COLUMN).split_at(Axis(1), STEP + 1).1);
             assert!(all_nan(found.da0.column(COLUMN)), "{shape:?}");
             assert!(all_nan(found.gradients.wax()) && all_nan(found.gradients.waa()) && all_nan(found.gradients.ba()));
-            assert_eq!(found.gradients.by()[0].is_nan(), dirty.hidden == clean.hidden, "the head's gradient");
+            assert_eq!(found.gradients.by()[0].is_nan(), dirty.hidden == clean.hidden, "gradient of the output layer");
         }
     }
 }
 
 #[test]
-fn an_infinite_input_saturates_its_column_and_two_opposed_ones_are_nan() {
+fn an_infinite_input_saturates_its_column_and_opposed_infinities_give_nan() {
     for shape in NETWORKS {
         let clean = inputs(&mut Numpy::seed(1), shape);
         let expected = clean.forward();
@@ -267,7 +267,7 @@ fn an_infinite_input_saturates_its_column_and_two_opposed_ones_are_nan() {
             assert_same(column(&found.hidden(), COLUMN).column(STEP), &saturated);
             assert!(found.output().iter().all(|y| y.is_finite()));
 
-            // Where both weights have the same sign, ∞ − ∞.
+            // ∞ − ∞ if both weights have the same sign.
             dirty.x[[2, COLUMN, STEP]] = -infinity;
             let found = dirty.forward();
             for (unit, a) in column(&found.hidden(), COLUMN).column(STEP).iter().enumerate() {
@@ -291,7 +291,7 @@ fn zero_times_infinity_is_nan() {
 }
 
 #[test]
-fn a_logit_of_minus_infinity_has_probability_zero_and_one_of_infinity_is_nan() {
+fn a_logit_of_minus_infinity_has_probability_zero_and_infinity_gives_nan() {
     for shape in NETWORKS {
         let mut inputs = inputs(&mut Numpy::seed(1), shape);
         inputs.by[1] = f64::NEG_INFINITY;

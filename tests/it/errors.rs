@@ -1,5 +1,5 @@
-//! A wrong argument is an error that names it, what was expected and what was found; nothing is
-//! broadcast, nothing panics, and what the call would have written stays as it was.
+//! A wrong argument is an error that names the argument, and states what was expected and found. Nothing is broadcast,
+//! nothing panics, and the outputs stay unchanged.
 
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::{Dims, Error, Parameters, Upstream, cell, sequence};
@@ -18,8 +18,8 @@ fn problem() -> (Inputs<f64>, Parameters<f64>, sequence::Cache<f64>) {
     (inputs, parameters, cache)
 }
 
-/// `shape` with each axis in turn one shorter and one longer, with each axis 1, which invites to
-/// broadcast, and with its axes reversed.
+/// `shape` with each axis in turn one shorter and one longer, with each axis 1 (which could be broadcast), and with its
+/// axes reversed.
 fn wrong<const N: usize>(shape: [usize; N]) -> Vec<[usize; N]> {
     let mut all = vec![shape; 3 * N + 1];
     for axis in 0..N {
@@ -32,7 +32,7 @@ fn wrong<const N: usize>(shape: [usize; N]) -> Vec<[usize; N]> {
     all
 }
 
-/// A shape as Python writes it, and as messages do.
+/// A shape in Python syntax, as in messages.
 fn tuple(axes: &[usize]) -> String {
     let list: Vec<String> = axes.iter().map(usize::to_string).collect();
     if let [one] = &list[..] { format!("({one},)") } else { format!("({})", list.join(", ")) }
@@ -42,14 +42,14 @@ fn tuple(axes: &[usize]) -> String {
 fn assert_message(error: &Error, parts: &[&str]) {
     let message = error.to_string();
     for part in parts {
-        assert!(message.contains(part), "`{message}` does not say {part}");
+        assert!(message.contains(part), "`{message}` does not contain {part}");
     }
 }
 
 #[track_caller]
 fn assert_shape<T>(result: Result<T, Error>, name: &str, expect: &[usize], find: &[usize]) {
-    let Err(error) = result else { panic!("`{name}` of shape {find:?} was taken for {expect:?}") };
-    let Error::Shape { argument, expected, found } = &error else { panic!("{error:?} is not about a shape") };
+    let Err(error) = result else { panic!("`{name}` of shape {find:?} was accepted as {expect:?}") };
+    let Error::Shape { argument, expected, found } = &error else { panic!("{error:?} is not a shape error") };
     let fits = |(length, n): (Option<usize>, &usize)| length.is_none_or(|length| length == *n);
     assert!(expected.lengths().count() == expect.len() && expected.lengths().zip(expect).all(fits), "{error}");
     assert_eq!((*argument, &*lengths(found)), (name, find));
@@ -58,14 +58,14 @@ fn assert_shape<T>(result: Result<T, Error>, name: &str, expect: &[usize], find:
 
 #[track_caller]
 fn assert_network<T>(result: Result<T, Error>, name: &str, expect: Dims, find: Dims) {
-    let Err(error) = result else { panic!("`{name}` of {find:?} was taken for {expect:?}") };
-    let Error::Network { argument, expected, found } = &error else { panic!("{error:?} is not about a network") };
+    let Err(error) = result else { panic!("`{name}` of {find:?} was accepted as {expect:?}") };
+    let Error::Network { argument, expected, found } = &error else { panic!("{error:?} is not a network error") };
     let (expect, find) = ([expect.n_x, expect.n_a, expect.n_y], [find.n_x, find.n_a, find.n_y]);
     assert_eq!((*argument, &*lengths(expected), &*lengths(found)), (name, &expect[..], &find[..]));
     assert_message(&error, &[&format!("`{name}`"), &tuple(&expect), &tuple(&find)]);
 }
 
-/// Networks that differ from SHAPE's in one dimension, and one that has as many parameters.
+/// Networks that differ from SHAPE's in one dimension, and one with the same number of parameters.
 fn other_dims() -> Vec<Dims> {
     let mut all: Vec<Dims> =
         wrong([SHAPE.n_x, SHAPE.n_a, SHAPE.n_y]).into_iter().map(|[n_x, n_a, n_y]| Dims { n_x, n_a, n_y }).collect();
@@ -94,7 +94,7 @@ fn from_arrays_refuses_every_array_that_does_not_fit() {
         assert_shape(call(&|arrays| arrays.1 = Array2::zeros(shape)), "waa", &[n_a, n_a], &shape);
     }
     for n in [n_a - 1, n_a + 1, 1] {
-        // wax says n_a, so one of another height shows in waa; wya and by agree on n_y likewise.
+        // wax defines n_a, so a wrong height is reported for waa; likewise wya defines n_y, and by is reported.
         assert_shape(call(&|arrays| arrays.0 = Array2::zeros((n, n_x))), "waa", &[n, n], &[n_a, n_a]);
         assert_shape(call(&|arrays| arrays.2 = Array2::zeros((n_y, n))), "wya", &[n_y, n_a], &[n_y, n]);
         assert_shape(call(&|arrays| arrays.3 = Array1::zeros(n)), "ba", &[n_a], &[n]);
@@ -106,7 +106,7 @@ fn from_arrays_refuses_every_array_that_does_not_fit() {
 }
 
 #[test]
-fn parameters_of_another_network_are_neither_added_nor_multiplied() {
+fn sums_and_products_refuse_parameters_of_another_network() {
     let (_, parameters, _) = problem();
     for dims in other_dims() {
         let other = Parameters::zeros(dims);
@@ -125,7 +125,7 @@ fn a_forward_pass_refuses_every_x_and_a0_that_does_not_fit() {
     let mut call = |x: &Array3<f64>, a0: &Array2<f64>| {
         let result = sequence::forward_into(&parameters, x, a0, &mut reused);
         assert_eq!(sequence::forward(&parameters, x, a0).map(drop), result);
-        assert_eq!(reused, cache, "the cache is as it was");
+        assert_eq!(reused, cache, "the cache is unchanged");
         result
     };
     for shape in wrong([n_x, m, t_x]) {
@@ -146,7 +146,7 @@ fn a_forward_pass_refuses_every_x_and_a0_that_does_not_fit() {
                 )
             );
         } else {
-            result().expect("a sequence may be of any length");
+            result().expect("a sequence may have any length");
         }
     }
     for shape in wrong([n_a, m]) {
@@ -241,9 +241,9 @@ fn a_backward_pass_refuses_every_gradient_that_does_not_fit() {
     let mut refused = |upstream: Upstream<'_, f64, Ix3>, name: &str, expected: &[usize], found: &[usize]| {
         assert_shape(sequence::backward(&parameters, &cache, upstream), name, expected, found);
         assert_shape(sequence::backward_into(&parameters, &cache, upstream, &mut back), name, expected, found);
-        assert_eq!(back, before, "the gradients are as they were");
+        assert_eq!(back, before, "the gradients are unchanged");
     };
-    // The others fit: one wrong array among right ones is found.
+    // The other gradients fit: one wrong array among right ones is found.
     for shape in wrong([n_a, m, t_x]) {
         let array = Array3::zeros(shape);
         refused(fitting.upstream().with_hidden(&array), "upstream.hidden", &[n_a, m, t_x], &shape);
@@ -289,14 +289,14 @@ fn a_backward_pass_refuses_parameters_of_another_network() {
         let other = Parameters::zeros(dims);
         assert_network(sequence::backward(&other, &cache, upstream), "cache", dims, SHAPE.dims());
         assert_network(sequence::backward_into(&other, &cache, upstream, &mut back), "cache", dims, SHAPE.dims());
-        assert_eq!(back, before, "the gradients are as they were");
+        assert_eq!(back, before, "the gradients are unchanged");
         let step = cache.step(0).unwrap();
         assert_network(cell::backward(&other, &step, Upstream::default()), "cache", dims, SHAPE.dims());
     }
 }
 
 #[test]
-fn a_backward_pass_adds_to_no_gradients_of_another_network() {
+fn a_backward_pass_refuses_gradients_of_another_network() {
     let (_, parameters, cache) = problem();
     for dims in other_dims() {
         let mut back = sequence::Backward::default();
@@ -305,7 +305,7 @@ fn a_backward_pass_adds_to_no_gradients_of_another_network() {
         let before = back.clone();
         let result = sequence::backward_into(&parameters, &cache, Upstream::default(), &mut back);
         assert_network(result, "back.gradients", SHAPE.dims(), dims);
-        assert_eq!(back, before, "the gradients are as they were");
+        assert_eq!(back, before, "the gradients are unchanged");
     }
 }
 
@@ -330,7 +330,7 @@ fn cross_entropy_refuses_targets_of_every_other_shape() {
         assert_shape(cross_entropy(&cache, &targets, Reduction::Mean), "targets", &[10, 4], &shape);
         let result = cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss);
         assert_shape(result, "targets", &[10, 4], &shape);
-        assert_eq!(loss, before, "the loss is as it was");
+        assert_eq!(loss, before, "the loss is unchanged");
     }
 }
 
@@ -349,7 +349,7 @@ fn a_label_out_of_range_is_named_with_its_column_and_step() {
             assert_eq!(error, named);
             let (label, column, step) = (format!("label {label}"), format!("column {j}"), format!("step {t}"));
             assert_message(&error, &["`targets`", &label, &column, &step, "below 2"]);
-            assert_eq!(loss, before, "the loss is as it was");
+            assert_eq!(loss, before, "the loss is unchanged");
             assert_eq!(cross_entropy(&cache, &targets, Reduction::Sum).unwrap_err(), error);
         }
     }

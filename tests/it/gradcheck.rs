@@ -1,6 +1,6 @@
-//! The checker finds what is wrong, names it, and is as accurate as it says.
+//! The gradient checker finds and names errors, and is as accurate as documented.
 
-#![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
+#![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
 use elman::gradcheck::{self, Report};
 use elman::{Dims, Error, Gradients, Parameters, Upstream, init, loss, sequence};
@@ -9,7 +9,7 @@ use rand::RngExt;
 
 use crate::support::seeded;
 
-/// What the module's documentation promises for a smooth loss, over the floor of 1/1000 in the denominator.
+/// The accuracy that the module documents for a smooth loss, over the floor of 1/1000 in the denominator.
 const TOLERANCE: f64 = 1e-9;
 
 const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 4 };
@@ -67,7 +67,7 @@ fn a_network_passes_in_every_parameter_and_input() {
 }
 
 #[test]
-fn one_wrong_element_is_found_and_named_whichever_it_is() {
+fn any_single_wrong_element_is_found_and_named() {
     let network = Network::draw(4, 3);
     let right = network.backward().gradients;
     for i in (0..DIMS.len()).step_by(7) {
@@ -98,11 +98,11 @@ fn a_transposed_matrix_and_a_wrong_sign_are_found() {
 }
 
 #[test]
-fn nan_is_the_worst_and_never_passes() {
+fn nan_is_the_worst_error_and_never_passes() {
     let x = array![[1.0, 2.0], [3.0, 4.0]];
     let check = |dx: &Array2<f64>| gradcheck::array("x", &x, dx, |x| x.sum()).unwrap();
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        // Errors of all sizes before and after it.
+        // There are errors of all sizes before and after the NaN.
         let report = check(&array![[1.0, -1e300], [value, 7.0]]);
         assert_eq!(report.worst.as_ref().unwrap().name, "x[1, 0]");
         assert!(report.error().is_nan() && !report.is_within(f64::INFINITY), "{report}");
@@ -113,10 +113,10 @@ fn nan_is_the_worst_and_never_passes() {
     let report =
         gradcheck::array("x", &x, &ones, |x| x.sum() + 0.0 * x[[1, 1]].sqrt().ln().mul_add(f64::NAN, 0.0)).unwrap();
     assert!(report.error().is_nan());
-    // NaN at the point itself alone, where no difference meets it.
+    // The loss is NaN only at the point itself, which no difference evaluates.
     let report = gradcheck::array("x", &x, &ones, |v| if v == x { f64::NAN } else { v.sum() }).unwrap();
     assert!(report.error().is_nan() && !report.is_within(1.0));
-    // NaN in one variable alone.
+    // The loss is NaN only in one variable.
     let report = gradcheck::array("x", &x, &ones, |v| if v[[1, 0]] == 3.0 { v.sum() } else { f64::NAN }).unwrap();
     assert_eq!(report.worst.unwrap().name, "x[1, 0]");
 }
@@ -128,15 +128,15 @@ fn the_numeric_derivative_is_accurate_for_values_of_every_size() {
     let report = gradcheck::array("x", &x, &dx, |x| x.mapv(|x| x.sin() + x * x).sum()).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
 
-    // The step follows the element.
+    // The step size follows the element.
     let x = array![1e8, -3e5];
     let report = gradcheck::array("x", &x, &x.mapv(|x| 2.0 * x), |x| x.mapv(|x| x * x).sum()).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
 }
 
 #[test]
-fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
-    // Σ softmax = 1 whatever x is; its differences are rounding alone.
+fn a_zero_gradient_passes_within_the_resolution_of_differences() {
+    // Σ softmax = 1 for any x; its differences are pure rounding.
     let x = array![0.3, -1.2, 2.0];
     let constant = |x: &Array1<f64>| {
         let sum = x.mapv(f64::exp).sum();
@@ -144,18 +144,18 @@ fn a_gradient_of_zero_is_judged_by_what_a_difference_can_resolve() {
     };
     let report = gradcheck::array("x", &x, &Array1::zeros(3), constant).unwrap();
     assert!(report.is_within(TOLERANCE), "{report}");
-    // Nothing at all.
+    // A loss that is constant.
     let report = gradcheck::array("x", &x, &Array1::zeros(3), |_| 0.0).unwrap();
     assert_eq!(report.error(), 0.0);
 }
 
 #[test]
-fn the_closures_error_ends_the_check() {
+fn an_error_of_the_closure_ends_the_check() {
     let network = Network::draw(6, 2);
     let narrow = Array2::zeros((4, 2));
     let result = gradcheck::parameters(&network.p, &network.p, |p| network.loss(p, &network.x, &narrow));
     assert!(matches!(result, Err(Error::Shape { argument: "a0", .. })), "{result:?}");
-    // Also where it comes late.
+    // Also if the error occurs late.
     let mut calls = 0;
     let result = gradcheck::array("a0", &network.a0, &network.a0, |a0| {
         calls += 1;
@@ -191,7 +191,7 @@ fn a_gradient_of_another_shape_is_refused() {
 }
 
 #[test]
-fn any_number_of_axes_and_any_layout_are_named_in_logical_order() {
+fn elements_of_any_array_layout_are_named_in_logical_order() {
     let check = |x: &ArrayD<f64>, wrong: &[usize]| {
         let mut dx = x.mapv(|x| 3.0 * x * x);
         dx[wrong] += 1.0;
@@ -217,7 +217,7 @@ fn any_number_of_axes_and_any_layout_are_named_in_logical_order() {
 }
 
 #[test]
-fn the_array_is_back_in_place_for_every_element() {
+fn the_array_is_restored_after_every_element() {
     let x = array![0.1, 0.2, 0.3];
     gradcheck::array("x", &x, &Array1::ones(3), |v| {
         assert!(v.iter().zip(&x).filter(|(v, x)| v != x).count() <= 1);
@@ -227,7 +227,7 @@ fn the_array_is_back_in_place_for_every_element() {
 }
 
 #[test]
-fn nothing_to_compare_passes_and_says_so() {
+fn an_empty_comparison_passes_and_says_so() {
     let report = gradcheck::array("x", &Array2::zeros((0, 3)), &Array2::zeros((0, 3)), |_| 1.0).unwrap();
     assert_eq!((report.compared, report.error(), &report.worst), (0, 0.0, &None));
     assert!(report.is_within(0.0));

@@ -1,8 +1,8 @@
-//! Every gradient proven three ways: by central differences, by the complex-step derivative, and by
-//! the adjoint identity with dual numbers. The last two differentiate an oracle that shares no code
-//! with the crate, the first the crate itself.
+//! Every gradient is tested in three ways: by central differences, by the complex-step derivative, and by the adjoint
+//! identity with dual numbers. Central differences use the crate itself. The other two differentiate an oracle that
+//! shares no code with the crate.
 //!
-//! All three look at the gradient by every element of wax, waa, wya, ba, by, x and a0.
+//! All three check the gradient of every element of wax, waa, wya, ba, by, x and a0.
 
 use elman::loss::{Reduction, cross_entropy};
 use elman::{Upstream, sequence};
@@ -14,18 +14,18 @@ use crate::support::naive::{self, Inputs, Number, Outputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::{Linear, below, inputs, uniform};
 
-/// Central differences with step h err by h²/6 times the third derivative and by 2⁻⁵²·|L|/h of
-/// rounding, both about 1e-9 for losses of a few units; the rest is room for the curved ones.
+/// The error of central differences with step h is h²/6 times the third derivative plus 2⁻⁵²·|L|/h of rounding. Both
+/// are about 1e-9 for losses of a few units; the rest is margin for losses with more curvature.
 const STEP: f64 = 1e-5;
 const CENTRAL: f64 = 1e-7;
 
-/// The complex step has no cancellation: f(x + ih).im / h is f′(x) up to h², which vanishes beside a
-/// double for this h. What is left is the rounding of two chains of a few hundred terms.
+/// The complex step has no cancellation: f(x + ih).im / h is f′(x) up to h², which is negligible in double precision
+/// for this h. The rest is the rounding of two chains of a few hundred terms.
 const COMPLEX_STEP: f64 = 1e-60;
 const COMPLEX: f64 = 1e-12;
 
-/// Both sides of the adjoint identity are sums over all outputs and all inputs, and err by rounding
-/// alone; measured against the sum of the magnitudes of their terms.
+/// Both sides of the adjoint identity are sums over all outputs and all inputs. Their only error is rounding, measured
+/// relative to the sum of the magnitudes of their terms.
 const ADJOINT: f64 = 1e-13;
 
 /// Single precision is 2²⁹ times coarser; a chain of up to a hundred terms rounds a hundred times.
@@ -33,8 +33,8 @@ const SINGLE: f64 = 2e-5;
 
 const RANDOM_SHAPES: u32 = 210;
 
-/// Mostly unequal primes; now and then all equal, where a transposed matrix would pass by its shape,
-/// or one dimension 1; then a few around the lengths of vectors.
+/// Mostly unequal primes; some shapes with all dimensions equal, for which a transposed matrix has the right shape;
+/// some with one dimension 1; and a few around the vector lengths.
 fn shapes() -> Vec<Shape> {
     let mut rng = Numpy::seed(3);
     let mut shapes: Vec<Shape> = (0..RANDOM_SHAPES)
@@ -61,7 +61,7 @@ fn shapes() -> Vec<Shape> {
     shapes
 }
 
-/// The losses that every shape is tried with. Each element of each of them is random.
+/// The losses to test with every shape. All their elements are random.
 fn losses(rng: &mut Numpy, shape: Shape) -> Vec<(&'static str, Linear<f64>)> {
     let mixed = Linear::draw(rng, shape);
     let Linear { hidden, logits, output, last_hidden } = mixed.clone();
@@ -106,19 +106,19 @@ fn cases() -> impl Iterator<Item = Case> {
     (1..).zip(shapes()).map(|(seed, shape)| case(seed, shape))
 }
 
-/// `inputs` with every element in turn moved by `by`, as the number type `N`.
+/// `inputs` with the element at `index` moved by `by`, as the number type `N`.
 fn moved<N: Number>(inputs: &Inputs<f64>, shape: Shape, index: usize, by: N) -> Inputs<N> {
     let mut flat = inputs.flat().into_iter().enumerate();
     Inputs::from_fn(shape, || {
-        let (at, value) = flat.next().expect("as many numbers as the shape says");
+        let (at, value) = flat.next().expect("one number for each input");
         if at == index { N::from(value) + by } else { N::from(value) }
     })
 }
 
-/// Asserts that each gradient agrees with `derivatives`, both in the order of the inputs: no element
-/// further away than `tolerance` times the largest in the same array, or a hundredth of the largest
-/// of all, if that is more. The scale is not the element's own, because an element near zero is a sum
-/// whose large terms cancel, and inherits their rounding; an array of one element may be such a sum.
+/// Asserts that each gradient agrees with `derivatives`, both in the order of the inputs. The largest error allowed is
+/// `tolerance` times the scale. The scale is the largest element of the same array, or a hundredth of the largest
+/// element of all arrays, if that is more. It is not the element's own magnitude: an element near zero is a sum of
+/// large terms that cancel, and keeps their rounding. An array of one element may be such a sum.
 #[track_caller]
 fn assert_close(shape: Shape, loss: &str, found: &[f64], derivatives: &[f64], tolerance: f64) {
     assert_eq!((found.len(), derivatives.len()), (shape.len(), shape.len()));
@@ -137,7 +137,7 @@ fn assert_close(shape: Shape, loss: &str, found: &[f64], derivatives: &[f64], to
 }
 
 #[test]
-fn more_than_two_hundred_shapes_are_tried_square_ones_and_ones_with_a_one_among_them() {
+fn at_least_two_hundred_shapes_are_tested_with_square_ones_and_single_hidden_units() {
     let shapes = shapes();
     assert!(shapes.len() >= 200);
     let square = |s: &&Shape| s.n_x == s.n_a && s.n_a == s.n_y && s.n_a > 1;
@@ -192,7 +192,7 @@ fn every_gradient_of_a_cell_is_the_complex_step_derivative() {
     }
 }
 
-/// −Σ ln y[label] and its gradient by every input.
+/// −Σ ln y[label] and its gradient for every input.
 #[test]
 fn every_gradient_of_cross_entropy_is_the_complex_step_derivative() {
     for Case { shape, inputs, .. } in cases() {
@@ -217,8 +217,8 @@ fn every_gradient_of_cross_entropy_is_the_complex_step_derivative() {
     }
 }
 
-/// ⟨upstream, J·v⟩ = ⟨Jᵀ·upstream, v⟩ for random directions v in all inputs at once: one dual forward
-/// pass per direction, so that sequences past every block and batches past every tile can be tried.
+/// ⟨upstream, J·v⟩ = ⟨Jᵀ·upstream, v⟩ for random directions v in all inputs at once. This needs one dual forward pass
+/// per direction, so sequences longer than every block and batches larger than every tile can be tested.
 #[test]
 fn backward_is_the_adjoint_of_the_derivative() {
     let large = [
@@ -238,7 +238,7 @@ fn backward_is_the_adjoint_of_the_derivative() {
             let direction: Vec<f64> = uniform(&mut rng, shape.len()).to_vec();
             let mut pairs = inputs.flat().into_iter().zip(&direction);
             let dual = Inputs::from_fn(shape, || {
-                let (value, &direction) = pairs.next().expect("as many numbers as the shape says");
+                let (value, &direction) = pairs.next().expect("one number for each input");
                 Dual64::new(value, direction)
             });
             let derivative = naive::forward(&dual);
@@ -257,11 +257,11 @@ fn backward_is_the_adjoint_of_the_derivative() {
 }
 
 #[test]
-fn gradients_in_single_precision_follow_those_in_double() {
+fn single_precision_gradients_agree_with_double_precision() {
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what this does")]
     let narrow = |value: f64| value as f32;
     for Case { shape, inputs, losses } in cases() {
-        // From the same rounded inputs, so that only the arithmetic differs.
+        // Both use the same rounded inputs, so that only the arithmetic differs.
         let single = inputs.map(narrow);
         let double = inputs.map(|value| f64::from(narrow(value)));
         for (name, loss) in &losses {
@@ -273,7 +273,7 @@ fn gradients_in_single_precision_follow_those_in_double() {
 }
 
 #[test]
-fn no_upstream_gradient_gives_zero() {
+fn without_an_upstream_gradient_all_gradients_are_zero() {
     for Case { shape, inputs, .. } in cases().take(20) {
         let back = sequence::backward(&inputs.parameters(), &inputs.forward(), Upstream::default()).unwrap();
         assert!(back.gradients.as_slice().iter().chain(&back.dx).chain(&back.da0).all(|g| *g == 0.0), "{shape:?}");

@@ -1,7 +1,6 @@
-//! Bounds, moments and structure of the initial parameters, and the spectral radius of matrices whose eigenvalues are
-//! known.
+//! Bounds, moments and structure of the initial parameters, and the spectral radius of matrices with known eigenvalues.
 
-#![expect(clippy::float_cmp, reason = "what is zero, or rounded from the same number, is so to the bit")]
+#![expect(clippy::float_cmp, reason = "zeros, and numbers rounded from the same number, are bit-identical")]
 #![expect(clippy::cast_precision_loss, reason = "counts and indices are small")]
 
 use std::convert::Infallible;
@@ -16,14 +15,14 @@ use crate::support::{Convert, seeded};
 
 const DIMS: Dims = Dims { n_x: 40, n_a: 64, n_y: 30 };
 
-/// Householder reflections are orthogonal to a few units in the last place each.
+/// Each Householder reflection is orthogonal to a few units in the last place.
 const ORTHOGONAL: f64 = 1e-12;
 
 /// A few units in the last place for two polynomials of degree seven, and one each for the product with 0.001 and the
 /// division by it.
 const QUANTILE: f64 = 1e-15;
 
-/// Each initialiser at one element type.
+/// The parameters of each initialiser for one element type.
 fn all<A: Scalar>(dims: Dims, seed: u64) -> [Parameters<A>; 4] {
     let rng = || seeded(seed);
     [torch(dims, &mut rng()), keras(dims, &mut rng()), irnn(dims, &mut rng()), spectral(dims, 0.9, &mut rng()).unwrap()]
@@ -34,8 +33,8 @@ fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// Asserts that values of mean zero lie within ±`bound`, come near it, and have `deviation`: within five standard
-/// errors of the mean, and of the mean square for a kurtosis of `kurtosis`.
+/// Asserts that values of mean zero are within ±`bound`, come near it, and have the standard deviation `deviation`. The
+/// mean, and the mean square for a kurtosis of `kurtosis`, must be within five standard errors.
 #[track_caller]
 fn assert_moments<'a>(values: impl IntoIterator<Item = &'a f64>, bound: f64, deviation: f64, kurtosis: f64) {
     let values: Vec<f64> = values.into_iter().copied().collect();
@@ -75,7 +74,7 @@ fn keras_is_glorot_uniform_with_zero_biases() {
 }
 
 #[test]
-fn the_recurrence_of_keras_is_orthogonal() {
+fn keras_waa_is_orthogonal() {
     for n_a in [1, 2, 3, 10, 64, 200] {
         let p = keras::<f64>(Dims { n_x: 1, n_a, n_y: 1 }, &mut seeded(3));
         let waa = p.waa();
@@ -86,10 +85,10 @@ fn the_recurrence_of_keras_is_orthogonal() {
     }
 }
 
-/// For Haar's measure every element has mean 0, mean square 1/n, and E q⁴ = 3/(n(n + 2)); trace has mean 0 and variance
-/// 1.
+/// For the Haar measure, every element has mean 0, mean square 1/n, and E q⁴ = 3/(n(n + 2)). The trace has mean 0 and
+/// variance 1.
 #[test]
-fn the_recurrence_of_keras_is_spread_evenly_over_the_orthogonal_matrices() {
+fn keras_waa_is_uniform_over_the_orthogonal_matrices() {
     const N: usize = 3;
     const DRAWS: usize = 20_000;
     let mut rng = seeded(4);
@@ -103,11 +102,11 @@ fn the_recurrence_of_keras_is_spread_evenly_over_the_orthogonal_matrices() {
         fourth += &q.mapv(|v| v.powi(4));
         trace_square += q.diag().sum().powi(2);
         let cross = q[[0, 1]] * q[[1, 2]] - q[[0, 2]] * q[[1, 1]];
-        // The first row's element is its own cofactor times the determinant.
+        // The first element of the first row is its own cofactor times the determinant.
         positive += usize::from((cross - q[[2, 0]]).abs() < 1e-9);
     }
     let draws = DRAWS as f64;
-    // Five standard errors, none of which exceeds 1 / √draws.
+    // Five standard errors, none above 1 / √draws.
     let margin = 5.0 / draws.sqrt();
     for i in 0..N * N {
         let at = (i / N, i % N);
@@ -120,7 +119,7 @@ fn the_recurrence_of_keras_is_spread_evenly_over_the_orthogonal_matrices() {
 }
 
 #[test]
-fn irnn_is_the_identity_and_small_gaussian_weights() {
+fn irnn_has_an_identity_waa_and_small_gaussian_weights() {
     let p = irnn::<f64>(DIMS, &mut seeded(5));
     assert_eq!(p.waa(), Array2::<f64>::eye(64));
     assert_moments(p.wax(), f64::INFINITY, 0.001, 3.0);
@@ -129,7 +128,7 @@ fn irnn_is_the_identity_and_small_gaussian_weights() {
 }
 
 #[test]
-fn spectral_is_torch_with_the_recurrence_scaled() {
+fn spectral_is_torch_with_a_scaled_waa() {
     for radius in [0.0, 0.5, 0.95, 3.0] {
         let p = spectral::<f64>(DIMS, radius, &mut seeded(6)).unwrap();
         let drawn = torch::<f64>(DIMS, &mut seeded(6));
@@ -143,14 +142,14 @@ fn spectral_is_torch_with_the_recurrence_scaled() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_parameters_and_another_seed_others() {
+fn the_same_seed_gives_the_same_parameters_and_another_seed_gives_others() {
     assert_eq!(all::<f64>(DIMS, 7), all::<f64>(DIMS, 7));
     for (a, b) in all::<f64>(DIMS, 7).iter().zip(&all::<f64>(DIMS, 8)) {
         assert_ne!(a.wax(), b.wax());
     }
 }
 
-/// The digest of each initialiser's parameters from one seed: `irnn` takes 32 000 normal numbers, and `keras` 20 100.
+/// The digest of each initialiser's parameters for one seed. `irnn` takes 32 000 normal numbers, `keras` takes 20 100.
 fn digests<A: Scalar, const BYTES: usize>(bytes: fn(A) -> [u8; BYTES]) -> [String; 4] {
     let (dims, rng) = (Dims { n_x: 100, n_a: 200, n_y: 60 }, || Mt64::new(2026));
     let spectral = spectral::<A>(dims, 0.9, &mut rng()).unwrap();
@@ -159,14 +158,14 @@ fn digests<A: Scalar, const BYTES: usize>(bytes: fn(A) -> [u8; BYTES]) -> [Strin
 }
 
 #[test]
-fn a_seed_gives_the_bits_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_bits_on_every_machine() {
     let single = ["14e28c3f4f8b3982", "d47e53f7aa0f421d", "b04009fabdf0b308", "a351f035b9bc300a"];
     let double = ["9ca3e84f5b301342", "8fd54b59a867cf4b", "f2d659ebdf464dc9", "de0e2150b9c34cb3"];
     assert_eq!(digests(f32::to_le_bytes), single);
     assert_eq!(digests(f64::to_le_bytes), double);
 }
 
-/// A generator of given words.
+/// A generator that returns the given words.
 struct Words(std::vec::IntoIter<u64>);
 
 impl TryRng for Words {
@@ -183,8 +182,8 @@ impl TryRng for Words {
     }
 }
 
-/// Φ⁻¹((k + ½)/2⁵²) to seventeen digits, from mpmath with sixty: both ends, both sides of |q| = 0.425, of r = 5, and of
-/// the middle.
+/// Φ⁻¹((k + ½)/2⁵²) to seventeen digits, from mpmath with sixty: at both ends, and on both sides of |q| = 0.425, of
+/// r = 5, and of the middle.
 const QUANTILES: [(u64, f64); 17] = [
     (0, -8.209_536_151_601_387),
     (1, -8.076_571_004_130_125),
@@ -233,7 +232,7 @@ fn every_initialiser_takes_the_number_of_words_that_its_documentation_states() {
     drawn(|dims, rng| spectral(dims, 0.9, rng).unwrap(), all);
 }
 
-/// A million numbers against Φ: Kolmogorov's and Smirnov's distance, the even moments and the tails.
+/// A million numbers against Φ: the Kolmogorov–Smirnov distance, the even moments and the tails.
 #[test]
 fn a_million_normal_numbers_have_the_normal_distribution() {
     const N: f64 = 1e6;
@@ -242,7 +241,7 @@ fn a_million_normal_numbers_have_the_normal_distribution() {
     x.sort_unstable_by(f64::total_cmp);
     let cumulative = |x: f64| libm::erfc(-x / 2f64.sqrt()) / 2.0;
 
-    // √n·D exceeds 1.95 once in a thousand samples.
+    // √n·D is above 1.95 once in a thousand samples.
     let distance = |(i, &x): (usize, &f64)| (cumulative(x) - i as f64 / N).max((i as f64 + 1.0) / N - cumulative(x));
     let largest = x.iter().enumerate().map(distance).fold(0.0, f64::max);
     assert!(largest * N.sqrt() < 1.95, "{largest}");
@@ -276,7 +275,7 @@ fn single_precision_is_double_precision_rounded() {
 }
 
 #[test]
-fn a_borrowed_and_a_boxed_generator_do_as_well() {
+fn a_borrowed_or_boxed_generator_works_too() {
     let mut rng: Box<dyn rand::Rng> = Box::new(seeded(10));
     assert_eq!(torch::<f64>(DIMS, &mut *rng), torch(DIMS, &mut seeded(10)));
 }
@@ -313,7 +312,7 @@ fn the_radius_of_simple_matrices_is_exact() {
     assert_radius(&Array2::zeros((0, 0)), 0.0, 0.0);
 }
 
-/// Rounding of well-conditioned eigenvalues.
+/// The rounding of well-conditioned eigenvalues.
 const ROUNDING: f64 = 1e-14;
 
 #[test]
@@ -329,7 +328,7 @@ fn the_radius_of_a_complex_pair_is_its_modulus() {
     for (a, b) in [(0.6, 0.8), (0.3, -1e-3), (1e-3, 0.7), (-5.0, 12.0)] {
         assert_radius(&array![[a, b], [-b, a]], f64::hypot(a, b), ROUNDING);
     }
-    // A pair of modulus 0.9 beside real eigenvalues 0.899 and −0.5, in a basis that is not orthogonal.
+    // A pair of modulus 0.9 and the real eigenvalues 0.899 and −0.5, in a basis that is not orthogonal.
     let (s, c) = 0.7f64.sin_cos();
     let block = array![
         [0.9 * c, 0.9 * s, 0.0, 0.0],
@@ -357,7 +356,7 @@ fn the_radius_of_an_orthogonal_matrix_is_one() {
 }
 
 #[test]
-fn the_radius_of_a_circulant_matrix_is_that_of_its_fourier_transform() {
+fn the_radius_of_a_circulant_matrix_agrees_with_its_fourier_transform() {
     let row = [0.3, -1.2, 0.5, 0.9, -0.1, 0.4, 0.2];
     let n = row.len();
     let matrix = Array2::from_shape_fn((n, n), |(i, j)| row[(j + n - i) % n]);
@@ -383,7 +382,7 @@ fn a_nilpotent_matrix_has_radius_zero() {
 fn a_defective_eigenvalue_is_found_to_five_digits() {
     let jordan = Array2::from_shape_fn((6, 6), |(i, j)| f64::from(i == j) * 0.5 + f64::from(i + 1 == j));
     assert_radius(&jordan, 0.5, 1e-12);
-    // A double eigenvalue 0.3 out of its triangle.
+    // A double eigenvalue 0.3, rotated out of the triangular form.
     let (s, c) = 0.4f64.sin_cos();
     let rotation = array![[c, s], [-s, c]];
     let turned = rotation.dot(&array![[0.3, 1.0], [0.0, 0.3]]).dot(&rotation.t());
@@ -399,7 +398,7 @@ fn the_radius_scales_with_the_matrix_over_all_magnitudes() {
 }
 
 #[test]
-fn the_radius_reads_any_layout_and_of_nan_or_infinity_is_nan() {
+fn the_radius_accepts_any_layout_and_is_nan_for_nan_or_infinity() {
     let mut matrix = array![[0.0, 2.0, 9.0], [-2.0, 0.0, 9.0], [0.0, 0.0, 1.0]];
     assert_radius(&matrix.t(), 2.0, ROUNDING);
     let mut turned = matrix.view();
@@ -413,7 +412,7 @@ fn the_radius_reads_any_layout_and_of_nan_or_infinity_is_nan() {
 }
 
 #[test]
-fn what_has_no_radius_is_refused() {
+fn matrices_without_a_radius_and_invalid_radii_are_refused() {
     let wide = Array2::<f64>::zeros((2, 3));
     match spectral_radius(&wide) {
         Err(Error::Shape { argument: "matrix", expected, found }) => {
@@ -438,7 +437,7 @@ fn what_has_no_radius_is_refused() {
 }
 
 #[test]
-fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
+fn a_radius_that_needs_infinite_weights_is_refused_and_nothing_is_written() {
     #[track_caller]
     fn assert_refused<A: Scalar>(waa: &Array2<f64>, radius: f64, name: &str, found: f64) {
         let mut p = Parameters::<A>::zeros(Dims { n_x: 1, n_a: waa.nrows(), n_y: 1 });
@@ -453,7 +452,7 @@ fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
         }
         assert_eq!(p, before);
     }
-    // The factor is infinite, or the factor times the largest weight.
+    // Here the factor is infinite, or the factor times the largest weight.
     assert_refused::<f64>(&array![[1e-310]], 0.5, "spectral_radius(waa)", 1e-310);
     assert_refused::<f64>(&array![[1e-20, 1e100], [0.0, 1e-20]], 1e200, "spectral_radius(waa)", 1e-20);
     assert_refused::<f32>(&array![[1e-30, 1e30], [0.0, 1e-30]], 0.5, "spectral_radius(waa)", 1e-30);
@@ -461,12 +460,12 @@ fn a_radius_that_no_finite_weights_have_is_refused_and_nothing_is_written() {
 
     let result = spectral::<f32>(DIMS, 1e300, &mut seeded(13));
     assert!(matches!(result, Err(Error::Range { argument: "radius", .. })), "{result:?}");
-    // Of two hidden units, some draws have a radius that is small beside their weights.
+    // With two hidden units, some draws have a radius that is small relative to their weights.
     let refused = |seed| spectral::<f32>(Dims { n_x: 1, n_a: 2, n_y: 1 }, f64::from(f32::MAX), &mut seeded(seed));
     let results: Vec<_> = (0..50).map(refused).collect();
     assert!(results.iter().flatten().all(|p| p.waa().iter().all(|w| w.is_finite())));
     assert!(results.iter().any(|r| matches!(r, Err(Error::Range { argument: "spectral_radius(waa)", .. }))));
-    // The smallest that can be scaled still is.
+    // The smallest radius that can be scaled is accepted.
     let mut p = Parameters::<f64>::zeros(Dims { n_x: 0, n_a: 1, n_y: 0 });
     p.waa_mut()[[0, 0]] = 1e-300;
     set_spectral_radius(&mut p, 0.5).unwrap();

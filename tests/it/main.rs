@@ -1,7 +1,8 @@
-//! The library as its users see it: one program, whose modules are those of the library and what holds across them.
+//! Tests of the public API, as one program. Its modules are those of the library, plus those for properties across
+//! modules.
 //!
-//! Some modules measure allocations. The counting allocator counts by thread, and each test is a thread of its own, so
-//! that no test sees another's.
+//! Some modules measure allocations. The allocator counts by thread, and each test runs on its own thread, so a test
+//! does not count the allocations of another.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Once warm, the calls that reuse memory allocate none.
+//! Calls that reuse memory allocate nothing after their first run.
 
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
@@ -10,7 +10,7 @@ use crate::support::in_pool;
 use crate::support::naive::Shape;
 use crate::support::results::{Problem, Workspace};
 
-/// Small enough to stay on one thread: only the calling thread's allocations are counted.
+/// Small enough to stay on one thread: only allocations of the calling thread are counted.
 const SHAPES: [Shape; 4] = [
     Shape { n_x: 3, n_a: 5, n_y: 2, m: 10, t_x: 4 },
     Shape { n_x: 16, n_a: 64, n_y: 16, m: 1, t_x: 32 },
@@ -25,12 +25,12 @@ fn assert_allocates_nothing(what: &str, problem: &dyn std::fmt::Debug, run: impl
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_allocation_counter_counts() {
     assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total, 1);
     assert_eq!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).bytes_max, 100);
 }
 
-/// `warm_up` is what came before, of this size or larger; `problem` then runs in its memory.
+/// `warm_up` runs first and has the same or a larger size; then `problem` runs in its memory.
 fn nothing_is_allocated<A: Scalar>(problem: &Problem<A>, warm_up: &Problem<A>) {
     let Problem { shape, parameters, inputs, upstream, targets, reading } = problem;
     let mut workspace = Workspace::default();
@@ -114,7 +114,7 @@ fn an_error_allocates_nothing() {
     });
 }
 
-/// The table in the documentation of `sequence`, as bytes for `forward`, `cross_entropy` and `backward` together.
+/// The table in the documentation of `sequence`, in bytes, for `forward`, `cross_entropy` and `backward` together.
 fn documented_peak<A: Scalar>(shape: Shape) -> usize {
     let Shape { n_x, n_a, n_y, m, t_x } = shape;
     let padded = |n: usize| n.next_multiple_of(16);
@@ -134,7 +134,7 @@ fn the_peak_is_documented<A: Scalar>() {
         Shape { n_x: 37, n_a: 11, n_y: 41, m: 523, t_x: 3 },
     ] {
         let Problem { parameters, inputs, targets, .. } = Problem::<A>::draw(1, shape);
-        // All of the work on the thread that counts.
+        // Keep all work on the thread whose allocations are counted.
         let found = in_pool(1, || {
             measure(|| {
                 let cache = sequence::forward(&parameters, &inputs.x, &inputs.a0).unwrap();
@@ -144,10 +144,10 @@ fn the_peak_is_documented<A: Scalar>() {
             })
         });
         let (found, documented) = (usize::try_from(found.bytes_max).unwrap(), documented_peak::<A>(shape));
-        // Five packed matrices begin at a cache line, and a vector has room for four lengths.
+        // Five packed matrices are aligned to a cache line, and a vector has room for four lengths.
         assert!(
             (documented..=documented + 5 * 64 + 3 * size_of::<usize>()).contains(&found),
-            "{found} and not {documented} bytes for {shape:?}"
+            "{found} bytes, documented {documented}, for {shape:?}"
         );
     }
 }
@@ -162,7 +162,7 @@ fn the_peak_of_f64_is_documented() {
     the_peak_is_documented::<f64>();
 }
 
-/// One pass over a sequence from checkpoints, without its input, its first state and its targets.
+/// The peak memory of one pass with checkpoints, without the input, the first state and the targets.
 fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &str) -> usize {
     let Shape { n_y, m, t_x, .. } = shape;
     let parameters = Problem::<A>::draw(1, Shape { t_x: 1, ..shape }).parameters;
@@ -192,15 +192,15 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
 }
 
 #[test]
-fn a_million_steps_go_back_in_a_few_megabytes() {
+fn the_gradient_of_a_million_steps_takes_a_few_megabytes() {
     let shape = Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 1_000_000 };
     let peak = checkpointed_peak::<f32>(shape, None, "tokens");
-    // Without checkpoints the hidden states alone are 256 MB; the tokens and targets here are 16 MB.
+    // Without checkpoints, the hidden states alone are 256 MB; the tokens and targets here are 16 MB.
     assert!(peak < 4_000_000, "{peak} bytes");
 }
 
 #[test]
-fn checkpoints_keep_within_the_memory_that_they_are_given_and_use_it() {
+fn checkpoints_stay_within_their_memory_and_use_at_least_half_of_it() {
     for shape in [
         Shape { n_x: 8, n_a: 64, n_y: 8, m: 1, t_x: 30_000 },
         Shape { n_x: 5, n_a: 17, n_y: 33, m: 31, t_x: 2_000 },

@@ -1,5 +1,5 @@
-//! The forward pass against the naive oracle, in both precisions, for x and a0 of every layout, around
-//! the lengths of vectors.
+//! The forward pass against the naive oracle, in both precisions, for x and a0 of every layout, around the vector
+//! lengths.
 
 use elman::{Scalar, cell, sequence};
 use ndarray::{Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, Dimension, ShapeBuilder, Slice};
@@ -9,15 +9,15 @@ use crate::support::naive::{self, Inputs, Outputs, Shape};
 use crate::support::numpy::Numpy;
 use crate::support::problem::inputs;
 
-/// A chain of n terms rounds n times, and the steps hand their errors on through weights of about one;
-/// 128 units in the last place of the largest value cover chains of up to 300 terms and six steps.
+/// A chain of n terms rounds n times, and each step passes its error on through weights of about one. 128 units in the
+/// last place of the largest value cover chains of up to 300 terms and six steps.
 const UNITS: f64 = 128.0;
 
 fn tolerance<A: Scalar>(scale: f64) -> f64 {
     UNITS * A::epsilon().widen() * scale.max(1.0)
 }
 
-/// Sizes around vectors of 4, 8 and 16 lanes and their pairs, and blocks of 256 terms.
+/// Sizes around vectors of 4, 8 and 16 lanes and pairs of them, and around blocks of 256 terms.
 const SIZES: [usize; 14] = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65];
 
 fn shapes() -> impl Iterator<Item = Shape> {
@@ -39,7 +39,7 @@ fn assert_close<A: Scalar, D: Dimension>(
     let scale = expected.iter().fold(0.0, |scale: f64, e| scale.max(e.abs()));
     for ((index, e), f) in expected.indexed_iter().zip(found) {
         let f = f.widen();
-        assert!((f - e).abs() <= tolerance::<A>(scale), "{what:?} at {index:?}: {f} is not {e}");
+        assert!((f - e).abs() <= tolerance::<A>(scale), "{what:?} at {index:?}: {f}, expected {e}");
     }
 }
 
@@ -50,7 +50,7 @@ fn assert_outputs<A: Scalar>(found: &sequence::Cache<A>, expected: &Outputs<f64>
     assert_close(&found.last_hidden(), &expected.last_hidden.view(), &(what, "last_hidden"));
 }
 
-/// The oracle sees the numbers as `A` holds them: only the arithmetic differs.
+/// The oracle gets the numbers rounded to `A`, so that only the arithmetic differs.
 fn agrees_with_the_oracle<A: Scalar>() {
     for (seed, shape) in (1..).zip(shapes()) {
         let inputs = inputs(&mut Numpy::seed(seed), shape).map(A::narrow);
@@ -83,12 +83,12 @@ fn the_forward_pass_agrees_with_the_oracle_in_both_precisions() {
     agrees_with_the_oracle::<f64>();
 }
 
-/// Calls `check` with views of the same numbers, each lying in memory in another way.
+/// Calls `check` with views of the same numbers in different memory layouts.
 fn every_layout3<A: Scalar>(x: &Array3<A>, mut check: impl FnMut(&str, ArrayView3<'_, A>)) {
     let (n, m, t) = x.dim();
     check("C order", x.view());
 
-    // Time-major: one step after another, as the crate itself keeps them.
+    // Time-major: one step after another, the crate's own layout.
     let mut fortran = Array3::from_elem((n, m, t).f(), A::nan());
     fortran.assign(x);
     check("Fortran order", fortran.view());
@@ -132,7 +132,7 @@ fn layout_does_not_matter<A: Scalar>() {
         let parameters = inputs.parameters();
         let expected = inputs.forward();
         every_layout3(&inputs.x, |layout, x| {
-            assert_eq!(x, inputs.x, "the test itself: {layout}");
+            assert_eq!(x, inputs.x, "the test's copy in {layout}");
             let found = sequence::forward(&parameters, &x, &inputs.a0).unwrap();
             assert_eq!(found, expected, "{shape:?}: x in {layout}");
             let (xt, a0) = (x.index_axis(Axis(2), 0), &inputs.a0);

@@ -1,6 +1,5 @@
-//! The reference notebook, the well-known NumPy RNN exercise, replayed from its seeds: first
-//! against the numbers that it prints, then against every digit, and with the gradients that it
-//! leaves out, from `fixtures/notebook.py`.
+//! Replays the reference notebook, the well-known NumPy RNN exercise, from its seeds. First against the numbers that it
+//! prints, then against all digits, with the gradients that it omits, from `fixtures/notebook.py`.
 
 use approx::assert_relative_eq;
 use elman::{Parameters, Upstream, loss, sequence};
@@ -8,13 +7,13 @@ use ndarray::{Array2, Array3, Axis};
 
 use crate::support::{fixture::Fixture, numpy::Numpy};
 
-/// A plain port that sums in another order than NumPy stays within 3e-15 of it; the rest of 1e-13
-/// is room for a `tanh` and an `exp` that are wrong by a few units in the last place, and for four
-/// steps through weights of about one, which multiply that.
+/// A plain port that sums in a different order than NumPy stays within 3e-15 of it. The rest of 1e-13 is margin for a
+/// `tanh` and an `exp` with errors of a few units in the last place, multiplied by four steps through weights of about
+/// one.
 const TOLERANCE: f64 = 1e-13;
 
-/// Half a unit of the eighth digit after the point, which is the last that NumPy prints; and a
-/// millionth of it, for the rounding of the comparison itself.
+/// Half a unit of the eighth decimal, the last that NumPy prints, plus a millionth of it for the rounding of the
+/// comparison itself.
 const HALF_A_UNIT: f64 = 0.500_000_5e-8;
 
 const A_OUT_4: &str = "
@@ -29,7 +28,7 @@ const A_OUT_4: &str = "
  [ 0.93272501  0.81262652  0.65510908  0.69252916]
  [-0.1343305  -0.99995298 -0.9994704  -0.98612292]]";
 
-/// The record of the notebook breaks off in the eighth row.
+/// The record of the notebook stops in the eighth row.
 const Y_PRED_OUT_1: &str = "
  [[8.70631878e-04 1.09227408e-01 2.95793685e-01 8.02699998e-02]
  [6.05834882e-04 6.73052187e-01 1.21038427e-03 1.17806974e-02]
@@ -66,7 +65,7 @@ const DBA: &str = "
  [ 8.92964609]
  [ 2.76198809]]";
 
-/// The notebook's parameters, `x` and `a0`, drawn in its order.
+/// The notebook's parameters, `x` and `a0`, drawn in the same order.
 fn network() -> (Parameters<f64>, Array3<f64>, Array2<f64>) {
     let (n_x, m, t_x, n_a, n_y) = (3, 10, 4, 5, 2);
     let mut rng = Numpy::seed(1);
@@ -85,7 +84,7 @@ fn forward() -> (Parameters<f64>, sequence::Cache<f64>) {
     (parameters, cache)
 }
 
-/// The backward pass of the notebook: a gradient by the hidden states, drawn from seed 2.
+/// The backward pass of the notebook: a gradient of the hidden states, drawn from seed 2.
 fn backward_by_hidden() -> sequence::Backward<f64> {
     let (parameters, cache) = forward();
     let da = Numpy::seed(2).array3(cache.hidden().dim());
@@ -98,12 +97,12 @@ fn assert_prints<'a>(print: &str, found: impl IntoIterator<Item = &'a f64>) {
     let words = print.split(|c: char| c.is_whitespace() || "[]".contains(c));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let found: Vec<&f64> = found.into_iter().collect();
-    assert_eq!(words.len(), found.len(), "how many numbers there are");
+    assert_eq!(words.len(), found.len(), "the number of values");
     for (word, found) in words.into_iter().zip(found) {
         let printed: f64 = word.parse().unwrap();
         let exponent = word.split_once('e').map_or(0, |(_, e)| e.parse().unwrap());
         let half_a_unit = HALF_A_UNIT * 10_f64.powi(exponent);
-        assert!((found - printed).abs() <= half_a_unit, "{found} does not print as {word}");
+        assert!((found - printed).abs() <= half_a_unit, "{found}, expected {word}");
     }
 }
 
@@ -134,7 +133,7 @@ fn the_forward_pass_agrees_with_numpy_to_the_last_digits() {
 }
 
 #[test]
-fn a_gradient_by_the_hidden_states_reaches_everything_but_the_head() {
+fn a_gradient_of_the_hidden_states_reaches_everything_except_the_output_layer() {
     let fixture = Fixture::read("notebook.json");
     let back = backward_by_hidden();
     fixture.assert_gradients("/by_hidden", &back, TOLERANCE);

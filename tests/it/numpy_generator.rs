@@ -1,27 +1,26 @@
-//! The tests' replica of NumPy's generator against NumPy itself.
+//! Compares the tests' copy of NumPy's generator with NumPy itself.
 
 use approx::assert_abs_diff_eq;
 use ndarray::Array1;
 
 use crate::support::{fixture::Fixture, numpy::Numpy};
 
-/// A normal goes through the logarithm of the C library, whose last bit is not the same
-/// everywhere; everything after it is rounded the same way on every machine.
+/// A normal number uses the logarithm of the C library, whose last bit differs between machines. Everything after it is
+/// rounded the same way on every machine.
 const LOGARITHM: f64 = 4.0 * f64::EPSILON;
 
 fn uniforms(rng: &mut Numpy, n: usize) -> Array1<f64> {
     Array1::from_shape_simple_fn(n, || rng.uniform())
 }
 
-/// What the same seeds give on countless pages: any copy of NumPy will do to see that the fixture
-/// is not at fault.
+/// The well-known numbers of these seeds, which any copy of NumPy gives. They show that the fixture is right.
 #[test]
 #[allow(
     clippy::float_cmp,
     clippy::unreadable_literal,
     reason = "uniforms are exact, and the digits stand as they are printed"
 )]
-fn well_known_first_draws_come_out() {
+fn well_known_first_draws_are_reproduced() {
     assert_eq!(Numpy::seed(0).uniform(), 0.5488135039273248);
     assert_eq!(Numpy::seed(42).uniform(), 0.3745401188473625);
     for (seed, first, second) in [
@@ -37,7 +36,7 @@ fn well_known_first_draws_come_out() {
 }
 
 #[test]
-fn every_draw_is_that_of_numpy() {
+fn every_draw_agrees_with_numpy() {
     let fixture = Fixture::read("numpy_generator.json");
     let draws: Vec<serde_json::Value> = fixture.get("/draws");
     assert_eq!(draws.len(), 6);
@@ -48,7 +47,7 @@ fn every_draw_is_that_of_numpy() {
         let mut rng = Numpy::seed(fixture.get(&at("seed")));
         assert_eq!(uniforms(&mut rng, 3), exact("uniforms"));
         fixture.assert_close(&at("normals"), &rng.array1(5), LOGARITHM);
-        assert_eq!(uniforms(&mut rng, 2), exact("uniforms_between"), "a normal waits meanwhile");
+        assert_eq!(uniforms(&mut rng, 2), exact("uniforms_between"), "with a normal number pending");
         fixture.assert_close(&at("matrix"), &rng.array2((2, 3)), LOGARITHM);
         fixture.assert_close(&at("cube"), &rng.array3((3, 1, 3)), LOGARITHM);
         rng.array1(skipped);

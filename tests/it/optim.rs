@@ -1,6 +1,6 @@
-//! Optimisers and clipping against `torch.optim`, from `fixtures/torch_optim.py`, and what they refuse.
+//! Compares the optimisers and clipping with `torch.optim`, from `fixtures/torch_optim.py`, and tests invalid settings.
 
-#![expect(clippy::float_cmp, reason = "the numbers that are compared are exact, or have to be the same to the bit")]
+#![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
 use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_norm, clip_value};
 use elman::{Dims, Error, Gradients, Parameters, Scalar};
@@ -12,12 +12,12 @@ use crate::support::fixture::Fixture;
 
 type Boxed = Box<dyn Optimizer<f64>>;
 
-/// Torch rounds in other places (its kernels fuse some multiply-adds): a few units in the last place in each of twenty
-/// steps.
+/// Torch rounds at different places (its kernels fuse some multiply-adds): a few units in the last place in each of
+/// twenty steps.
 const TOLERANCE: f64 = 4e-15;
 
-/// The same in single precision, against torch's double: a unit in the last place, 1.2e-7, in each of twenty steps,
-/// some of which a division by a small root magnifies.
+/// The same in single precision, compared with torch in double: a unit in the last place, 1.2e-7, in each of twenty
+/// steps. A division by a small root magnifies some of them.
 const SINGLE_TOLERANCE: f64 = 1e-5;
 
 fn build<A: Scalar>(kind: &str, options: &Value) -> Box<dyn Optimizer<A>> {
@@ -51,8 +51,8 @@ fn build<A: Scalar>(kind: &str, options: &Value) -> Box<dyn Optimizer<A>> {
     }
 }
 
-/// The largest distance from torch's parameters over all steps of all runs, relative to the largest magnitude that the
-/// parameter has had until then (at least 1): where it comes back near zero, it keeps the rounding of where it was.
+/// The largest distance from torch's parameters over all steps of all runs. It is relative to the largest magnitude of
+/// the parameter so far (at least 1), because a parameter that returns to near zero keeps its earlier rounding.
 fn distance_from_torch<A: Scalar>() -> f64 {
     let fixture = Fixture::read("torch_optim.json");
     let start: Array1<f64> = fixture.array("/start");
@@ -78,18 +78,18 @@ fn distance_from_torch<A: Scalar>() -> f64 {
 }
 
 #[test]
-fn twenty_steps_are_those_of_torch() {
+fn twenty_steps_agree_with_torch() {
     let distance = distance_from_torch::<f64>();
     assert!(distance <= TOLERANCE, "{distance:e}");
 }
 
 #[test]
-fn twenty_steps_in_single_precision_are_near_those_of_torch() {
+fn twenty_steps_in_single_precision_are_close_to_torch() {
     let distance = distance_from_torch::<f32>();
     assert!(distance <= SINGLE_TOLERANCE, "{distance:e}");
 }
 
-/// A step of an optimiser with nothing set is a step of the one with torch's defaults written out.
+/// Asserts that an optimiser with default settings steps like one with torch's defaults written out.
 #[track_caller]
 fn assert_defaults(run: &str, plain: &mut dyn Optimizer<f64>) {
     let run: Value = Fixture::read("torch_optim.json").get(&format!("/runs/{run}"));
@@ -103,7 +103,7 @@ fn assert_defaults(run: &str, plain: &mut dyn Optimizer<f64>) {
 }
 
 #[test]
-fn the_defaults_are_those_of_torch() {
+fn the_defaults_agree_with_torch() {
     assert_defaults("sgd", &mut Sgd::new(0.1));
     assert_defaults("sgd_nesterov", &mut Sgd::new(0.1).with_nesterov(0.9));
     assert_defaults("adam", &mut Adam::new(1e-3));
@@ -112,7 +112,7 @@ fn the_defaults_are_those_of_torch() {
 }
 
 #[test]
-fn clipping_is_that_of_torch() {
+fn clipping_agrees_with_torch() {
     let fixture = Fixture::read("torch_optim.json");
     let cases = |kind: &str| fixture.get::<Vec<Value>>(kind).len();
     assert_eq!((cases("/clip_norm"), cases("/clip_value")), (5, 3));
@@ -133,7 +133,7 @@ fn clipping_is_that_of_torch() {
 }
 
 #[test]
-fn clipping_lets_nan_be_seen() {
+fn clipping_propagates_nan() {
     let mut g = [3.0, f64::NAN];
     assert!(clip_norm(&mut g, 1.0).unwrap().is_nan());
     assert!(g.iter().all(|g| g.is_nan()));
@@ -162,7 +162,7 @@ fn an_infinite_limit_only_measures_the_norm() {
 }
 
 #[test]
-fn a_limit_without_a_meaning_is_refused() {
+fn an_invalid_limit_is_refused() {
     let mut g = [3.0, 4.0];
     for limit in [-1.0, f64::NAN] {
         assert_range("max_norm", limit, clip_norm(&mut g, limit));
@@ -185,8 +185,8 @@ fn assert_range<T: std::fmt::Debug>(name: &str, value: f64, result: Result<T, Er
 type Made = fn(f64) -> Boxed;
 
 #[test]
-fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written() {
-    // Name, a constructor, and the first value that is too large.
+fn an_invalid_hyper_parameter_is_refused_by_name_and_nothing_is_written() {
+    // Name, constructor, and the first value that is too large.
     let cases: [(&str, Made, f64); 23] = [
         ("learning_rate", |v| Box::new(Sgd::new(v)), f64::INFINITY),
         ("momentum", |v| Box::new(Sgd::new(0.1).with_momentum(v)), 1.0),
@@ -231,7 +231,7 @@ fn a_hyper_parameter_without_a_meaning_is_refused_by_name_and_nothing_is_written
 }
 
 #[test]
-fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
+fn a_hyper_parameter_is_checked_in_the_element_type() {
     type Single = fn(f64) -> Box<dyn Optimizer<f32>>;
     const HUGE: f64 = 1e300;
     const NEARLY_ONE: f64 = 1.0 - 1e-9;
@@ -259,11 +259,11 @@ fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
         assert_eq!(theta, [1.0, 2.0]);
     }
     assert_range("limit", HUGE, clip_value(&mut [1.0f32], HUGE));
-    // And as it was given: these round to −0 and to 1.
+    // The value is also checked as given: these round to −0 and to 1.
     assert_range("learning_rate", -1e-300, Sgd::new(-1e-300).step(&mut [1.0f32], &[1.0]));
     let dampened = Sgd::new(0.1).with_momentum(0.5).with_dampening(1.0 + 1e-9).step(&mut [1.0f32], &[1.0]);
     assert_range("dampening", 1.0 + 1e-9, dampened);
-    // The largest that it holds, and what rounds to zero where zero is in range.
+    // The largest valid value, and values that round to zero where zero is valid.
     let largest = f64::from(f32::MAX);
     Sgd::new(largest).step(&mut [0.0f32], &[1.0]).unwrap();
     clip_value(&mut [1.0f32], largest).unwrap();
@@ -274,7 +274,7 @@ fn a_hyper_parameter_is_checked_as_the_element_type_holds_it() {
 }
 
 #[test]
-fn a_factor_that_is_computed_has_to_be_finite_too() {
+fn a_computed_factor_must_be_finite() {
     let (mut theta, mut adam) = ([1.0f32], Adam::new(1e38).with_betas(0.9999, 0.999));
     assert_range("learning_rate / (1 - beta1^t)", 1e38 / (1.0 - 0.9999), adam.step(&mut theta, &[1.0]));
     assert_eq!((theta, adam.steps(), adam.first_moment().len()), ([1.0], 0, 0));
@@ -309,7 +309,7 @@ fn assert_parameters(found: usize, expected: usize, result: Result<(), Error>) {
 }
 
 #[test]
-fn a_slice_of_another_length_is_refused_and_the_next_step_is_as_if_it_had_not_been() {
+fn a_slice_of_another_length_is_refused_and_does_not_affect_the_next_step() {
     for made in WITH_STATE {
         let (mut disturbed, mut calm) = (made(), made());
         let (mut a, mut b) = ([1.0, 2.0], [1.0, 2.0]);
@@ -327,7 +327,7 @@ fn a_slice_of_another_length_is_refused_and_the_next_step_is_as_if_it_had_not_be
 }
 
 #[test]
-fn no_parameters_are_a_step_of_nothing() {
+fn a_step_without_parameters_succeeds() {
     for made in WITH_STATE {
         let mut optimizer = made();
         optimizer.step(&mut [], &[]).unwrap();
@@ -336,7 +336,7 @@ fn no_parameters_are_a_step_of_nothing() {
 }
 
 #[test]
-fn the_state_is_there_to_be_read() {
+fn the_state_can_be_read() {
     let g = [2.0, -4.0];
     let mut sgd = Sgd::new(0.1).with_momentum(0.5);
     let mut adam = Adam::new(0.1).with_betas(0.5, 0.75);
@@ -392,7 +392,7 @@ fn every_optimiser_finds_the_minimum_of_a_bowl() {
 }
 
 #[test]
-fn an_optimizer_that_is_resumed_takes_the_steps_it_would_have_taken() {
+fn a_resumed_optimizer_takes_the_same_steps() {
     let gradient = |step: i32| [0.3, -1.7, 4.0].map(|g: f32| g * (1.0 + g).powi(step));
     let (mut p, mut adam) = ([1.0, 2.0, 3.0], AdamW::new(0.1).with_betas(0.8, 0.9));
     for step in 0..3 {

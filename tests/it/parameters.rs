@@ -50,7 +50,7 @@ fn a_mutable_view_writes_its_own_matrix_only() {
 }
 
 #[test]
-fn every_element_has_a_name_and_the_end_has_none() {
+fn every_element_has_a_name_and_an_index_past_the_end_has_none() {
     let p = counted();
     let name = |value: f64| p.name_of(p.as_slice().iter().position(|v| v.to_bits() == value.to_bits()).unwrap());
     assert_eq!(name(p.wax()[[3, 1]]).as_deref(), Some("wax[3, 1]"));
@@ -62,7 +62,7 @@ fn every_element_has_a_name_and_the_end_has_none() {
 }
 
 #[test]
-fn parameters_add_scale_and_measure_as_a_vector() {
+fn parameters_are_added_scaled_and_measured_as_a_vector() {
     let (p, mut q) = (counted(), counted());
     q.scaled_add(-0.5, &p).unwrap();
     assert_eq!(q.by(), array![27.5, 28.0]);

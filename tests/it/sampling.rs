@@ -1,4 +1,4 @@
-//! The probabilities that a sampler states, against naive ones; the frequencies of what it draws; what it refuses.
+//! Probabilities against a naive oracle, frequencies of draws, and refused arguments.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -17,7 +17,7 @@ fn random_logits(n: usize, rng: &mut StdRng) -> Array1<f64> {
     Array1::from_shape_simple_fn(n, || rng.random_range(-3.0..3.0))
 }
 
-/// exp(z/τ) / Σ exp(z/τ), with nothing done against overflow.
+/// exp(z/τ) / Σ exp(z/τ), without protection against overflow.
 fn softmax(z: &Array1<f64>, temperature: f64) -> Array1<f64> {
     let weights = z.mapv(|z| (z / temperature).exp());
     &weights / weights.sum()
@@ -26,7 +26,7 @@ fn softmax(z: &Array1<f64>, temperature: f64) -> Array1<f64> {
 #[track_caller]
 fn assert_close(found: &Array1<f64>, expected: &Array1<f64>, tolerance: f64) {
     assert_eq!(found.len(), expected.len());
-    assert!((found - expected).iter().all(|d| d.abs() <= tolerance), "{found} is not {expected}");
+    assert!((found - expected).iter().all(|d| d.abs() <= tolerance), "{found}, expected {expected}");
 }
 
 /// The classes that can be drawn.
@@ -35,7 +35,7 @@ fn kept(sampler: Sampler, logits: &Array1<f64>) -> Vec<usize> {
     (0..y.len()).filter(|&class| y[class] > 0.0).collect()
 }
 
-/// Σ (observed − expected)² / expected: about as large as the classes that can be drawn are many.
+/// Σ (observed − expected)² / expected: about the number of classes that can be drawn.
 fn chi_square(counts: &[u32], y: &Array1<f64>) -> f64 {
     let draws = f64::from(counts.iter().sum::<u32>());
     let possible = counts.iter().zip(y).filter(|(_, y)| **y > 0.0);
@@ -80,17 +80,17 @@ fn a_hundred_thousand_draws_have_the_frequencies_of_the_probabilities() {
         let bound = bound(y.iter().filter(|y| **y > 0.0).count() as f64);
         assert!(found < bound, "{sampler:?}: χ² = {found}, above {bound}");
 
-        // The measure tells a temperature from one that is a fifth higher.
+        // The measure distinguishes a temperature that is a fifth higher.
         let other = softmax(&y.mapv(f64::ln), 1.2);
         assert!(chi_square(&counts, &other) > bound, "{sampler:?}");
     }
 }
 
 #[test]
-fn top_k_keeps_the_k_largest_and_of_equal_ones_the_first() {
+fn top_k_keeps_the_k_largest_and_the_first_of_equal_ones() {
     let mut rng = seeded(2);
     for n in 1..=12 {
-        // Few values, so that most logits have an equal.
+        // Few distinct values, so that most logits have an equal one.
         let z = Array1::from_shape_simple_fn(n, || f64::from(rng.random_range(-2..=2)));
         for k in 1..=n + 1 {
             let mut largest: Vec<usize> = (0..n).collect();
@@ -108,7 +108,7 @@ fn top_k_keeps_the_k_largest_and_of_equal_ones_the_first() {
     }
 }
 
-/// Of all 2ⁿ sets of classes, those that reach p with the fewest classes; of these, the one of the largest mass.
+/// Of all sets of classes that reach p, the one with the fewest classes; of several, the one with the largest mass.
 fn smallest_set_that_reaches(p: f64, y: &Array1<f64>) -> Vec<usize> {
     let members = |set: usize| (0..y.len()).filter(move |class| set >> class & 1 == 1);
     let mass = |set: usize| members(set).map(|class| y[class]).sum::<f64>();
@@ -148,9 +148,9 @@ fn temperature_comes_before_top_k_and_top_k_before_top_p() {
     let y: Array1<f64> = array![0.1, 0.2, 0.4, 0.3];
     let z = y.mapv(f64::ln);
     let half = Sampler::new().with_top_p(0.5);
-    assert_eq!(kept(half, &z), [2, 3], "0.4 is not half");
-    assert_eq!(kept(half.with_top_k(2), &z), [2], "0.4 is half of 0.7");
-    // Squares 1 : 4 : 16 : 9, of which 16 is more than half.
+    assert_eq!(kept(half, &z), [2, 3], "0.4 is less than half");
+    assert_eq!(kept(half.with_top_k(2), &z), [2], "0.4 is at least half of 0.7");
+    // The squares are 1 : 4 : 16 : 9, and 16 is more than half.
     assert_eq!(kept(half.with_temperature(0.5), &z), [2]);
     assert_eq!(kept(half.with_temperature(100.0), &z), [2, 3]);
     assert_eq!(kept(half.with_temperature(100.0).with_top_k(4).with_top_p(0.51), &z), [1, 2, 3]);
@@ -166,7 +166,7 @@ fn cuts_rank_by_logit_where_the_temperature_makes_probabilities_equal() {
 }
 
 #[test]
-fn greedy_takes_the_first_of_the_largest_and_draws_nothing() {
+fn greedy_takes_the_first_of_the_largest_and_draws_no_random_number() {
     let (mut rng, mut untouched) = (seeded(4), seeded(4));
     let greedy = Sampler::greedy();
     for (z, class) in [
@@ -186,7 +186,7 @@ fn greedy_takes_the_first_of_the_largest_and_draws_nothing() {
 }
 
 #[test]
-fn as_the_temperature_falls_the_largest_logits_share_everything() {
+fn at_low_temperature_the_largest_logits_share_all_probability() {
     let mut rng = seeded(5);
     for _ in 0..100 {
         let z = random_logits(9, &mut rng);
@@ -213,7 +213,7 @@ fn a_class_of_logit_minus_infinity_is_impossible_at_every_temperature() {
 }
 
 #[test]
-fn what_is_added_to_every_logit_changes_nothing() {
+fn adding_a_constant_to_every_logit_changes_nothing() {
     let z: Array1<f64> = array![-2.0, 0.5, 1.25, -0.75];
     let sampler = Sampler::new().with_top_k(3).with_top_p(0.95);
     for shift in [1024.0, -4096.0] {
@@ -246,7 +246,7 @@ fn a_seed_gives_the_same_draws_for_both_element_types_and_any_strides() {
 }
 
 #[test]
-fn a_seed_gives_the_classes_and_the_probabilities_that_it_gives_on_every_machine() {
+fn a_seed_gives_the_same_classes_and_probabilities_on_every_machine() {
     let (mut rng, mut hash) = (Mt64::new(2026), 0xcbf2_9ce4_8422_2325_u64);
     // The 64-bit FNV-1a hash.
     let mut add = |bytes: &[u8]| {
@@ -275,7 +275,7 @@ fn every_draw_takes_one_number_from_the_generator() {
 }
 
 #[test]
-fn the_columns_of_a_stepper_are_sampled_where_they_lie() {
+fn the_columns_of_a_stepper_are_sampled_as_views() {
     let p = init::torch::<f32>(Dims { n_x: 3, n_a: 8, n_y: 4 }, &mut seeded(9));
     let mut stepper = cell::Stepper::new(&p, 2);
     stepper.step(&array![[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).unwrap();
@@ -293,11 +293,11 @@ fn assert_refused(sampler: Sampler, logits: &Array1<f64>, message: &str) {
         assert!(matches!(error, Error::Range { .. }), "{error:?}");
         assert_eq!(error.to_string(), message);
     }
-    assert_eq!(rng.next_u64(), untouched.next_u64(), "nothing is drawn");
+    assert_eq!(rng.next_u64(), untouched.next_u64(), "no random number is drawn");
 }
 
 #[test]
-fn settings_without_a_meaning_are_refused() {
+fn invalid_settings_are_refused() {
     let z = array![1.0, 2.0];
     for (found, name) in
         [(0.0, "0"), (-0.0, "-0"), (-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-f64::INFINITY, "-inf")]
@@ -314,7 +314,7 @@ fn settings_without_a_meaning_are_refused() {
 }
 
 #[test]
-fn logits_that_say_nothing_are_refused() {
+fn invalid_logits_are_refused() {
     let infinity = f64::INFINITY;
     for sampler in [Sampler::new(), Sampler::greedy(), Sampler::new().with_top_k(2), Sampler::new().with_top_p(0.5)] {
         assert_refused(sampler, &array![], "`logits.len()` is 0, expected at least 1");
@@ -331,7 +331,7 @@ fn logits_that_say_nothing_are_refused() {
             }
         }
     }
-    // A network without classes, by way of its stepper.
+    // A network without classes, through its stepper.
     let p = init::torch::<f64>(Dims { n_x: 1, n_a: 2, n_y: 0 }, &mut seeded(11));
     let stepper = cell::Stepper::new(&p, 1);
     assert!(Sampler::new().probabilities(&stepper.logits().column(0)).is_err());

@@ -1,9 +1,9 @@
-//! `Scalar` in another crate's generic code: it brings no names that a user's own trait may have.
+//! `Scalar` in generic code of another crate: its methods do not conflict with a user's own trait.
 
 use elman::{Dims, Parameters, Scalar, cell};
 use ndarray::Array2;
 
-/// Names that the crate uses for its element types, its vectors and its passes.
+/// Names that the crate uses for its element types, vectors and passes.
 trait Mine: Sized {
     fn narrow(self) -> &'static str {
         "narrow"
@@ -47,7 +47,7 @@ fn generic<A: Scalar + Mine>(a: A) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_trait_of_the_users_is_not_ambiguous_beside_scalar() {
+fn a_users_trait_is_not_ambiguous_with_scalar() {
     let names = ["narrow", "widen", "splat", "select", "forward", "backward", "product", "load", "bits"];
     assert_eq!(generic(1.0f32), names);
     assert_eq!(generic(1.0f64), names);

@@ -1,5 +1,5 @@
-//! `torch.nn.RNN` with a `Linear` head, and gradients by autograd, from `fixtures/torch_rnn.py`:
-//! no formula of ours stands behind these numbers.
+//! Compares with `torch.nn.RNN` and a `Linear` head, with gradients by autograd, from `fixtures/torch_rnn.py`. These
+//! numbers use no formula of this crate.
 
 use approx::assert_relative_eq;
 use elman::loss::{self, Reduction};
@@ -8,8 +8,8 @@ use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
 
 use crate::support::fixture::Fixture;
 
-/// A plain port that sums in another order than torch stays within 3e-15 of it; the rest of 1e-13
-/// is room for a `tanh` and an `exp` that are wrong by a few units in the last place, over 11 steps.
+/// A plain port that sums in a different order than torch stays within 3e-15 of it. The rest of 1e-13 is margin for a
+/// `tanh` and an `exp` with errors of a few units in the last place, over 11 steps.
 const TOLERANCE: f64 = 1e-13;
 
 struct Case {
@@ -19,7 +19,7 @@ struct Case {
     labels: Array2<usize>,
 }
 
-/// The network and its forward pass; torch's two hidden biases are one here, their sum.
+/// The network and its forward pass. Torch's two hidden biases are one here, their sum.
 fn case() -> Case {
     let fixture = Fixture::read("torch_rnn.json");
     let matrix = |pointer| fixture.array::<f64, Ix2>(pointer);
@@ -34,7 +34,7 @@ fn case() -> Case {
 }
 
 impl Case {
-    /// Asserts that `loss` and every gradient that follows from it are those at `pointer`.
+    /// Asserts that `loss` and all gradients from it equal those at `pointer`.
     #[track_caller]
     fn assert_loss(&self, pointer: &str, loss: &loss::Loss<f64>) {
         let expected = self.fixture.get(&format!("{pointer}/loss"));
@@ -50,7 +50,7 @@ impl Case {
 }
 
 #[test]
-fn the_forward_pass_is_that_of_torch() {
+fn the_forward_pass_agrees_with_torch() {
     let Case { fixture, cache, .. } = case();
     fixture.assert_close("/hidden", &cache.hidden(), TOLERANCE);
     fixture.assert_close("/logits", &cache.logits(), TOLERANCE);
@@ -58,7 +58,7 @@ fn the_forward_pass_is_that_of_torch() {
 }
 
 #[test]
-fn cross_entropy_is_that_of_torch_for_both_reductions() {
+fn cross_entropy_agrees_with_torch_for_both_reductions() {
     let case = case();
     for (pointer, reduction) in [("/sum", Reduction::Sum), ("/mean", Reduction::Mean)] {
         let loss = loss::cross_entropy(&case.cache, &case.labels, reduction).unwrap();
@@ -81,7 +81,7 @@ fn an_ignored_label_counts_neither_in_the_sum_nor_in_the_mean() {
 }
 
 #[test]
-fn gradients_by_hidden_states_probabilities_and_last_state_add_up_as_in_torch() {
+fn gradients_of_hidden_states_probabilities_and_last_state_add_up_as_in_torch() {
     let case = case();
     let cube = |pointer| -> Array3<f64> { case.fixture.array(pointer) };
     let (da, dy) = (cube("/upstream/da"), cube("/upstream/dy"));

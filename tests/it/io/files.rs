@@ -1,4 +1,4 @@
-//! What files hold comes back to the last bit, and runs go on from them as if they had never stopped.
+//! Files restore all content bit for bit, and resumed runs are bit-identical to uninterrupted ones.
 
 use elman::io::{Checkpoint, Tensors, safetensors};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
@@ -17,7 +17,7 @@ const ALL_DIMS: [Dims; 6] = [
     Dims { n_x: 7, n_a: 11, n_y: 13 },
 ];
 
-/// The elements are the special values in turn.
+/// The elements cycle through the special values.
 fn parameters_come_back<A: Bits>() {
     for dims in ALL_DIMS {
         let mut p = Parameters::<A>::zeros(dims);
@@ -32,7 +32,7 @@ fn parameters_come_back<A: Bits>() {
 }
 
 #[test]
-fn every_bit_of_the_parameters_comes_back() {
+fn parameters_round_trip_bit_for_bit() {
     parameters_come_back::<f32>();
     parameters_come_back::<f64>();
 }
@@ -55,7 +55,7 @@ fn tensors<A: Scalar>() -> Tensors<A> {
 }
 
 #[test]
-fn any_shape_and_any_name_come_back_with_the_metadata() {
+fn any_shape_and_any_name_round_trip_with_the_metadata() {
     let (single, double) = (tensors::<f32>(), tensors::<f64>());
     assert_eq!(safetensors::from_bytes(&safetensors::to_bytes(&single).unwrap()).unwrap(), single);
     assert_eq!(safetensors::from_bytes(&safetensors::to_bytes(&double).unwrap()).unwrap(), double);
@@ -66,9 +66,9 @@ fn any_shape_and_any_name_come_back_with_the_metadata() {
 }
 
 #[test]
-fn the_bytes_are_those_of_the_formats_own_library_and_the_same_each_time() {
+fn the_bytes_equal_those_of_the_formats_own_library_and_are_reproducible() {
     let mut tensors = tensors::<f64>();
-    // The library writes metadata in an order that changes from one run to the next.
+    // The library writes metadata in a different order in every run.
     assert_eq!(safetensors::to_bytes(&tensors).unwrap(), safetensors::to_bytes(&tensors.clone()).unwrap());
     tensors.metadata_mut().retain(|key, _| key == "note");
     let views: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
@@ -84,7 +84,7 @@ fn the_bytes_are_those_of_the_formats_own_library_and_the_same_each_time() {
     assert_eq!(safetensors::to_bytes(&tensors).unwrap(), ::safetensors::serialize(views, Some(metadata)).unwrap());
 }
 
-/// Every kind of optimiser with every option on and off.
+/// Every optimiser, with every option on and off.
 fn optimizers<A: Scalar>() -> Vec<AnyOptimizer<A>> {
     let (rate, decay) = (0.1, 1.0 / 3.0);
     let sgd = || Sgd::new(rate);
@@ -132,13 +132,13 @@ fn runs_go_on<A: Bits>() {
 }
 
 #[test]
-fn a_run_goes_on_from_its_file_to_the_same_bits() {
+fn a_resumed_run_is_bit_identical() {
     runs_go_on::<f32>();
     runs_go_on::<f64>();
 }
 
 #[test]
-fn every_number_without_a_meaning_comes_back_too() {
+fn invalid_numbers_round_trip_too() {
     for number in [f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324, 0.1 + 0.2, f64::MAX, f64::NAN] {
         let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
         let adam = Adam::new(number).with_betas(number, 1.0).with_eps(number).with_weight_decay(number);
@@ -146,7 +146,7 @@ fn every_number_without_a_meaning_comes_back_too() {
         let adam = adam.resumed(resumed, vec![1.0; p.dims().len()], vec![f32::INFINITY; p.dims().len()]).unwrap();
         let run = Checkpoint::new(p).with_optimizer(adam);
         let Some(AnyOptimizer::Adam(back)) = Checkpoint::try_from(&run.to_tensors().unwrap()).unwrap().optimizer else {
-            panic!("it was Adam");
+            panic!("expected Adam");
         };
         assert_eq!(back.steps(), resumed);
         for found in [back.learning_rate(), back.betas()[0], back.eps(), back.weight_decay()] {

@@ -1,5 +1,5 @@
-//! A file that is not what it says is an error that names the tensor and the reason: it never panics, and never takes
-//! more memory than 32 times its size.
+//! An invalid file is an error that names the tensor and the reason. Reading never panics, and never takes more memory
+//! than 32 times the size of the file.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -29,12 +29,12 @@ fn assert_refused(bytes: &[u8], texts: &[&str]) {
     assert!(matches!(error, Error::Format { format: "safetensors", .. }));
     let error = error.to_string();
     for text in texts {
-        assert!(error.contains(text), "{error:?} does not say {text:?}");
+        assert!(error.contains(text), "{error:?} does not contain {text:?}");
     }
 }
 
 #[test]
-fn a_tensor_that_cannot_be_is_refused_by_its_name() {
+fn an_impossible_tensor_is_refused_by_name() {
     let tensor =
         |shape: &str, end: u64| format!(r#"{{"wax":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
     for (header, data, reason) in [
@@ -74,7 +74,7 @@ fn a_tensor_that_cannot_be_is_refused_by_its_name() {
 }
 
 #[test]
-fn holes_overlaps_and_bytes_left_over_are_refused() {
+fn gaps_overlaps_and_trailing_bytes_are_refused() {
     let two = |[a, b, c, d]: [usize; 4]| {
         let entry =
             |name, start, end| format!(r#""{name}":{{"dtype":"U8","shape":[4],"data_offsets":[{start},{end}]}}"#);
@@ -90,9 +90,9 @@ fn holes_overlaps_and_bytes_left_over_are_refused() {
     assert_refused(&file("{}", 3), &["3 bytes after the last tensor"]);
 }
 
-/// The library takes the last of two, silently, where both have the same place.
+/// The format's own library silently takes the last one if both have the same offsets.
 #[test]
-fn what_is_named_twice_is_refused() {
+fn duplicate_names_are_refused() {
     let (square, line) = (
         r#"{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}"#,
         r#"{"dtype":"F32","shape":[6],"data_offsets":[0,24]}"#,
@@ -109,7 +109,7 @@ fn what_is_named_twice_is_refused() {
 }
 
 #[test]
-fn a_header_that_is_none_is_refused() {
+fn an_invalid_header_is_refused() {
     let length = |length: u64| [&length.to_le_bytes()[..], b"{}"].concat();
     assert_refused(&length(u64::MAX), &["a header of 18446744073709551615 bytes, expected at most 100000000"]);
     assert_refused(&length(1 << 40), &["a header of 1099511627776 bytes, expected at most 100000000"]);
@@ -131,7 +131,7 @@ fn a_truncated_file_is_refused_at_every_byte() {
     assert_refused(&[&bytes[..], &[0]].concat(), &["1 bytes after the last tensor"]);
 }
 
-/// What is read after all is what the format's own library reads.
+/// If the file is read, the format's own library reads the same content.
 #[test]
 fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
     let mut run = checkpoint();
@@ -155,7 +155,7 @@ fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
                     for (name, array) in tensors.arrays() {
                         assert_eq!(array.shape(), library.tensor(name).unwrap().shape(), "{value} at {at}");
                     }
-                    // A checkpoint is read or refused, but no other run comes out of it by a panic.
+                    // A checkpoint is read or refused, without a panic.
                     let _ = Checkpoint::try_from(&tensors);
                 }
             }
@@ -165,7 +165,7 @@ fn a_header_with_one_wrong_byte_is_refused_or_read_as_the_library_reads_it() {
 }
 
 #[test]
-fn a_tensor_of_another_type_or_rank_is_refused_by_name_when_it_is_asked_for() {
+fn a_tensor_of_another_type_or_rank_is_refused_by_name_when_it_is_requested() {
     let tensors = Tensors::from(&Parameters::<f64>::zeros(DIMS));
     let read = safetensors::from_bytes::<f32>(&safetensors::to_bytes(&tensors).unwrap()).unwrap();
     assert_eq!(read.shape("wax"), Some(&[5, 3][..]));
@@ -180,7 +180,7 @@ fn a_tensor_of_another_type_or_rank_is_refused_by_name_when_it_is_asked_for() {
 }
 
 #[test]
-fn what_could_not_be_read_back_is_not_written() {
+fn tensors_that_could_not_be_read_back_are_not_written() {
     let mut tensors = Tensors::<f32>::new();
     tensors.insert("deep", ArrayD::zeros(vec![1; 64]));
     assert_eq!(safetensors::from_bytes(&safetensors::to_bytes(&tensors).unwrap()).unwrap(), tensors);
@@ -191,7 +191,7 @@ fn what_could_not_be_read_back_is_not_written() {
     assert!(safetensors::to_bytes(&tensors).unwrap_err().to_string().contains("`__metadata__`"));
 }
 
-/// Names, shapes and nesting, each as much of it as fits in a byte; and elements.
+/// Headers with the most names, axes or nesting levels for each byte; and elements.
 #[test]
 fn reading_takes_at_most_32_times_the_size_of_the_file() {
     let many = |entry: &dyn Fn(usize) -> String| {
@@ -223,7 +223,7 @@ fn reading_takes_at_most_32_times_the_size_of_the_file() {
     }
 }
 
-/// One reader of every kind: what it is called, the tensors that it reads, and how.
+/// A case for every kind of reader: its name, the tensors that it reads, and the call.
 type Reader = (&'static str, &'static [&'static str], fn(&Tensors<f64>) -> Result<Parameters<f64>, Error>);
 
 const READERS: [Reader; 10] = [
@@ -261,7 +261,7 @@ const READERS: [Reader; 10] = [
     }),
 ];
 
-/// Shapes without elements, of any rank that a reader takes.
+/// Shapes without elements, of every rank that a reader accepts.
 fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
     let mut shapes = vec![vec![0]];
     for &size in sizes {
@@ -270,13 +270,13 @@ fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
     shapes
 }
 
-/// With no hidden units neither matrix has an element, whatever the inputs and the outputs that its shape declares.
+/// Without hidden units, both matrices have no elements, whatever numbers of inputs and outputs their shapes declare.
 #[test]
 fn a_shape_without_elements_takes_no_memory_in_any_reader() {
     let shapes = empty_shapes(&[0, 1, 1 << 8, (1 << 8) + 1, 1 << 28, 1 << 62]);
     for (reader, names, read) in READERS {
         let mut accepted = 0;
-        // The weights of the input, of the hidden state and of the head; biases have one axis.
+        // The weights of the input, the hidden state and the output layer. Biases have one axis.
         for input in &shapes {
             for hidden in &shapes {
                 for output in &shapes {
@@ -302,7 +302,7 @@ fn a_shape_without_elements_takes_no_memory_in_any_reader() {
 }
 
 #[test]
-fn a_dimension_that_no_element_confirms_is_refused_by_its_tensor() {
+fn a_large_dimension_without_elements_is_refused_by_its_tensor() {
     let torch = |n_x, n_y| {
         let mut tensors = Tensors::<f32>::new();
         tensors.insert("weight_ih_l0", Array2::zeros((0, n_x)));
@@ -342,9 +342,9 @@ fn dimensions_that_would_be_refused_are_not_written() {
     );
 }
 
-/// The elements of a bias are as many as the outputs.
+/// A bias has one element for each output.
 #[test]
-fn outputs_that_a_bias_confirms_may_be_any_number() {
+fn the_number_of_outputs_is_not_limited_if_the_bias_confirms_it() {
     let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 0, n_y: 1000 });
     assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
     let linear = torch::Rnn::new("", Tanh).with_linear("head.");
@@ -358,7 +358,7 @@ fn edited(edit: impl FnOnce(&mut Tensors<f32>)) -> String {
 }
 
 #[test]
-fn metadata_that_disagrees_is_refused_by_its_key() {
+fn invalid_metadata_is_refused_by_its_key() {
     for (key, value, reason) in [
         ("elman.format", "model", "`model`, expected `checkpoint`"),
         ("elman.version", "2", "`2`, expected `1`"),
@@ -379,14 +379,14 @@ fn metadata_that_disagrees_is_refused_by_its_key() {
     assert_eq!(keys.len(), 14);
     for key in keys {
         let error = edited(|tensors| drop(tensors.metadata_mut().remove(&key)));
-        // Without its kind, the optimiser's first number is what nobody asked for.
+        // Without `elman.optimizer`, the optimiser's first number is an unknown key.
         let named = if key == "elman.optimizer" { "elman.optimizer.beta1" } else { &key };
         assert!(error.starts_with(&format!("metadata `{named}` is ")), "{key}: {error}");
     }
 }
 
 #[test]
-fn state_of_the_wrong_length_is_refused_by_its_name_reading_and_writing() {
+fn state_of_the_wrong_length_is_refused_by_name_when_read_or_written() {
     let n = DIMS.len();
     for length in [0, 1, n - 1, n + 1] {
         let error = edited(|tensors| tensors.insert("optimizer.second_moment", Array1::zeros(length)));
@@ -414,7 +414,7 @@ fn state_of_the_wrong_length_is_refused_by_its_name_reading_and_writing() {
 }
 
 #[test]
-fn the_callers_notes_survive_and_cannot_take_the_place_of_others() {
+fn the_callers_metadata_round_trips_and_cannot_use_reserved_keys() {
     let mut run = checkpoint();
     run.metadata = [("epoch", "3"), ("format", "pt"), ("elman", "a name"), ("", "nothing")]
         .map(|(key, value)| (key.into(), value.into()))
@@ -436,7 +436,7 @@ fn five_tensors_are_a_checkpoint_without_any_metadata() {
 }
 
 #[test]
-fn a_message_does_not_repeat_a_megabyte() {
+fn a_message_does_not_repeat_long_input() {
     let long = "x".repeat(1 << 20);
     for header in [
         format!(r#""{long}""#),

@@ -1,5 +1,5 @@
-//! Weights of other frameworks: read, run, and compared with what those frameworks computed, by `fixtures/interop_*.py`;
-//! written, and compared with what they loaded.
+//! Reads weights of other frameworks, runs them, and compares with the results of those frameworks, from
+//! `fixtures/interop_*.py`. Writes them, and compares with what the frameworks loaded.
 
 use elman::io::{Activation::Tanh, Error, Tensors, flax, keras, onnx, torch};
 use elman::{Dims, Parameters, Scalar, sequence};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::support::Convert;
 use crate::support::fixture::Fixture;
 
-/// Rounding of the element type over 11 steps, with room for a framework's own `tanh`.
+/// Rounding of the element type over 11 steps, with margin for the framework's own `tanh`.
 trait Recorded: Scalar + DeserializeOwned {
     const NAME: &'static str;
     const TOLERANCE: f64;
@@ -30,7 +30,7 @@ fn fixture(framework: &str) -> Fixture {
     Fixture::read(&format!("interop_{framework}.json"))
 }
 
-/// The weights of a case, as the framework names them.
+/// The weights of a case, under the framework's names.
 fn weights<A: Recorded>(fixture: &Fixture, case: &str) -> Tensors<A> {
     let pointer = format!("/{}/{case}/weights", A::NAME);
     let mut tensors = Tensors::new();
@@ -48,7 +48,7 @@ fn forward<A: Recorded>(fixture: &Fixture, p: &Parameters<A>) -> [Array3<f64>; 2
     [cache.hidden().mapv(Convert::widen), cache.output().mapv(Convert::widen)]
 }
 
-/// Asserts that the network computes what the framework did.
+/// Asserts that the network computes the framework's results.
 #[track_caller]
 fn assert_computes<A: Recorded>(fixture: &Fixture, case: &str, p: &Parameters<A>) {
     let [hidden, output] = forward(fixture, p);
@@ -61,7 +61,7 @@ fn bits<A: Scalar>(tensors: &Tensors<A>) -> Vec<(String, Vec<usize>, Vec<u64>)> 
     tensors.arrays().map(|(name, array)| (name.into(), array.shape().to_vec(), bits(array))).collect()
 }
 
-/// Reads and runs a case; then writes it, which must be what the framework loaded in the case `written`.
+/// Reads and runs a case, then writes it. The result must equal what the framework loaded in the case `written`.
 macro_rules! agrees {
     ($layers:expr, $framework:literal, $case:literal, $written:literal) => {{
         agrees!($layers, $framework, $case, $written, f32);
@@ -104,44 +104,44 @@ fn onnx_rnn() -> onnx::Rnn {
 }
 
 #[test]
-fn a_torch_rnn_computes_here_what_it_does_there_and_goes_back() {
+fn a_torch_rnn_computes_the_same_here_and_is_written_back() {
     agrees!(torch_rnn(), "torch", "rnn", "rnn_written");
 }
 
 #[test]
-fn a_torch_cell_computes_here_what_it_does_there_and_goes_back() {
+fn a_torch_cell_computes_the_same_here_and_is_written_back() {
     agrees!(torch_cell(), "torch", "cell", "cell_written");
 }
 
 #[test]
-fn a_keras_layer_computes_here_what_it_does_there_and_goes_back() {
+fn a_keras_layer_computes_the_same_here_and_is_written_back() {
     agrees!(keras_layers(), "keras", "simple_rnn", "simple_rnn");
 }
 
 #[test]
-fn a_linen_cell_computes_here_what_it_does_there_and_goes_back() {
+fn a_linen_cell_computes_the_same_here_and_is_written_back() {
     agrees!(linen().with_residual(false), "flax", "linen", "linen");
 }
 
 #[test]
-fn an_nnx_cell_computes_here_what_it_does_there_and_goes_back() {
+fn an_nnx_cell_computes_the_same_here_and_is_written_back() {
     agrees!(nnx(), "flax", "nnx", "nnx");
 }
 
 #[test]
-fn an_onnx_operator_computes_here_what_it_does_there_and_goes_back() {
+fn an_onnx_operator_computes_the_same_here_and_is_written_back() {
     let rnn = onnx_rnn().with_direction("forward").with_layout(0);
     agrees!(rnn.clone(), "onnx", "rnn", "rnn_written");
 }
 
 #[test]
-fn an_onnx_matmul_without_biases_goes_back_without_them() {
+fn an_onnx_matmul_without_biases_is_written_without_them() {
     agrees!(onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head.weight", "", false), "onnx", "matmul", "matmul");
 }
 
-/// Keras's fixture has no bias in either layer, torch's none in the recurrent one.
+/// Keras's fixture has no bias in either layer; torch's has none in the recurrent layer.
 #[test]
-fn layers_without_biases_compute_here_what_they_do_there_and_go_back_without_them() {
+fn layers_without_biases_compute_the_same_here_and_are_written_without_them() {
     agrees!(torch_rnn().without_bias(), "torch", "rnn_without_bias", "rnn_without_bias");
     agrees!(torch_cell().without_bias(), "torch", "cell_without_bias", "cell_without_bias");
     agrees!(keras_layers().without_head_bias().without_bias(), "keras", "without_bias", "without_bias");
@@ -152,7 +152,8 @@ fn layers_without_biases_compute_here_what_they_do_there_and_go_back_without_the
     assert!(p.ba().iter().chain(p.by()).all(|bias| bias.to_bits() == 0));
 }
 
-/// Calls `check` for each kind of reader, with a network of the fixtures, the names of its biases and that of its head's.
+/// Calls `check` for each kind of reader, with a network of the fixtures, the names of its biases and that of its
+/// output layer's bias.
 macro_rules! for_every_reader {
     ($check:ident) => {{
         let torch = ["encoder.rnn.bias_ih_l0", "encoder.rnn.bias_hh_l0"];
@@ -166,7 +167,7 @@ macro_rules! for_every_reader {
     }};
 }
 
-/// What the readers have in common.
+/// The common interface of the readers.
 trait Layers {
     fn from_tensors(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
     fn to_tensors(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;
@@ -196,7 +197,7 @@ macro_rules! layers {
 layers!(torch::Rnn, torch::RnnCell, keras::SimpleRnn, flax::SimpleCell, onnx::Rnn);
 
 #[test]
-fn a_bias_that_is_missing_is_refused_by_its_name() {
+fn a_missing_bias_is_refused_by_name() {
     fn check(layers: &impl Layers, (framework, case): (&str, &str), own: &[&str], head: &str) {
         let tensors = weights::<f64>(&fixture(framework), case);
         for &name in own.iter().chain([&head]) {
@@ -210,7 +211,7 @@ fn a_bias_that_is_missing_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
+fn an_unexpected_bias_is_refused_by_name() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let tensors = weights::<f64>(&fixture(framework), case);
         let refused = |name: &str| format!("`{name}` shows a layer with a bias, expected one without");
@@ -233,7 +234,7 @@ fn a_bias_that_should_not_be_there_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
+fn a_nonzero_bias_is_not_written_to_a_layer_without_one() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let expected =
             |name, length| format!("`{name}` has shape [{length}], expected zeros, because the layer has no bias");
@@ -257,7 +258,7 @@ fn a_bias_that_is_not_zero_is_not_written_to_a_layer_without_one() {
 }
 
 #[test]
-fn the_order_of_get_weights_is_that_of_the_paths() {
+fn get_weights_and_paths_have_the_same_order() {
     let fixture = fixture("keras");
     let by_path = weights::<f64>(&fixture, "simple_rnn");
     let mut list = Tensors::new();
@@ -294,13 +295,13 @@ fn a_transposed_square_matrix_changes_the_outputs_by_far_more_than_rounding() {
 }
 
 #[test]
-fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
+fn a_layer_declared_without_bias_does_not_read_the_next_layers_bias() {
     let mut tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     let [kernel, recurrent] = ["kernel", "recurrent_kernel"]
         .map(|name| tensors.get(&format!("sequential/simple_rnn/simple_rnn_cell/{name}")).unwrap().to_owned());
     tensors.insert("arr_0", kernel);
     tensors.insert("arr_1", recurrent);
-    // The next layer's, such as a scale of each unit.
+    // An array of the next layer, such as a scale for each unit.
     tensors.insert("arr_2", Array1::ones(7));
     let layer = keras::SimpleRnn::by_index(0, Tanh).without_bias();
     let p = layer.from_tensors(&tensors).unwrap();
@@ -310,9 +311,9 @@ fn a_layer_that_is_said_to_have_no_bias_takes_none_from_its_neighbour() {
     assert_refused(layer.to_tensors(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
 }
 
-/// The place behind the kernel is then the next layer's.
+/// The position after the kernel then belongs to the next layer.
 #[test]
-fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
+fn a_dense_layer_without_bias_at_a_position_does_not_read_the_next_layers_bias() {
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     let p = keras_layers().from_tensors(&tensors).unwrap();
     let mut list = Tensors::new();
@@ -331,7 +332,7 @@ fn a_dense_layer_at_a_place_that_has_no_bias_takes_none_from_its_neighbour() {
 }
 
 #[test]
-fn layers_that_share_a_name_are_not_written_over_each_other() {
+fn layers_with_the_same_name_are_refused_when_written() {
     let p = torch_rnn().from_tensors(&weights::<f64>(&fixture("torch"), "rnn")).unwrap();
     assert_refused(
         keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(2).to_tensors(&p),
@@ -360,7 +361,7 @@ fn without_a_head_there_is_no_output_layer() {
     assert_eq!(lower.from_tensors(&lower.to_tensors(&p).unwrap()).unwrap(), p);
 }
 
-/// Every element has bits of its own: a quiet NaN whose payload counts.
+/// Every element has different bits: a quiet NaN with its own payload.
 fn payloads() -> Parameters<f32> {
     let mut p = Parameters::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
     for (bits, value) in (0x7fc0_0001_u32..).zip(p.as_mut_slice()) {
@@ -370,7 +371,7 @@ fn payloads() -> Parameters<f32> {
 }
 
 #[test]
-fn every_bit_comes_back() {
+fn every_bit_round_trips() {
     let mut p = payloads();
     let signalling = f32::from_bits(0x7f80_0001);
     p.ba_mut().assign(&Array1::from_iter([
@@ -400,7 +401,7 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
     assert_eq!(result.unwrap_err().to_string(), message);
 }
 
-/// A torch network, changed.
+/// A torch network with a change.
 fn torch_with(change: impl Fn(&mut Tensors<f64>)) -> Result<Parameters<f64>, Error> {
     let mut tensors = weights(&fixture("torch"), "rnn");
     change(&mut tensors);
@@ -412,7 +413,7 @@ fn zeros(shape: &[usize]) -> ArrayD<f64> {
 }
 
 #[test]
-fn torch_refuses_what_is_no_elman_network() {
+fn torch_refuses_networks_that_are_not_elman_networks() {
     for (name, message) in [
         ("weight_ih_l1", "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer"),
         (
@@ -462,7 +463,7 @@ fn metadata_that_states_another_activation_is_refused_by_its_key() {
 }
 
 #[test]
-fn a_key_with_the_layers_prefix_counts_before_one_without() {
+fn a_key_with_the_layers_prefix_has_priority() {
     let with = |own: &str, plain: &str| {
         torch_with(|tensors| {
             tensors.metadata_mut().insert("encoder.rnn.nonlinearity".into(), own.into());
@@ -497,7 +498,7 @@ fn torch_refuses_tensors_that_do_not_fit() {
 }
 
 #[test]
-fn keras_refuses_what_is_no_elman_network() {
+fn keras_refuses_networks_that_are_not_elman_networks() {
     let layer = "sequential/simple_rnn/simple_rnn_cell/";
     let tensors = weights::<f64>(&fixture("keras"), "simple_rnn");
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
@@ -524,7 +525,7 @@ fn keras_refuses_what_is_no_elman_network() {
 }
 
 #[test]
-fn places_that_forget_a_missing_bias_are_refused() {
+fn positions_that_ignore_a_missing_bias_are_refused() {
     let mut list = Tensors::new();
     for (place, shape) in [[3, 7], [7, 7], [7, 5]].iter().enumerate() {
         list.insert(format!("arr_{place}"), zeros(shape));
@@ -536,7 +537,7 @@ fn places_that_forget_a_missing_bias_are_refused() {
 }
 
 #[test]
-fn flax_refuses_what_is_no_elman_network() {
+fn flax_refuses_networks_that_are_not_elman_networks() {
     let tensors = weights::<f64>(&fixture("flax"), "linen");
     assert_refused(
         linen().with_residual(true).from_tensors(&tensors),
@@ -580,7 +581,7 @@ fn flax_refuses_what_is_no_elman_network() {
 }
 
 #[test]
-fn onnx_refuses_what_is_no_elman_network() {
+fn onnx_refuses_networks_that_are_not_elman_networks() {
     let tensors = weights::<f64>(&fixture("onnx"), "rnn");
     let reverse = "`direction` shows a network of direction reverse, expected a forward one";
     let clip = "`clip` shows a network clipped at 3, expected one without clipping";
@@ -633,7 +634,7 @@ fn onnx_refuses_tensors_that_do_not_fit() {
 }
 
 #[test]
-fn what_is_written_lies_row_by_row() {
+fn written_arrays_are_row_major() {
     let p = payloads();
     for tensors in
         [torch_rnn().to_tensors(&p), keras_layers().to_tensors(&p), linen().to_tensors(&p), onnx_rnn().to_tensors(&p)]
@@ -649,7 +650,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/");
 
 #[cfg(feature = "safetensors")]
 #[test]
-fn a_file_of_torch_is_read_with_its_settings_and_beside_other_layers() {
+fn a_torch_file_is_read_with_its_settings_and_with_other_layers() {
     let mut file = elman::io::safetensors::load(FIXTURES.to_owned() + "torch_rnn.safetensors").unwrap();
     assert_eq!(
         torch_rnn().from_tensors::<f32>(&file).unwrap(),

@@ -1,4 +1,4 @@
-//! `.npz` archives: NumPy's are read and ours come back bit for bit, and what is wrong with one is said.
+//! `.npz` archives: those of NumPy are read, and ours round-trip, bit for bit. Errors state what is wrong.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::bits::{Bits, bits};
 
-/// Names, shapes and bits: what two archives have to have in common.
+/// Names, shapes and bits of an archive, for comparison.
 fn contents<A: Bits>(tensors: &Tensors<A>) -> BTreeMap<String, (Vec<usize>, Vec<u64>)> {
     tensors.arrays().map(|(name, array)| (name.into(), (array.shape().to_vec(), bits(array)))).collect()
 }
@@ -32,12 +32,12 @@ fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
-/// A pattern as the script writes it: every digit.
+/// A bit pattern in the script's format, with all digits.
 fn hexadecimal<A: Bits>(value: &A) -> String {
     format!("{:0digits$x}", value.to_pattern(), digits = 2 * size_of::<A>())
 }
 
-/// What the script says of an array.
+/// The script's description of an array.
 #[derive(Deserialize)]
 struct Described {
     dtype: String,
@@ -58,7 +58,7 @@ fn numpy_is_read<A: Bits>(archive: &str) {
             assert_eq!(&found, bits, "{name}");
         } else {
             let error = tensors.get(name).unwrap_err().to_string();
-            // NumPy calls records by their bytes alone; the file has their fields.
+            // NumPy's dtype names a record by its size only; the file has its fields.
             let dtype = if dtype.starts_with("|V") { "[('größe', '<f4', (2, 3))" } else { dtype };
             let expected = format!("`{name}` has elements of type {dtype}");
             assert!(
@@ -86,7 +86,7 @@ fn savez_compressed_is_read_bit_for_bit() {
 }
 
 #[test]
-fn every_version_is_read_and_a_file_that_is_no_array_is_listed() {
+fn every_version_is_read_and_a_file_that_is_not_an_array_is_listed() {
     let tensors = npz::from_bytes::<f32>(&fixture("npz_versions.npz")).unwrap();
     assert_eq!(tensors.names().collect::<Vec<_>>(), ["readme.txt", "version_1", "version_2", "version_3"]);
     for version in ["version_1", "version_2", "version_3"] {
@@ -97,7 +97,7 @@ fn every_version_is_read_and_a_file_that_is_no_array_is_listed() {
 }
 
 #[test]
-fn the_other_float_is_named_and_never_converted() {
+fn the_other_float_type_is_named_and_never_converted() {
     let tensors = npz::from_bytes::<f64>(&fixture("npz_f32.npz")).unwrap();
     let error = tensors.get("big_endian").unwrap_err().to_string();
     assert_eq!(error, "`big_endian` has elements of type >f4, expected f64");
@@ -112,7 +112,7 @@ fn samples<A: Bits>() -> Tensors<A> {
     for shape in [&[0][..], &[0, 7], &[3, 0, 5], &[1; 64]] {
         tensors.insert(format!("{shape:?}"), ArrayD::from_elem(IxDyn(shape), A::from_pattern(A::SPECIAL[1])));
     }
-    // Longer than the pieces that are read and written at a time.
+    // Longer than the chunks that are read and written.
     tensors.insert("long", Array1::from_shape_fn(40_009, |i| A::from_pattern(i as u64)));
     for name in ["", "x.npy", "../../etc/passwd", "/root", "a\\b", "a/b:0", "größe ☃", "\0\n", "C:\\x"] {
         tensors.insert(name, Array1::from_elem(3, A::from_pattern(1)));
@@ -130,13 +130,13 @@ fn comes_back<A: Bits>() {
 }
 
 #[test]
-fn what_is_written_comes_back_bit_for_bit() {
+fn archives_round_trip_bit_for_bit() {
     comes_back::<f32>();
     comes_back::<f64>();
 }
 
 #[test]
-fn a_file_comes_back_bit_for_bit() {
+fn a_file_round_trips_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.npz");
     npz::save(&path, &samples::<f64>()).unwrap();
@@ -145,7 +145,7 @@ fn a_file_comes_back_bit_for_bit() {
 }
 
 #[test]
-fn what_an_archive_cannot_hold_is_not_left_out_in_silence() {
+fn content_that_an_archive_cannot_hold_is_an_error() {
     let mut tensors = samples::<f32>();
     tensors.metadata_mut().insert("step".into(), "12".into());
     let error = npz::to_bytes(&tensors).unwrap_err().to_string();
@@ -182,7 +182,7 @@ fn single(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn headers_that_other_writers_make_are_read() {
+fn headers_of_other_writers_are_read() {
     for header in [
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }   \n",
         "{\"shape\":(2L,),\"fortran_order\":True,\"descr\":\"<f4\"}",
@@ -194,7 +194,7 @@ fn headers_that_other_writers_make_are_read() {
 }
 
 #[test]
-fn headers_that_are_malformed_are_refused() {
+fn malformed_headers_are_refused() {
     let nested = format!("{{'descr': {}", "[".repeat(60_000));
     let unclosed = format!("{{'descr': [{}('x', '<f4')", "('x', [".repeat(8_000));
     let axes = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", "1,".repeat(30_000));
@@ -234,7 +234,7 @@ fn headers_that_are_malformed_are_refused() {
 }
 
 #[test]
-fn shapes_that_the_data_does_not_have_are_refused() {
+fn shapes_that_do_not_match_the_data_are_refused() {
     for shape in [
         "(3,)",
         "()",
@@ -257,7 +257,7 @@ fn shapes_that_the_data_does_not_have_are_refused() {
 }
 
 #[test]
-fn files_that_are_no_npy_are_refused_by_name() {
+fn files_that_are_not_npy_are_refused_by_name() {
     let stored = |bytes: &[u8]| archive(CompressionMethod::Stored, &[("wax.npy", bytes)]);
     refused::<f32>(&stored(b"\x93NUMPX\x01\x00\x02\x00{}"), &["`wax`: it does not begin as .npy files do"]);
     refused::<f32>(&stored(b"\x93NUMPY\x04\x00\x02\x00{}"), &["`wax`: version 4.0"]);
@@ -270,7 +270,7 @@ fn files_that_are_no_npy_are_refused_by_name() {
     }
 }
 
-/// Small, with stored and deflated entries of NumPy's and of ours.
+/// Small archives with stored and deflated entries, by NumPy and by this crate.
 fn small() -> [Vec<u8>; 3] {
     let mut tensors = Tensors::new();
     tensors.insert("wax", Array::from_shape_fn((3, 5), |(i, j)| f32::from_pattern((17 * i + j) as u64)));
@@ -284,7 +284,7 @@ fn small() -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn an_archive_that_is_cut_off_anywhere_is_refused() {
+fn a_truncated_archive_is_refused() {
     for whole in small().into_iter().chain([fixture("npz_f32.npz"), fixture("npz_f32_compressed.npz")]) {
         for length in 0..whole.len() {
             refused::<f32>(&whole[..length], &[]);
@@ -307,7 +307,7 @@ fn one_wrong_byte_is_refused_or_changes_nothing() {
                 }
             }
         }
-        // Attributes, time stamps and the versions of archivers may be anything.
+        // Attributes, time stamps and archiver versions may have any value.
         assert!(refused > 3 * whole.len(), "{refused} of {}", 4 * whole.len());
     }
 }

@@ -1,4 +1,4 @@
-//! What a small `.npz` archive can make a reader allocate, whatever it says.
+//! The memory that a small `.npz` archive can make a reader allocate, with any declared sizes.
 
 use std::io::{Cursor, Write};
 
@@ -14,7 +14,7 @@ fn read(bytes: &[u8]) -> Result<Tensors<f32>, Error> {
     let mut result = None;
     let peak = measure(|| result = Some(npz::from_bytes(bytes))).bytes_max;
     let bound = 48 * bytes.len() as u64 + (17 << 20);
-    assert!(peak <= bound, "{peak} bytes for a file of {}, and not {bound}", bytes.len());
+    assert!(peak <= bound, "{peak} bytes for a file of {}, expected at most {bound}", bytes.len());
     result.unwrap()
 }
 
@@ -52,7 +52,7 @@ fn single(npy: Vec<u8>) -> Vec<u8> {
 const MIB: usize = 1 << 20;
 
 #[test]
-fn zeros_are_read_as_far_as_the_bound_goes() {
+fn compressed_zeros_are_read_up_to_the_bound() {
     assert_eq!(read(&single(zeros(15 * MIB))).unwrap().get("wax").unwrap().len(), 15 * MIB / 4);
     refused(&single(zeros(17 * MIB)), "`wax`: with it the archive unpacks to more than 32 times its length");
     let many = (0..17).map(|i| (format!("{i}.npy"), zeros(MIB)));
@@ -60,7 +60,7 @@ fn zeros_are_read_as_far_as_the_bound_goes() {
 }
 
 #[test]
-fn zeros_without_compression_are_never_refused() {
+fn uncompressed_zeros_are_never_refused() {
     let mut tensors = Tensors::new();
     tensors.insert("wax", Array2::<f32>::zeros((2_503, 2_511)));
     let bytes = npz::to_bytes(&tensors).unwrap();
@@ -68,7 +68,7 @@ fn zeros_without_compression_are_never_refused() {
     assert_eq!(read(&bytes).unwrap(), tensors);
 }
 
-/// The directory's entry of a file: little-endian, the name last.
+/// The directory entry of a file: little-endian, with the name last.
 fn entry(local: usize, name: &str, crc: [u8; 4], sizes: [usize; 2]) -> Vec<u8> {
     let [packed, unpacked, local] = [sizes[0], sizes[1], local].map(|n| u32::try_from(n).unwrap().to_le_bytes());
     let length = u16::try_from(name.len()).unwrap().to_le_bytes();
@@ -78,15 +78,15 @@ fn entry(local: usize, name: &str, crc: [u8; 4], sizes: [usize; 2]) -> Vec<u8> {
     entry
 }
 
-/// The record at the end: how many entries there are, how long the directory is, and where it begins.
+/// The end record: number of entries, length of the directory, and its offset.
 fn end(entries: usize, length: usize, start: usize) -> Vec<u8> {
     let count = u16::try_from(entries).unwrap().to_le_bytes();
     let [length, start] = [length, start].map(|n| u32::try_from(n).unwrap().to_le_bytes());
     [b"PK\x05\x06\x00\x00\x00\x00", &count[..], &count, &length, &start, &[0; 2]].concat()
 }
 
-/// Entries that all have the same compressed data. Where `quoted`, each has a local header of its own before it, and
-/// takes the headers of those that follow for an extra field.
+/// Entries that all have the same compressed data. If `quoted`, each entry has its own local header before it, and
+/// declares the headers of the next ones as an extra field.
 fn overlapping(count: usize, quoted: bool) -> Vec<u8> {
     const LOCAL: usize = 30 + 8 + 4;
 
@@ -102,7 +102,7 @@ fn overlapping(count: usize, quoted: bool) -> Vec<u8> {
         if quoted {
             let extra = LOCAL * (count - i - 1);
             let [extra, content] = [extra + 4, extra].map(|n| u16::try_from(n).unwrap().to_le_bytes());
-            // As in the directory, but for the versions, the comment, the attributes and the offset.
+            // As in the directory, except for the versions, the comment, the attributes and the offset.
             let last = entries.len() - 46 - name.len();
             bytes.extend([b"PK\x03\x04", &entries[last + 6..last + 30], &extra, name.as_bytes()].concat());
             bytes.extend([b"\xfe\xca", &content[..]].concat());
@@ -114,7 +114,7 @@ fn overlapping(count: usize, quoted: bool) -> Vec<u8> {
 }
 
 #[test]
-fn entries_that_overlap_do_not_multiply() {
+fn overlapping_entries_are_refused() {
     read(&overlapping(1, true)).unwrap();
     refused(&overlapping(2, true), "overlapping entries");
     refused(&overlapping(1_000, true), "unpacks to more than");
@@ -122,11 +122,11 @@ fn entries_that_overlap_do_not_multiply() {
 }
 
 #[test]
-fn a_size_that_the_archive_makes_up_is_not_allocated() {
+fn a_false_size_is_not_allocated() {
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (250000000000,)}";
     refused(&single(npy(1, header, &[0; 8])), "`wax`: it has 8 bytes of data");
 
-    // Both headers of the archive agree on 15 MiB, which are not there.
+    // Both headers of the archive declare 15 MiB, which are not there.
     let mut whole = single(zeros(8));
     let directory = whole.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
     for at in [22, directory + 24] {
@@ -156,7 +156,7 @@ fn many_entries_take_no_more_than_the_bound() {
     let npy = npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': ()}", &[0; 4]);
     let tensors = read(&archive((0..30_000).map(|i| (format!("{i:x}.npy"), npy.clone())))).unwrap();
     assert_eq!(tensors.names().count(), 30_000);
-    // More than 65 535: a directory of the long form, zip64.
+    // More than 65 535 entries: the directory has the long form, zip64.
     let tensors = read(&archive((0..70_000).map(|i| (format!("{i:x}"), Vec::new())))).unwrap();
     assert_eq!(tensors.names().count(), 70_000);
 }
@@ -166,7 +166,7 @@ fn a_directory_alone_takes_no_more_than_the_bound() {
     let entries: Vec<u8> = (0..60_000).flat_map(|i| entry(0, &format!("{i:x}"), [0; 4], [0, 0])).collect();
     let bytes = [&entries[..], &end(60_000, entries.len(), 0)].concat();
     read(&bytes).unwrap_err();
-    // Records of an end one after the other, each of which says that there is a directory.
+    // Consecutive end records, each of which declares a directory.
     for directory in [&entries[..], b""] {
         let ends = end(60_000, directory.len(), 0).repeat(2_900);
         read(&[directory, &ends].concat()).unwrap_err();

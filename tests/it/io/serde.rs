@@ -1,4 +1,4 @@
-//! Networks and optimisers through serde: the same bits, and nothing that is no network.
+//! Networks and optimisers through serde: bit-identical, and invalid networks are refused.
 
 use allocation_counter::measure;
 use elman::io::Checkpoint;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::Convert;
 use crate::support::bits::{Bits, bits};
 
-/// Through a format for people, and through a binary one.
+/// Round trips through a text format and through a binary format.
 fn by_json<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
@@ -30,7 +30,7 @@ fn refused<T: DeserializeOwned>(value: &Value, reason: &str) {
     assert!(allocated < 10_000, "{allocated} bytes for {text}");
 }
 
-/// A network with one hidden unit, whose output biases are these.
+/// A network with one hidden unit and these output biases.
 fn network<A: Bits>(values: impl IntoIterator<Item = u64>) -> Parameters<A> {
     let values: Vec<A> = values.into_iter().map(A::from_pattern).collect();
     let mut parameters = Parameters::zeros(Dims { n_x: 1, n_a: 1, n_y: values.len() });
@@ -55,7 +55,7 @@ fn weyl(n: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn every_kind_of_number_comes_back_with_its_bits() {
+fn every_kind_of_number_round_trips_bit_for_bit() {
     comes_back::<f32>(f32::SPECIAL);
     comes_back::<f64>(f64::SPECIAL);
     comes_back::<f32>(weyl(100_003).map(|bits| bits >> 32));
@@ -64,7 +64,7 @@ fn every_kind_of_number_comes_back_with_its_bits() {
 }
 
 #[test]
-fn every_array_comes_back_in_its_place() {
+fn every_array_round_trips() {
     for dims in [
         Dims { n_x: 3, n_a: 5, n_y: 2 },
         Dims { n_x: 3, n_a: 5, n_y: 0 },
@@ -82,7 +82,7 @@ fn every_array_comes_back_in_its_place() {
 }
 
 #[test]
-fn finite_numbers_are_numbers_and_others_are_their_bits() {
+fn finite_numbers_are_written_as_numbers_and_others_as_their_bits() {
     let value = serde_json::to_value(network::<f32>([0x3f00_0000, 0x8000_0000, 0x7fc0_0001])).unwrap();
     assert_eq!(value["by"].to_string(), r#"[0.5,-0.0,"0x7fc00001"]"#);
     let value = serde_json::to_value(network::<f64>([0xfff0_0000_0000_0000])).unwrap();
@@ -94,7 +94,7 @@ fn small() -> Value {
 }
 
 #[test]
-fn numbers_written_by_hand_are_read_and_others_refused() {
+fn handwritten_numbers_are_read_and_invalid_ones_refused() {
     let with = |number: Value| {
         let mut value = small();
         value["by"][0] = number;
@@ -159,7 +159,7 @@ fn dimensions_beyond_memory_are_refused() {
     }
 }
 
-/// Every field missing once, twice there once, and one too many.
+/// Every field missing once, duplicated once, and one unknown field.
 fn fields_are_strict<T: Serialize + DeserializeOwned>(value: &T) {
     let value = serde_json::to_value(value).unwrap();
     let text = value.to_string();
@@ -186,7 +186,7 @@ fn is_refused_wherever_it_is_cut_off<T: Serialize + DeserializeOwned>(value: &T)
     for length in 0..bytes.len() {
         assert!(postcard::from_bytes::<T>(&bytes[..length]).is_err(), "{length} of {bytes:?}");
     }
-    // Any byte may become any other: an error or another value, and no panic.
+    // Any byte may change to any other: the result is an error or another value, without a panic.
     for at in 0..bytes.len() {
         for byte in 0..=u8::MAX {
             let mut wrong = bytes.clone();
@@ -198,15 +198,15 @@ fn is_refused_wherever_it_is_cut_off<T: Serialize + DeserializeOwned>(value: &T)
 }
 
 #[test]
-fn a_length_that_is_only_declared_is_not_allocated() {
+fn a_declared_length_without_data_is_not_allocated() {
     let mut bytes = postcard::to_stdvec(&Dims { n_x: 1, n_a: 1, n_y: 1 }).unwrap();
-    // 2⁶³ elements of wax, and then nothing.
+    // 2⁶³ elements of wax are declared, and no data follows.
     bytes.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]);
     let allocated = measure(|| assert!(postcard::from_bytes::<Parameters<f64>>(&bytes).is_err())).bytes_max;
     assert!(allocated < 2 << 20, "{allocated} bytes");
 }
 
-/// θ after some steps along a gradient that turns, each optimiser's own.
+/// θ after some steps along a rotating gradient, different for each optimiser.
 fn steps<A: Scalar, O: Optimizer<A>>(optimizer: &mut O, parameters: &mut [A], steps: std::ops::Range<u32>) {
     for step in steps {
         let gradients: Vec<A> = (0..7_u32).map(|i| A::narrow(f64::sin(f64::from(7 * step + i)))).collect();
@@ -242,7 +242,7 @@ fn every_optimizer_resumes<A: Bits>() {
 }
 
 #[test]
-fn an_optimizer_goes_on_with_the_same_bits() {
+fn a_resumed_optimizer_is_bit_identical() {
     every_optimizer_resumes::<f32>();
     every_optimizer_resumes::<f64>();
 }
@@ -266,7 +266,7 @@ fn any_optimizers() -> [AnyOptimizer<f32>; 4] {
 }
 
 #[test]
-fn an_optimizer_has_the_same_names_in_a_checkpoint_as_ever() {
+fn the_names_of_an_optimizer_in_a_checkpoint_are_stable() {
     for (optimizer, (_, kind, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
         let run = Checkpoint::new(Parameters::zeros(Dims::default())).with_optimizer(optimizer);
         let tensors = run.to_tensors().unwrap();
@@ -284,7 +284,7 @@ fn an_optimizer_has_the_same_names_in_a_checkpoint_as_ever() {
 }
 
 #[test]
-fn an_optimizer_of_any_kind_is_its_fields_under_the_name_of_its_variant() {
+fn any_optimizer_is_written_as_its_fields_under_its_variant_name() {
     for (mut optimizer, (variant, _, settings, state)) in any_optimizers().into_iter().zip(NAMES) {
         let mut parameters = [1.0; 7];
         steps(&mut optimizer, &mut parameters, 0..3);
@@ -306,7 +306,7 @@ fn an_optimizer_of_any_kind_is_its_fields_under_the_name_of_its_variant() {
 }
 
 #[test]
-fn an_optimizer_keeps_what_is_not_finite() {
+fn an_optimizer_keeps_numbers_that_are_not_finite() {
     let mut adam =
         Adam::<f32>::new(f64::INFINITY).resumed(1, vec![f32::from_pattern(0x7fc0_0001)], vec![-0.0]).unwrap();
     for back in [by_json(&adam), by_postcard(&adam)] {
@@ -319,7 +319,7 @@ fn an_optimizer_keeps_what_is_not_finite() {
 }
 
 #[test]
-fn a_state_that_no_step_would_question_is_refused() {
+fn an_inconsistent_state_is_refused() {
     let mut adam = serde_json::to_value(Adam::<f64>::new(0.1)).unwrap();
     adam["first_moment"] = json!([1.0, 2.0]);
     adam["second_moment"] = json!([1.0, 2.0]);
@@ -342,7 +342,7 @@ fn a_state_that_no_step_would_question_is_refused() {
 }
 
 #[test]
-fn what_is_cut_off_or_has_other_fields_is_refused() {
+fn truncated_input_and_other_fields_are_refused() {
     let dims = Dims { n_x: 3, n_a: 5, n_y: 200 };
     fields_are_strict(&dims);
     is_refused_wherever_it_is_cut_off(&dims);

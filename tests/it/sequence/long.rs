@@ -21,7 +21,7 @@ fn problems<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
         .flat_map(|problem: Problem<A>| [vec![problem.clone()], problem.readings()].concat())
 }
 
-/// The gradients of the cross-entropy and of everything else.
+/// The gradients of the cross-entropy and of all other losses.
 fn plain<A: Scalar>(problem: &Problem<A>) -> Results {
     let cache = problem.forward();
     let loss = cross_entropy(&cache, &problem.targets, Reduction::Sum).unwrap();
@@ -90,19 +90,19 @@ fn checkpoints_give_the_bits_of_the_plain_gradient<A: Scalar>() {
         let run = Checkpointed::forward_within(1 << 30, parameters, problem.input(), &inputs.a0).unwrap();
         let (found, segments) = checkpointed(&problem, run);
         found.assert_same(&expected, &(problem.shape, &problem.reading, "in much memory"));
-        assert_eq!(segments, 1, "what fits is not cut");
+        assert_eq!(segments, 1, "a sequence that fits is not cut");
     }
-    assert!(most >= 8, "{most} segments at the most");
+    assert!(most >= 8, "the largest number of segments is {most}");
 }
 
 #[test]
-fn checkpoints_give_the_bits_of_the_plain_gradient_for_every_reading() {
+fn checkpoints_give_a_bit_identical_gradient_for_every_reading() {
     checkpoints_give_the_bits_of_the_plain_gradient::<f32>();
     checkpoints_give_the_bits_of_the_plain_gradient::<f64>();
 }
 
 #[test]
-fn a_segment_that_is_let_go_comes_again_and_an_error_changes_nothing() {
+fn a_dropped_segment_is_returned_again_and_an_error_changes_nothing() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 31 });
     let expected = plain(&problem);
     let mut run = Checkpointed::forward(&problem.parameters, &problem.inputs.x, &problem.inputs.a0).unwrap();
@@ -117,7 +117,7 @@ fn a_segment_that_is_let_go_comes_again_and_an_error_changes_nothing() {
 }
 
 #[test]
-fn too_little_memory_is_refused_with_what_is_enough() {
+fn too_little_memory_is_refused_and_the_error_says_how_much_is_enough() {
     let problem = Problem::<f32>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 3000 });
     let run = |memory| Checkpointed::forward_within(memory, &problem.parameters, problem.input(), &problem.inputs.a0);
     let error = run(100).unwrap_err();
@@ -175,13 +175,13 @@ fn windows_have_the_bits_of_the_whole<A: Scalar>() {
                 found.assert_same(&expected, &(problem.shape, &problem.reading, k1, k2));
             }
             assert_eq!(expected.next(), None);
-            assert!(chunks.next_window(&problem.parameters).unwrap().is_none(), "the end stays the end");
+            assert!(chunks.next_window(&problem.parameters).unwrap().is_none(), "no window follows the last one");
         }
     }
 }
 
 #[test]
-fn windows_are_those_of_the_definition_and_carry_the_state_on() {
+fn windows_follow_the_definition_and_carry_the_state() {
     windows_have_the_bits_of_the_whole::<f32>();
     windows_have_the_bits_of_the_whole::<f64>();
 }
@@ -194,7 +194,7 @@ fn a_window_starts_from_the_state_that_was_computed_before_the_parameters_change
     while let Some(window) = chunks.next_window(&problem.parameters).unwrap() {
         if let Some((start, hidden)) = before.take() {
             let hidden: Array3<f64> = hidden;
-            // State after step t − 1, of the window before.
+            // The state after step t − 1, from the previous window.
             let expected = hidden.index_axis(Axis(2), window.steps.start - start - 1).to_owned();
             assert_eq!(chunks.cache().a0(), expected, "{window:?}");
         }
@@ -225,7 +225,7 @@ fn a_loss_over_the_windows_counts_every_label_once() {
 }
 
 #[test]
-fn one_window_over_everything_is_the_whole_gradient() {
+fn one_window_over_the_whole_sequence_gives_the_whole_gradient() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 23 });
     let mut chunks = Truncated::new(&problem.inputs.x, &problem.inputs.a0, 23, 23).unwrap();
     chunks.next_window(&problem.parameters).unwrap().unwrap();
@@ -236,7 +236,7 @@ fn one_window_over_everything_is_the_whole_gradient() {
 }
 
 #[test]
-fn windows_that_make_no_sense_are_refused_by_name() {
+fn invalid_windows_are_refused_by_name() {
     let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 4 });
     let a0 = &problem.inputs.a0;
     let message =
@@ -254,7 +254,7 @@ fn windows_that_make_no_sense_are_refused_by_name() {
 }
 
 #[test]
-fn a_token_that_is_refused_is_named_by_its_step_and_the_windows_stay_where_they_were() {
+fn a_refused_token_is_named_by_its_step_and_the_windows_do_not_move() {
     let mut problem =
         Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 1, t_x: 12 }).readings().swap_remove(0);
     let good = problem.reading.tokens.clone().unwrap();

@@ -1,4 +1,4 @@
-//! Tokens, columns of different lengths, and time reversed: each against a plain sequence that says the same.
+//! Token ids, columns of different lengths, and reversed time: each compared with an equivalent plain sequence.
 
 use elman::loss::{IGNORE, Reduction, cross_entropy};
 use elman::sequence::{self, Input};
@@ -17,7 +17,7 @@ fn problems<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
     (1..).zip(SHAPES.map(Shape::from)).map(|(seed, shape)| Problem::draw(seed, shape))
 }
 
-/// The vectors that tokens stand for.
+/// The one-hot vectors of the token ids.
 fn one_hot<A: Scalar>(n_x: usize, tokens: &ArrayRef2<usize>) -> Array3<A> {
     let (m, t_x) = tokens.dim();
     Array3::from_shape_fn((n_x, m, t_x), |(i, j, t)| if tokens[[j, t]] == i { A::one() } else { A::zero() })
@@ -36,17 +36,17 @@ fn tokens_have_the_bits_of_one_hot_vectors<A: Scalar>() {
         found.assert_same(&expected, &(problem.shape, &problem.reading));
         let steps =
             |problem: &Problem<A>| (0..problem.shape.t_x).map(|t| problem.forward().step(t)).collect::<Vec<_>>();
-        assert_eq!(steps(&problem), steps(&vectors), "{:?}: the cell's view", problem.reading);
+        assert_eq!(steps(&problem), steps(&vectors), "{:?}: as cells", problem.reading);
     }
 }
 
 #[test]
-fn tokens_are_one_hot_vectors_to_the_bit() {
+fn token_ids_are_bit_identical_to_one_hot_vectors() {
     tokens_have_the_bits_of_one_hot_vectors::<f32>();
     tokens_have_the_bits_of_one_hot_vectors::<f64>();
 }
 
-/// Every column on its own, cut to its length and turned by hand.
+/// Every column on its own, cut to its length and reversed by hand.
 fn columns_by_hand<A: Scalar>(problem: &Problem<A>) -> Vec<Problem<A>> {
     let Shape { n_x, .. } = problem.shape;
     let x = problem.reading.tokens.as_ref().map_or(problem.inputs.x.clone(), |tokens| one_hot(n_x, tokens));
@@ -92,7 +92,7 @@ fn a_column_runs_as_if_cut_and_turned_by_hand<A: Scalar>() {
             let cache_alone = alone.forward();
             let back_alone = sequence::backward(&alone.parameters, &cache_alone, alone.upstream.upstream()).unwrap();
             let cut = |array: &ArrayRef3<A>| {
-                assert!(array.slice(s![.., j, length..]).iter().all(|v| v.widen().to_bits() == 0), "zero at the end");
+                assert!(array.slice(s![.., j, length..]).iter().all(|v| v.widen().to_bits() == 0), "nonzero padding");
                 let mut part = array.slice(s![.., j..=j, ..length]).to_owned();
                 if problem.reading.reversed {
                     part.invert_axis(Axis(2));
@@ -126,17 +126,18 @@ fn a_column_runs_as_if_cut_and_turned_by_hand<A: Scalar>() {
 }
 
 #[test]
-fn a_column_has_the_bits_of_itself_cut_to_its_length_and_turned_by_hand() {
+fn a_column_is_bit_identical_to_itself_cut_and_reversed_by_hand() {
     a_column_runs_as_if_cut_and_turned_by_hand::<f32>();
     a_column_runs_as_if_cut_and_turned_by_hand::<f64>();
 }
 
-/// Equal lengths are a plain batch, and a plain batch turned by hand is a reversed one, also in the parameters' gradients.
+/// Equal lengths are equal to a plain batch. A plain batch reversed by hand is equal to a reversed one, also in the
+/// parameters' gradients.
 #[test]
-fn gradients_of_full_columns_have_the_bits_of_the_plain_sequence() {
+fn gradients_of_full_columns_are_bit_identical_to_the_plain_sequence() {
     for problem in problems::<f64>() {
         let t_x = problem.shape.t_x;
-        // The same columns, and one without a step in front.
+        // The same columns, and one without steps in front.
         let more = |array: &Array3<f64>| concatenate![Axis(1), array.slice(s![.., ..1, ..]), *array];
         let one_more = |array: &Array2<f64>| concatenate![Axis(1), array.slice(s![.., ..1]), *array];
         let more_all = |array: &Option<Array3<f64>>| array.as_ref().map(more);
@@ -177,7 +178,7 @@ fn gradients_of_full_columns_have_the_bits_of_the_plain_sequence() {
         assert_eq!(turned_back.gradients, back.gradients);
         assert_eq!(turn(&turned_back.dx), back.dx);
         assert_eq!(turned_back.da0, back.da0);
-        assert_eq!(turned_cache.step(t_x - 1), cache.step(0), "the cell's view of where it begins");
+        assert_eq!(turned_cache.step(t_x - 1), cache.step(0), "the first step as a cell");
     }
 }
 
@@ -207,7 +208,7 @@ fn padding_is_never_read() {
 }
 
 #[test]
-fn a_loss_counts_what_columns_say_and_nothing_behind_their_ends() {
+fn a_loss_counts_the_steps_of_each_column_and_ignores_padding() {
     for problem in problems::<f64>().flat_map(|problem| problem.readings()) {
         let (cache, lengths) = (problem.forward(), problem.lengths());
         let mut masked = problem.targets.clone();
@@ -243,13 +244,13 @@ fn gradients_of_every_reading_agree_with_differences() {
             let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             // Second differences of a smooth loss of this size, and the rounding of its value.
             let error = (found - difference).abs();
-            assert!(error < 1e-8, "{}: {found}, not {difference}, {:?}", shape.name_of(index), problem.reading);
+            assert!(error < 1e-8, "{}: {found}, expected {difference}, {:?}", shape.name_of(index), problem.reading);
         }
     }
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_by_name() {
+fn invalid_input_is_refused_by_name() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 2, t_x: 4 };
     let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
     let refused = |input: Input<'_, f64>| sequence::forward(&parameters, input, &inputs.a0).unwrap_err();
@@ -272,7 +273,7 @@ fn what_cannot_be_read_is_refused_by_name() {
 }
 
 #[test]
-fn columns_without_a_step_hand_their_state_and_its_gradient_on() {
+fn columns_without_steps_keep_their_state_and_its_gradient() {
     let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 3, t_x: 4 };
     for mut problem in Problem::<f64>::draw(1, shape).readings() {
         problem.reading.lengths = Some(vec![0; 3]);
@@ -311,7 +312,7 @@ fn every_dimension_may_be_zero_in_every_reading() {
             }
         }
     }
-    // Without an input there is no token, and where no column has a step none is read.
+    // Without inputs there is no valid token id. If no column has a step, no token id is read.
     let problem = Problem::<f64>::draw(1, Shape { n_x: 0, ..full });
     let tokens = Array2::zeros((4, 6));
     let none = Input::tokens(&tokens).lengths(&[0; 4]);

@@ -1,4 +1,4 @@
-//! Elements by their bit patterns, with which a NaN equals itself and zero is not its negative.
+//! Compares elements by their bit patterns: a NaN equals itself, and zero differs from its negative.
 
 use elman::Scalar;
 

@@ -1,4 +1,4 @@
-//! Fixtures: JSON files of `tests/fixtures`, each written by the script of the same name there.
+//! Fixtures: the JSON files of `tests/fixtures`, each written by the script of the same name.
 //!
 //! Entries are addressed by JSON pointer (RFC 6901), as in `/by_loss/dwax`.
 
@@ -20,7 +20,7 @@ impl Fixture {
         Self { entries: serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}")) }
     }
 
-    /// The entry at `pointer`, which must be there and be a `T`.
+    /// The entry at `pointer`, which must exist and be a `T`.
     pub fn get<T: DeserializeOwned>(&self, pointer: &str) -> T {
         let entry = self.entries.pointer(pointer).unwrap_or_else(|| panic!("no entry {pointer}"));
         serde_json::from_value(entry.clone()).unwrap_or_else(|e| panic!("{pointer}: {e}"))
@@ -35,9 +35,9 @@ impl Fixture {
             .unwrap_or_else(|e| panic!("{pointer}: {e}"))
     }
 
-    /// Asserts that `found` is the array at `pointer`: the same shape, and no element further from
-    /// it than `tolerance` times the largest magnitude in it. The scale is the array's, because an
-    /// element near zero is a sum whose large terms cancel, and inherits their rounding.
+    /// Asserts that `found` equals the array at `pointer`: same shape, and no element differs by more than `tolerance`
+    /// times the largest magnitude of the array. The scale is that of the array, because an element near zero is a sum
+    /// of large terms that cancel, and keeps their rounding.
     #[track_caller]
     pub fn assert_close<S, D>(&self, pointer: &str, found: &ArrayBase<S, D>, tolerance: f64)
     where
@@ -48,7 +48,7 @@ impl Fixture {
         assert_eq!(found.shape(), expected.shape(), "shape of {pointer}");
         let scale = expected.iter().fold(0.0, |scale: f64, e| scale.max(e.abs()));
         for ((index, e), f) in expected.indexed_iter().zip(found) {
-            assert!((f - e).abs() <= tolerance * scale, "{pointer} at {index:?}: {f} is not {e}");
+            assert!((f - e).abs() <= tolerance * scale, "{pointer} at {index:?}: {f}, expected {e}");
         }
     }
 

@@ -1,5 +1,4 @@
-//! What several modules share: NumPy's random numbers, fixtures read from JSON, the network as a naive oracle, and
-//! random problems.
+//! Shared code of the tests: NumPy's random numbers, JSON fixtures, a naive oracle of the network, and random problems.
 
 #![allow(unreachable_pub, reason = "a test program exports nothing; `pub` is what the other modules use")]
 
@@ -14,7 +13,7 @@ pub mod numpy;
 pub mod problem;
 pub mod results;
 
-/// From double precision and back, under the shortest names.
+/// Converts from double precision and back, with short names.
 pub trait Convert: Scalar {
     fn narrow(value: f64) -> Self {
         Self::from(value).unwrap()
@@ -35,7 +34,7 @@ pub fn seeded(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-/// Runs with this many threads to share the work; without the feature `rayon` there is the calling thread alone.
+/// Runs on a pool with this many threads. Without the feature `rayon`, runs on the calling thread.
 #[cfg(feature = "rayon")]
 pub fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)

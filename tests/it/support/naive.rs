@@ -1,5 +1,5 @@
-//! The network as its equations say, loop by loop, in any number type: real numbers for values,
-//! complex and dual numbers for derivatives. It shares no code with the crate.
+//! The equations of the network as plain loops, for any number type: real numbers for values, complex and dual numbers
+//! for derivatives. Shares no code with the crate.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -7,7 +7,7 @@ use ndarray::{Array, Array1, Array2, Array3, Dimension, IntoDimension};
 use num_complex::Complex64;
 use num_dual::{Dual64, DualNum};
 
-/// What the equations need of a number.
+/// The operations that the equations need.
 pub trait Number:
     Copy + From<f64> + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
@@ -40,7 +40,7 @@ number!(f64, |v| v, f64::tanh, f64::exp, f64::ln);
 number!(Complex64, |v: Complex64| v.re, Complex64::tanh, Complex64::exp, Complex64::ln);
 number!(Dual64, |v: Dual64| v.re, |v| DualNum::tanh(&v), |v| DualNum::exp(&v), |v| DualNum::ln(&v));
 
-/// The dimensions of a network and of a sequence that it reads.
+/// The dimensions of a network and of its input sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     pub n_x: usize,
@@ -50,7 +50,7 @@ pub struct Shape {
     pub t_x: usize,
 }
 
-/// All that a forward pass depends on.
+/// The inputs of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Inputs<N> {
     pub wax: Array2<N>,
@@ -63,7 +63,7 @@ pub struct Inputs<N> {
 }
 
 impl<N: Copy> Inputs<N> {
-    /// `next` for every element of `wax`, `waa`, `wya`, `ba`, `by`, `x` and `a0` in turn, each in C order.
+    /// Calls `next` for every element of `wax`, `waa`, `wya`, `ba`, `by`, `x` and `a0` in turn, each in C order.
     pub fn from_fn(shape: Shape, mut next: impl FnMut() -> N) -> Self {
         fn array<N, I: IntoDimension>(shape: I, next: &mut impl FnMut() -> N) -> Array<N, I::Dim>
         where
@@ -84,7 +84,7 @@ impl<N: Copy> Inputs<N> {
     }
 }
 
-/// All that a forward pass returns.
+/// The outputs of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Outputs<N> {
     pub hidden: Array3<N>,

@@ -1,5 +1,5 @@
-//! NumPy's legacy generator `numpy.random.RandomState`, so that a test can start from a seed
-//! and meet the same numbers as the Python program that it replays.
+//! NumPy's legacy generator `numpy.random.RandomState`. It gives a test the same numbers as the Python program that it
+//! replays.
 //!
 //! - Words: the Mersenne Twister MT19937, seeded by `init_genrand` of its authors' code of 2002
 //!   (M. Matsumoto, T. Nishimura, "Mersenne Twister", ACM TOMACS 8(1), 1998).

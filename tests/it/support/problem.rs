@@ -1,4 +1,4 @@
-//! Networks, sequences and losses, drawn at random from a seed, and the gradients of them.
+//! Random networks, sequences and losses from a seed, and their gradients.
 
 use std::ops::{Add, Mul, Range};
 
@@ -44,7 +44,7 @@ impl Shape {
         self.dims().len() + self.n_x * self.m * self.t_x + self.n_a * self.m
     }
 
-    /// Where each array lies among all elements.
+    /// The range of each array among all elements.
     pub fn arrays(self) -> Vec<Range<usize>> {
         let Shape { n_x, n_a, n_y, m, t_x } = self;
         let mut end = 0;
@@ -56,7 +56,7 @@ impl Shape {
             .to_vec()
     }
 
-    /// The name of an element among all of them, such as `waa[3, 1]`, `x[17]` or `a0[2]`.
+    /// The name of an element, such as `waa[3, 1]`, `x[17]` or `a0[2]`, from its index among all elements.
     pub fn name_of(self, index: usize) -> String {
         let parameters = Parameters::<f64>::zeros(self.dims());
         parameters.name_of(index).unwrap_or_else(|| {
@@ -66,12 +66,12 @@ impl Shape {
     }
 }
 
-/// Uniform numbers: no logarithm and no cosine, so that the same bits are drawn everywhere.
+/// Uniform numbers use no logarithm and no cosine, so they have the same bits on every machine.
 pub fn uniform<D: Dimension>(rng: &mut Numpy, shape: impl ndarray::ShapeBuilder<Dim = D>) -> Array<f64, D> {
     Array::from_shape_simple_fn(shape, || 2.0 * rng.uniform() - 1.0)
 }
 
-/// A whole number below `n`.
+/// A random whole number below `n`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -82,7 +82,7 @@ pub fn below(rng: &mut Numpy, n: usize) -> usize {
     (rng.uniform() * n as f64) as usize
 }
 
-/// Weights that keep the hidden state off ±1, where every gradient would vanish, and the chain long.
+/// Weights that keep the chain long, and the hidden state away from ±1, where every gradient would vanish.
 pub fn inputs(rng: &mut Numpy, shape: Shape) -> Inputs<f64> {
     let mut inputs = Inputs::from_fn(shape, || 2.0 * rng.uniform() - 1.0);
     let fan = |n: usize| 1.5 / f64::from(u32::try_from(n.max(1)).expect("a small network")).sqrt();
@@ -93,7 +93,7 @@ pub fn inputs(rng: &mut Numpy, shape: Shape) -> Inputs<f64> {
 }
 
 impl Inputs<f64> {
-    /// Every element in the order of [`Inputs::from_fn`].
+    /// Every element, in the order of [`Inputs::from_fn`].
     pub fn flat(&self) -> Vec<f64> {
         let Inputs { wax, waa, wya, ba, by, x, a0 } = self;
         wax.iter().chain(waa).chain(wya).chain(ba).chain(by).chain(x).chain(a0).copied().collect()
@@ -123,7 +123,7 @@ impl<A: Scalar> Inputs<A> {
     }
 }
 
-/// What the crate returned, in the oracle's form.
+/// The result of the crate, in the form of the oracle.
 impl<A: Scalar> From<&sequence::Cache<A>> for Outputs<f64> {
     fn from(cache: &sequence::Cache<A>) -> Self {
         Outputs {
@@ -135,7 +135,7 @@ impl<A: Scalar> From<&sequence::Cache<A>> for Outputs<f64> {
     }
 }
 
-/// A loss that is linear in what a forward pass returns: L = Σ upstream · outputs, over what is given.
+/// A loss that is linear in the outputs of a forward pass: L = Σ upstream · outputs, over the given gradients.
 #[derive(Clone, Debug, Default)]
 pub struct Linear<A> {
     pub hidden: Option<Array3<A>>,
@@ -145,7 +145,7 @@ pub struct Linear<A> {
 }
 
 impl Linear<f64> {
-    /// Random gradients by everything.
+    /// Random gradients of all outputs.
     pub fn draw(rng: &mut Numpy, Shape { n_a, n_y, m, t_x, .. }: Shape) -> Self {
         Linear {
             hidden: Some(uniform(rng, (n_a, m, t_x))),
@@ -155,7 +155,7 @@ impl Linear<f64> {
         }
     }
 
-    /// L itself, of values or of derivatives.
+    /// The loss L, of values or of derivatives.
     pub fn of<N: Copy + From<f64> + Add<Output = N> + Mul<Output = N>>(&self, outputs: &Outputs<N>) -> N {
         fn sum<N: Copy + From<f64> + Add<Output = N> + Mul<Output = N>, D: Dimension>(
             upstream: Option<&Array<f64, D>>,
@@ -181,7 +181,7 @@ impl Linear<f64> {
 }
 
 impl<A: Scalar> Linear<A> {
-    /// The gradient as [`sequence::backward`] takes it.
+    /// The gradient in the form that [`sequence::backward`] takes.
     pub fn upstream(&self) -> Upstream<'_, A, Ix3> {
         let mut upstream = Upstream::default();
         if let Some(hidden) = &self.hidden {
@@ -199,13 +199,14 @@ impl<A: Scalar> Linear<A> {
         upstream
     }
 
-    /// The gradient by every element of `inputs`, in their order, from a sequence.
+    /// The gradient with respect to every element of `inputs`, in their order, from a sequence.
     pub fn gradient(&self, inputs: &Inputs<A>) -> Vec<A> {
         let back = sequence::backward(&inputs.parameters(), &inputs.forward(), self.upstream()).unwrap();
         back.gradients.as_slice().iter().chain(&back.dx).chain(&back.da0).copied().collect()
     }
 
-    /// The gradient by every element of `inputs`, in their order, from the cell: one step, and no last state.
+    /// The gradient with respect to every element of `inputs`, in their order, from the cell: one step, no last
+    /// state.
     pub fn gradient_of_cell(&self, inputs: &Inputs<A>) -> Vec<A> {
         let step = |array: &Option<Array3<A>>| array.as_ref().map(|array| array.index_axis(Axis(2), 0).to_owned());
         let [hidden, logits, output] = [&self.hidden, &self.logits, &self.output].map(step);

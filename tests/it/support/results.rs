@@ -1,4 +1,4 @@
-//! All that a forward pass, a loss and a backward pass compute, as bit patterns.
+//! All results of a forward pass, a loss and a backward pass, as bit patterns.
 
 use elman::loss::{IGNORE, Loss, Reduction, cross_entropy_into};
 use elman::sequence::Input;
@@ -10,7 +10,7 @@ use super::naive::{Inputs, Shape};
 use super::numpy::Numpy;
 use super::problem::{Linear, inputs};
 
-/// A network, a sequence, and gradients by everything that a forward pass returns.
+/// A network, a sequence, and gradients of all outputs of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Problem<A> {
     pub shape: Shape,
@@ -21,10 +21,10 @@ pub struct Problem<A> {
     pub reading: Reading,
 }
 
-/// How the sequence is read.
+/// How the sequence is read: as vectors or token ids, with lengths, reversed.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// Instead of `x`.
+    /// Used instead of `x`.
     pub tokens: Option<Array2<usize>>,
     pub lengths: Option<Vec<usize>>,
     pub reversed: bool,
@@ -41,7 +41,7 @@ impl<A: Scalar> Problem<A> {
         Problem { shape, parameters: inputs.parameters(), inputs, upstream, targets, reading: Reading::default() }
     }
 
-    /// The sequence as it is read.
+    /// The input of the problem, in its reading.
     pub fn input(&self) -> Input<'_, A> {
         let Reading { tokens, lengths, reversed } = &self.reading;
         let mut input = tokens.as_ref().map_or(Input::from(&self.inputs.x), |tokens| Input::tokens(tokens));
@@ -51,7 +51,7 @@ impl<A: Scalar> Problem<A> {
         if *reversed { input.reversed() } else { input }
     }
 
-    /// The steps of every column.
+    /// The number of steps of every column.
     pub fn lengths(&self) -> Vec<usize> {
         self.reading.lengths.clone().unwrap_or(vec![self.shape.t_x; self.shape.m])
     }
@@ -60,11 +60,11 @@ impl<A: Scalar> Problem<A> {
         sequence::forward(&self.parameters, self.input(), &self.inputs.a0).unwrap()
     }
 
-    /// The same network reading other sequences: of tokens, of different lengths, and backward in time.
+    /// The same network with other sequences: token ids, different lengths, and reversed time.
     pub fn readings(&self) -> Vec<Self> {
         let Shape { n_x, m, t_x, .. } = self.shape;
         let tokens = Some(Array2::from_shape_fn((m, t_x), |(j, t)| (3 * j + 5 * t + j * t) % n_x));
-        // From nothing to everything, in no order.
+        // Lengths from zero to all steps, in no order.
         let lengths = Some((0..m).map(|j| if j == m / 2 { t_x } else { (7 * j + 3) * (j + 2) % (t_x + 1) }).collect());
         [
             Reading { tokens: tokens.clone(), ..Reading::default() },
@@ -82,7 +82,7 @@ impl<A: Scalar> Problem<A> {
         self.run_in(&mut Workspace::default())
     }
 
-    /// The same in memory that may have been used before.
+    /// The same, in memory that may have been used before.
     pub fn run_in(&self, workspace: &mut Workspace<A>) -> Results {
         let Workspace { cache, loss, back } = workspace;
         sequence::forward_into(&self.parameters, self.input(), &self.inputs.a0, cache).unwrap();
@@ -112,7 +112,7 @@ impl<A: Scalar> Default for Workspace<A> {
     }
 }
 
-/// Named arrays of bit patterns; single precision is widened, which keeps every pattern apart.
+/// Named arrays of bit patterns. Single precision is widened, which keeps all patterns distinct.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
     pub arrays: Vec<(&'static str, Vec<u64>)>,
@@ -142,7 +142,7 @@ impl Results {
             assert_eq!((name, found.len()), (expected_name, expected.len()), "{what:?}");
             if let Some(index) = (0..found.len()).find(|&index| found[index] != expected[index]) {
                 let [found, expected] = [found[index], expected[index]].map(f64::from_bits);
-                panic!("{what:?}: {name}, element {index}, is {found:e}, not the very bits of {expected:e}");
+                panic!("{what:?}: {name}, element {index}, is {found:e}, not bit-identical to {expected:e}");
             }
         }
     }

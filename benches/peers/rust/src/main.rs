@@ -1,4 +1,4 @@
-//! The Rust programs: `elman-peers NAME` answers measure.py's requests on standard input.
+//! The Rust peers: `elman-peers NAME` answers measure.py's requests on standard input.
 
 mod problem;
 
@@ -20,17 +20,17 @@ use problem::{Pass, Problem, Real};
 trait Peer {
     fn run(&mut self);
 
-    /// What the last run computed, in the order that measure.py compares: the output, or the loss
-    /// and the gradients of wax, waa, wya, ba and by.
+    /// The result of the last run, in the order that measure.py compares: the output, or the loss and the gradients of
+    /// wax, waa, wya, ba and by.
     fn result(&self) -> Vec<f64>;
 
-    /// What a measured time is multiplied by.
+    /// Factor for the measured times.
     fn scale(&self) -> f64 {
         1.0
     }
 }
 
-/// What this build can run.
+/// The peers in this build.
 const NAMES: &[&str] = &[
     "elman",
     "peak",
@@ -55,7 +55,7 @@ fn load<A: Real>(name: &str, problem: Problem<A>) -> Option<Box<dyn Peer>> {
     }
 }
 
-/// A sample is the mean over as many calls as fill this long, so that the clock's cost vanishes.
+/// A sample is the mean over as many calls as take this long, which makes the cost of the clock negligible.
 const SAMPLE: Duration = Duration::from_millis(1);
 
 /// Samples in milliseconds over `budget`, at least one.
@@ -93,7 +93,7 @@ fn main() -> io::Result<()> {
         std::process::exit(1);
     }
     let mut peer = None;
-    // The version stands in the lock file.
+    // The lock file has the version.
     println!("-");
     for line in io::stdin().lock().lines() {
         let line = line?;

@@ -1,10 +1,10 @@
-//! One case as measure.py writes it: sizes, weights and input.
+//! One case from measure.py: sizes, weights and input.
 
 use std::io;
 
 use ndarray::{Array1, Array2, Array3, NdFloat};
 
-/// `f32` or `f64`: as much of a number as the peers need.
+/// `f32` or `f64`, with the operations that the peers need.
 pub trait Real: NdFloat + elman::Scalar {
     fn of(value: f64) -> Self;
     fn wide(self) -> f64;
@@ -57,7 +57,7 @@ pub struct Problem<A> {
     pub wya: Array2<A>,
     pub ba: Array1<A>,
     pub by: Array1<A>,
-    /// (T_x, m, n_x)
+    /// Reads a request: the pass, the five sizes, the input file.
     pub x: Array3<A>,
 }
 

@@ -1,6 +1,6 @@
 //! burn's tensors on its flex backend, with its autodiff and its cross-entropy.
 //!
-//! `burn::nn::Rnn` copies the whole sequence at every step, so the loop stands here.
+//! `burn::nn::Rnn` copies the whole sequence at every step, so this peer has its own loop.
 
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::tensor::activation::softmax;
@@ -56,7 +56,7 @@ impl Burn {
         let [wax, waa, wya] = self.weights.clone().map(Tensor::transpose);
         let [ba, by] = self.biases.clone().map(|b| b.unsqueeze::<2>());
         let m = self.a0.dims()[0];
-        // Autodiff pays a whole sequence for every slice of one, so only the forward pass takes the
+        // In autodiff every slice of a sequence costs as much as the whole sequence, so only the forward pass takes the
         // projection out of the loop.
         let project = |x: Tensor<2>| x.matmul(wax.clone()) + ba.clone();
         let x = if self.train { self.x.clone() } else { project(self.x.clone()) };

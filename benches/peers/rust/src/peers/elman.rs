@@ -1,4 +1,4 @@
-//! This crate, as a training loop or a server holds it: every workspace is reused.
+//! This crate as a training loop or a server uses it, with all workspaces reused.
 
 use elman::loss::{self, Loss, Reduction};
 use elman::{Dims, Parameters, Upstream, cell, sequence};
@@ -15,11 +15,11 @@ pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
     parameters.wya_mut().assign(&problem.wya);
     parameters.ba_mut().assign(&problem.ba);
     parameters.by_mut().assign(&problem.by);
-    // (n_x, m, T_x), and each step stays one block of memory.
+    // (n_x, m, T_x), with each step in one block of memory.
     let x = problem.x.clone().reversed_axes();
     if pass == Pass::Step {
         let xt = x.index_axis(Axis(2), 0).to_owned();
-        // A server lives as long as its model.
+        // A server uses its model until it ends.
         let stepper = cell::Stepper::new(Box::leak(Box::new(parameters)), m);
         return Box::new(Stepper { stepper, xt });
     }

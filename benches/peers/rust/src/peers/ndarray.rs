@@ -1,4 +1,4 @@
-//! The port that a user of ndarray would write: the notebook's loop, one step after the other.
+//! The port that a user of ndarray would write: the notebook's loop, step by step.
 
 use ndarray::{Array1, Array2, Axis};
 
@@ -40,7 +40,7 @@ impl<A: Real> Plain<A> {
         Self { problem, x, targets, output: Vec::new(), loss: A::zero(), gradients: None }
     }
 
-    /// Hidden states, a0 first, and outputs.
+    /// Hidden states, with a0 first, and outputs.
     fn forward(&self) -> (Vec<Array2<A>>, Vec<Array2<A>>) {
         let Problem { wax, waa, wya, .. } = &self.problem;
         let (ba, by) = (self.problem.ba.view().insert_axis(Axis(1)), self.problem.by.view().insert_axis(Axis(1)));

@@ -1,4 +1,4 @@
-//! The floor: how long the case's multiply-adds take where nothing but the multiply-adds counts.
+//! The lower bound: the time of the case's multiply-adds, if nothing else cost anything.
 
 use std::hint::black_box;
 
@@ -7,15 +7,14 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::Peer;
 use crate::problem::{Pass, Problem, Real};
 
-/// Chains that do not depend on each other, enough to fill every pipeline and few enough for 16
-/// registers.
+/// Independent chains, enough to fill every pipeline and few enough for 16 registers.
 const CHAINS: usize = 12;
 const STEPS: usize = 1 << 17;
 
 pub struct Peak {
     double: bool,
     arch: Arch,
-    /// Of the case and of one `run`.
+    /// Multiply-adds of the case and of one `run`.
     multiply_adds: (f64, f64),
 }
 
@@ -23,8 +22,7 @@ impl Peak {
     pub fn new<A: Real>(problem: &Problem<A>) -> Self {
         let Problem { t_x, m, n_x, n_a, n_y, .. } = *problem;
         let forward = (t_x * m * (n_x * n_a + n_a * n_a + n_a * n_y)) as f64;
-        // Each product of the forward pass has two in the backward pass: what it was multiplied
-        // with, and what it was multiplied by.
+        // Each product of the forward pass has two in the backward pass, one for each factor's gradient.
         let case = if problem.pass == Pass::Train { 3.0 * forward } else { forward };
         let (double, arch) = (size_of::<A>() == 8, Arch::new());
         let lanes = arch.dispatch(Lanes { double });

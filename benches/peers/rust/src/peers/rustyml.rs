@@ -1,4 +1,4 @@
-//! RustyML's `SimpleRNN` and `Dense`, called layer by layer: no optimiser runs. f32 only.
+//! RustyML's `SimpleRNN` and `Dense`, called layer by layer, without an optimiser. f32 only.
 
 use ndarray::{Array2, Axis};
 use rustyml::neural_network::layers::{Activation, Dense, SimpleRNN};
@@ -15,7 +15,7 @@ struct RustyMl {
     dense: Dense,
     /// (m, T_x, n_x)
     x: Tensor,
-    /// A class per column and step, in a column.
+    /// The class of each column and step, in one column.
     targets: Tensor,
     loss: SparseCategoricalCrossEntropy,
     output: Tensor,
