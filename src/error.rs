@@ -149,10 +149,11 @@ pub struct Shape {
 /// The lengths of axes. Up to three need no memory, so that an error of this crate's own arrays allocates nothing.
 #[derive(Clone, PartialEq, Eq)]
 enum Lengths {
-    Few([usize; FEW], usize),
+    /// The first so many of these.
+    Few([usize; FEW], u8),
     Many(Box<[usize]>),
-    /// The first axis is fixed, and the other ones, so many, may have any length.
-    First(usize, usize),
+    /// That of the first axis, and the number of further axes, of any length.
+    First(usize, u8),
 }
 
 const FEW: usize = 3;
@@ -161,21 +162,20 @@ impl Shape {
     /// The length of each axis, `None` where any length is accepted.
     pub fn lengths(&self) -> impl Iterator<Item = Option<usize>> {
         let (fixed, any) = match &self.lengths {
-            Lengths::Few(lengths, rank) => (&lengths[..*rank], 0),
+            Lengths::Few(lengths, rank) => (&lengths[..usize::from(*rank)], 0),
             Lengths::Many(lengths) => (&**lengths, 0),
             Lengths::First(first, others) => (slice::from_ref(first), *others),
         };
-        fixed.iter().copied().map(Some).chain(iter::repeat_n(None, any))
+        fixed.iter().copied().map(Some).chain(iter::repeat_n(None, any.into()))
     }
 
     pub(crate) fn of(names: &'static [&'static str], lengths: &[usize]) -> Self {
-        let rank = lengths.len();
-        let lengths = if rank <= FEW {
-            let mut few = [0; FEW];
-            few[..rank].copy_from_slice(lengths);
-            Lengths::Few(few, rank)
-        } else {
-            Lengths::Many(lengths.into())
+        let lengths = match *lengths {
+            [] => Lengths::Few([0; FEW], 0),
+            [a] => Lengths::Few([a, 0, 0], 1),
+            [a, b] => Lengths::Few([a, b, 0], 2),
+            [a, b, c] => Lengths::Few([a, b, c], 3),
+            _ => Lengths::Many(lengths.into()),
         };
         Shape { names, lengths }
     }
@@ -218,7 +218,7 @@ pub(crate) fn check_shape<A, D: Dimension, const N: usize>(
     }
 }
 
-/// `array.shape()[0] == length`, for an array that decides the lengths of its other axes.
+/// `array.shape()[0] == length`, for an array of two or three axes, whose other axes may have any length.
 pub(crate) fn check_first_axis<A, D: Dimension>(
     argument: &'static str,
     array: &ArrayRef<A, D>,
@@ -228,7 +228,8 @@ pub(crate) fn check_first_axis<A, D: Dimension>(
     if array.shape().first() == Some(&length) {
         return Ok(());
     }
-    let expected = Shape { names, lengths: Lengths::First(length, array.ndim() - 1) };
+    let others = if array.ndim() == 2 { 1 } else { 2 };
+    let expected = Shape { names, lengths: Lengths::First(length, others) };
     Err(wrong_shape(argument, expected, array.shape()))
 }
 

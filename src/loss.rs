@@ -76,9 +76,7 @@ impl<A: Scalar> Default for Loss<A> {
 ///
 /// The value is summed in double precision, steps ascending, columns ascending within a step.
 ///
-/// # Errors
-/// [`Error::Shape`] where `targets.dim() != (m, T_x)`; [`Error::Label`] where a label is neither below `n_y` nor
-/// [`IGNORE`]; [`Error::Range`] where a scale is not finite.
+/// # Examples
 ///
 /// ```
 /// use elman::{loss, sequence, Dims, Parameters};
@@ -90,6 +88,10 @@ impl<A: Scalar> Default for Loss<A> {
 /// assert!((loss.value - 2f64.ln()).abs() < 1e-15);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `targets.dim() != (m, T_x)`; [`Error::Label`] where a label is neither below `n_y` nor
+/// [`IGNORE`]; [`Error::Range`] where a scale is not finite.
 pub fn cross_entropy<A: Scalar>(
     cache: &sequence::Cache<A>,
     targets: &ArrayRef2<usize>,

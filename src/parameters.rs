@@ -45,6 +45,8 @@ impl Dims {
     /// A matrix with a dimension of zero counts as large as if that dimension were one: an array of its shape has to
     /// exist, too.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use elman::Dims;
     ///
@@ -95,6 +97,8 @@ impl Dims {
 }
 
 /// The parameters of a network, in one buffer with a view per matrix.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::{Dims, Parameters};

@@ -16,6 +16,8 @@ use crate::error::{Error, HIDDEN, OUTPUT, check_shape};
 ///
 /// A loss that reads several of them hands in all of them; their effects add up.
 ///
+/// # Examples
+///
 /// ```
 /// # use elman::{sequence, Dims, Parameters, Upstream};
 /// # use ndarray::{Array2, Array3};

@@ -10,7 +10,8 @@ use serde::Deserialize;
 /// One run of the benchmark on one machine.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Machine {
-    pub(crate) machine: String,
+    #[serde(rename = "machine")]
+    pub(crate) name: String,
     pub(crate) date: String,
     pub(crate) command: String,
     pub(crate) rounds: u32,
@@ -41,7 +42,7 @@ impl Machine {
             let read = fs::read(&path)?;
             machines.push(serde_json::from_slice(&read).map_err(|error| format!("{}: {error}", path.display()))?);
         }
-        machines.sort_by(|a, b| (&b.date, &b.machine).cmp(&(&a.date, &a.machine)));
+        machines.sort_by(|a, b| (&b.date, &b.name).cmp(&(&a.date, &a.name)));
         Ok(machines)
     }
 

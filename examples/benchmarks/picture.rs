@@ -45,7 +45,7 @@ pub(crate) fn draw(path: &Path, machine: &Machine) -> Result<(), Box<dyn Error>>
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(225, 225, 225))
-        .x_desc(format!("times as slow as elman; {}", machine.machine))
+        .x_desc(format!("times as slow as elman; {}", machine.name))
         .x_labels(8)
         .x_label_formatter(&|x| x.to_string())
         .y_labels(0)
@@ -58,21 +58,18 @@ pub(crate) fn draw(path: &Path, machine: &Machine) -> Result<(), Box<dyn Error>>
         let label = Text::new(format!("{size} {pass}"), (-100, -6), ("sans-serif", 13));
         chart.draw_series([EmptyElement::at((0.5, height(row))) + label])?;
     }
-    for (name, label, colour) in PEERS {
+    for (name, _, colour) in PEERS {
         let ratios = ROWS.into_iter().enumerate().filter_map(|(row, (size, pass))| {
             let case = machine.case(1, "f32", size, pass)?;
             Some((case.time(name)? / case.elman()?, height(row)))
         });
-        chart
-            .draw_series(ratios.map(|point| Circle::new(point, 5, colour.filled())))?
-            .label(label)
-            .legend(move |(x, y)| Circle::new((x + 8, y), 5, colour.filled()));
+        chart.draw_series(ratios.map(|point| Circle::new(point, 5, colour.filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(i32::try_from(SIZE.0)? - 235, 10))
-        .label_font(("sans-serif", 13))
-        .draw()?;
+    let x = i32::try_from(SIZE.0)? - 108;
+    for (y, (_, label, colour)) in (60..).step_by(20).zip(PEERS) {
+        drawing.draw(&Circle::new((x, y), 5, colour.filled()))?;
+        drawing.draw(&Text::new(label, (x + 12, y - 6), ("sans-serif", 13)))?;
+    }
     drawing.present()?;
     Ok(())
 }

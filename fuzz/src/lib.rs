@@ -21,9 +21,17 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
         torch::RnnCell::new("", Tanh).with_linear("linear.").from_tensors(tensors),
         torch::RnnCell::new("", Tanh).with_linear("linear.").without_head_bias().from_tensors(tensors),
         keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3).from_tensors(tensors),
-        keras::SimpleRnn::by_index(0, Tanh).without_bias().with_dense_by_index(2).without_head_bias().from_tensors(tensors),
+        keras::SimpleRnn::by_index(0, Tanh)
+            .without_bias()
+            .with_dense_by_index(2)
+            .without_head_bias()
+            .from_tensors(tensors),
         keras::SimpleRnn::new("rnn/", Tanh).with_dense("dense/").from_tensors(tensors),
-        keras::SimpleRnn::new("rnn/", Tanh).without_bias().with_dense("dense/").without_head_bias().from_tensors(tensors),
+        keras::SimpleRnn::new("rnn/", Tanh)
+            .without_bias()
+            .with_dense("dense/")
+            .without_head_bias()
+            .from_tensors(tensors),
         flax::SimpleCell::linen("", Tanh).with_dense("dense/").from_tensors(tensors),
         flax::SimpleCell::linen("", Tanh).with_dense("dense/").without_head_bias().from_tensors(tensors),
         flax::SimpleCell::nnx("", Tanh).from_tensors(tensors),

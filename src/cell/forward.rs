@@ -74,8 +74,7 @@ impl<A> Cache<A> {
 /// A column's bits do not depend on the other columns. To serve many steps, [`Stepper`](crate::cell::Stepper) packs the
 /// weights once.
 ///
-/// # Errors
-/// [`Error::Shape`] where `xt.nrows() != n_x` or `a_prev.dim() != (n_a, m)`.
+/// # Examples
 ///
 /// ```
 /// use elman::{cell, Dims, Parameters};
@@ -86,6 +85,9 @@ impl<A> Cache<A> {
 /// assert_eq!(step.y()[[1, 9]], 0.5);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `xt.nrows() != n_x` or `a_prev.dim() != (n_a, m)`.
 pub fn forward<A: Scalar>(
     parameters: &Parameters<A>,
     xt: &ArrayRef2<A>,

@@ -11,6 +11,8 @@ use crate::{Error, Parameters, Scalar};
 /// The weights are packed once, when it is made; a step allocates nothing, but for the first that reads tokens. The bits are
 /// those of [`cell::forward`](crate::cell::forward) and of [`sequence::forward`](crate::sequence::forward).
 ///
+/// # Examples
+///
 /// ```
 /// use elman::{cell, Dims, Parameters};
 /// use ndarray::Array2;
@@ -79,8 +81,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     ///
     /// - `tokens`: m of them, each below `n_x`
     ///
-    /// # Errors
-    /// [`Error::Shape`] where `tokens.len() != m`, [`Error::Token`] where one is not below `n_x`; the state stays as it was.
+    /// # Examples
     ///
     /// ```
     /// use elman::{cell, Dims, Parameters};
@@ -93,6 +94,9 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// assert_eq!(stepper.output()[[0, 0]], 0.5);
     /// # Ok::<(), elman::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `tokens.len() != m`, [`Error::Token`] where one is not below `n_x`; the state stays as it was.
     pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
         let n_x = self.parameters.dims().n_x;
         check_len("tokens", tokens, &["m"], self.m)?;

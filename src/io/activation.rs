@@ -7,6 +7,8 @@ use std::fmt;
 /// A layer of relu units has the same tensors as one of tanh units, so every reader takes this as an argument. A file whose
 /// metadata names another nonlinearity is refused.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::{Activation, torch};
 /// use elman::{Dims, Parameters};

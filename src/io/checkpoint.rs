@@ -32,6 +32,8 @@ const VERSION: &str = "1";
 /// which `save` and `load` (feature `safetensors`) write and read; a file with the five tensors and nothing else is a
 /// checkpoint, too. Other tensors in the file are ignored, so a run may add its own to [`to_tensors`](Self::to_tensors).
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::Checkpoint;
 /// use elman::optim::{Adam, Optimizer};
@@ -119,8 +121,7 @@ impl<A: Scalar> Checkpoint<A> {
 
     /// Writes a safetensors file atomically: a reader finds the whole old run, or the whole new one.
     ///
-    /// # Errors
-    /// As [`to_tensors`](Self::to_tensors) and [`safetensors::save`](super::safetensors::save).
+    /// # Examples
     ///
     /// ```
     /// use elman::io::Checkpoint;
@@ -133,6 +134,9 @@ impl<A: Scalar> Checkpoint<A> {
     /// assert_eq!(Checkpoint::load(&path)?, checkpoint);
     /// # Ok::<(), elman::io::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// As [`to_tensors`](Self::to_tensors) and [`safetensors::save`](super::safetensors::save).
     #[cfg(feature = "safetensors")]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         super::safetensors::save(path, &self.to_tensors()?)

@@ -32,8 +32,7 @@ pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Erro
 /// the folder cannot be synchronised at the end are the new bytes there already. Permissions are kept, the owner becomes
 /// the one who writes, and a read-only file is replaced as `mv` does. Where `path` is a symbolic link, what it points to is replaced.
 ///
-/// # Errors
-/// [`Error::File`] where the system refuses, or something at `path` is not a regular file.
+/// # Examples
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -43,6 +42,9 @@ pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Erro
 /// assert_eq!(elman::io::read(&path)?, b"new");
 /// # Ok::<(), elman::io::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, or something at `path` is not a regular file.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
     let written = follow_links(path).and_then(|file| replace_file(&file, bytes));

@@ -34,6 +34,8 @@ use crate::{Parameters, Scalar};
 
 /// Flax's `SimpleCell`, and a `Dense` or `Linear` on its hidden states.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::{Activation, flax::SimpleCell};
 /// use elman::{Dims, Parameters};

@@ -30,6 +30,8 @@ use crate::{Parameters, Scalar};
 
 /// `keras.layers.SimpleRNN`, and a `keras.layers.Dense` on its hidden states.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::{Activation, keras::SimpleRnn};
 /// use elman::{Dims, Parameters};

@@ -32,6 +32,9 @@ use crate::Scalar;
 /// The format in messages.
 const FORMAT: &str = ".npz";
 
+/// The end of an array's path.
+const EXTENSION: &str = ".npy";
+
 /// All entries together may unpack to this many times the file's length,
 const RATIO: u64 = 32;
 /// and to these bytes more.
@@ -39,8 +42,7 @@ const BASE: u64 = 16 << 20;
 
 /// The arrays of a file.
 ///
-/// # Errors
-/// [`Error::File`] where it cannot be read, and those of [`from_bytes`].
+/// # Examples
 ///
 /// ```no_run
 /// use elman::Parameters;
@@ -49,6 +51,9 @@ const BASE: u64 = 16 << 20;
 /// let parameters = Parameters::<f32>::try_from(&npz::load("weights.npz")?)?;
 /// # Ok::<(), elman::io::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::File`] where it cannot be read, and those of [`from_bytes`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }
@@ -80,7 +85,12 @@ fn read<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     for index in 0..archive.len() {
         read_entry(&mut archive, index, &mut left, &mut tensors)?;
     }
-    // What no entry shows: some that overlap, and some that the directory leaves out.
+    if !archive.file_names().any(|path| path.is_ok_and(|path| path.ends_with(EXTENSION))) {
+        if let Some(reason) = foreign::recognized(bytes, FORMAT) {
+            return Err(invalid(reason));
+        }
+    }
+    // No entry shows these: entries that overlap, and entries that the directory leaves out.
     archive.validate_header_consistency().map_err(|error| invalid(error.to_string()))?;
     Ok(tensors)
 }
@@ -94,7 +104,7 @@ fn read_entry<A: Scalar>(
 ) -> Result<(), Error> {
     let entry = archive.by_index_data(index).map_err(|error| invalid(error.to_string()))?;
     let (path, size) = (entry.name().map_err(|error| invalid(error.to_string()))?.into_owned(), entry.size());
-    let name = path.strip_suffix(".npy").unwrap_or(&path);
+    let name = path.strip_suffix(EXTENSION).unwrap_or(&path);
     let refused = |reason: String| invalid(format!("`{}`: {reason}", abridged(name)));
     if tensors.contains(name) {
         return Err(refused("two of its entries have this name".into()));
@@ -120,6 +130,8 @@ fn read_entry<A: Scalar>(
 }
 
 /// An archive of the arrays, not compressed. The same arrays give the same bytes.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::io::{Tensors, npz};

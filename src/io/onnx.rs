@@ -37,6 +37,8 @@ use crate::{Parameters, Scalar};
 
 /// The `RNN` operator of one direction, and a `Gemm` or `MatMul` on its hidden states.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::{Activation, onnx::Rnn};
 /// use elman::{Dims, Parameters};

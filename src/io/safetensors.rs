@@ -54,8 +54,7 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
 
 /// Writes a file atomically: [`write_atomic`](super::write_atomic) by [`to_bytes`].
 ///
-/// # Errors
-/// [`Error::File`] where the system refuses, and as [`to_bytes`].
+/// # Examples
 ///
 /// ```
 /// use elman::io::{Tensors, safetensors};
@@ -68,6 +67,9 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
 /// assert_eq!(Parameters::try_from(&safetensors::load(&path)?)?, p);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, and as [`to_bytes`].
 pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
     file::write_atomic(path, &to_bytes(tensors)?)
 }

@@ -13,6 +13,8 @@ use crate::{Parameters, Scalar};
 ///
 /// A file may hold tensors of other types, too: they are listed, and refused by name when they are asked for.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::Tensors;
 /// use elman::{Dims, Parameters};

@@ -31,6 +31,8 @@ use crate::{Parameters, Scalar};
 
 /// `torch.nn.RNN` of one layer and one direction, and a `torch.nn.Linear` on its hidden states.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::io::{Activation, torch::Rnn};
 /// use elman::{Dims, Parameters};
@@ -46,6 +48,8 @@ use crate::{Parameters, Scalar};
 pub struct Rnn(Layer);
 
 /// `torch.nn.RNNCell`, and a `torch.nn.Linear` on its hidden states.
+///
+/// # Examples
 ///
 /// ```
 /// use elman::io::{Activation, torch::RnnCell};

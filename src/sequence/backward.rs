@@ -86,9 +86,7 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 ///
 /// The equations are those of the [module](crate::sequence).
 ///
-/// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
-/// shape than the array that it belongs to.
+/// # Examples
 ///
 /// ```
 /// use elman::{sequence, Dims, Parameters, Upstream};
@@ -100,6 +98,10 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 /// assert_eq!(back.gradients.ba()[0], 40.0);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
+/// shape than the array that it belongs to.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,

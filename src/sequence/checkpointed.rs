@@ -30,6 +30,8 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 /// Source: T. Chen, B. Xu, C. Zhang, C. Guestrin, *Training Deep Nets with Sublinear Memory Cost*, arXiv:1604.06174
 /// (2016), section 4.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::sequence::Checkpointed;
 /// use elman::{Dims, Parameters, Upstream, loss};

@@ -11,9 +11,7 @@ use crate::{Dims, Error, Parameters, Scalar};
 /// - `a0`: (`n_a`, m)
 /// - result: hidden (`n_a`, m, `T_x`), logits and output (`n_y`, m, `T_x`)
 ///
-/// # Errors
-/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.dim() != (n_a, m)` or `lengths.len() != m`; [`Error::Token`] where a token
-/// is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
+/// # Examples
 ///
 /// ```
 /// use elman::{sequence, Dims, Parameters};
@@ -25,6 +23,10 @@ use crate::{Dims, Error, Parameters, Scalar};
 /// assert_eq!(cache.output()[[1, 9, 3]], 0.5);
 /// # Ok::<(), elman::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.dim() != (n_a, m)` or `lengths.len() != m`; [`Error::Token`] where a token
+/// is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
 pub fn forward<'a, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,

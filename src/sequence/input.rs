@@ -12,6 +12,8 @@ use crate::{Dims, Error};
 /// - [lengths](Input::lengths): m of them, where the columns do not all have `T_x` steps
 /// - [reversed](Input::reversed): from every column's last step to its first
 ///
+/// # Examples
+///
 /// ```
 /// use elman::sequence::{self, Input};
 /// use elman::{Dims, Parameters};

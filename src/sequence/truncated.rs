@@ -15,6 +15,8 @@ use crate::{Error, Parameters, Scalar};
 /// Source: R. J. Williams, J. Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
 /// trajectories*, Neural Computation 2 (1990) 490–501, there BPTT(h; h′) with h = k₂ and h′ = k₁.
 ///
+/// # Examples
+///
 /// ```
 /// use elman::sequence::{self, Truncated};
 /// use elman::{Dims, Gradients, Parameters, Upstream, loss};

@@ -14,6 +14,7 @@ mod errors;
 mod gradcheck;
 mod gradients;
 mod init;
+mod initial_state;
 mod memory;
 mod naive;
 mod notebook;
@@ -27,6 +28,8 @@ mod torch;
 mod io {
     #[cfg(feature = "safetensors")]
     mod files;
+    #[cfg(all(feature = "safetensors", feature = "npz"))]
+    mod foreign;
     #[cfg(feature = "safetensors")]
     mod hostile;
     mod interop;
@@ -36,6 +39,7 @@ mod io {
     mod npz_memory;
     #[cfg(feature = "serde")]
     mod serde;
+    mod tensors;
 }
 
 mod sequence {

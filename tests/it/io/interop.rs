@@ -168,6 +168,7 @@ macro_rules! for_every_reader {
 }
 
 /// The common interface of the readers.
+#[expect(clippy::wrong_self_convention, reason = "a layer converts tensors, as the readers do")]
 trait Layers {
     fn from_tensors(&self, tensors: &Tensors<f64>) -> Result<Parameters<f64>, Error>;
     fn to_tensors(&self, p: &Parameters<f64>) -> Result<Tensors<f64>, Error>;

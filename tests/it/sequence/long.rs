@@ -250,7 +250,7 @@ fn invalid_windows_are_refused_by_name() {
     let wrong = Array2::zeros((4, 2));
     let mut chunks = Truncated::new(problem.input(), &wrong, 1, 1).unwrap();
     let error = chunks.next_window(&problem.parameters).unwrap_err();
-    assert_eq!(error.to_string(), "`a0` has shape (4, 2), expected (5, 2)");
+    assert_eq!(error.to_string(), "`a0` has shape (4, 2), expected (n_a, m) = (5, 2)");
 }
 
 #[test]

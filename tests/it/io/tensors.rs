@@ -1,0 +1,68 @@
+//! Named arrays as a collection, and the error of a missing one.
+
+use elman::io::{Error, Tensors};
+use elman::{Dims, Parameters};
+use ndarray::{Array1, array};
+
+#[test]
+fn tensors_are_a_collection() {
+    let mut tensors: Tensors<f32> = [("b", array![1.0]), ("a", array![2.0, 3.0])].into_iter().collect();
+    assert_eq!((tensors.len(), tensors.is_empty()), (2, false));
+    tensors.extend([("c".to_owned(), array![4.0]), ("a".to_owned(), array![5.0])]);
+    let mut other = Tensors::new();
+    other.insert("d", array![6.0]);
+    other.metadata_mut().insert("key".into(), "value".into());
+    tensors.merge(other);
+    assert_eq!(tensors.metadata()["key"], "value");
+    let list: Vec<(String, Vec<f32>)> =
+        tensors.into_iter().map(|(name, array)| (name, array.into_raw_vec_and_offset().0)).collect();
+    let expected = [("a", 5.0), ("b", 1.0), ("c", 4.0), ("d", 6.0)].map(|(name, value)| (name.into(), vec![value]));
+    assert_eq!(list, expected);
+    assert!(Tensors::<f64>::new().is_empty());
+}
+
+#[test]
+fn the_error_of_a_missing_tensor_lists_the_most_similar_names() {
+    let missing = |names: &[&str], name| {
+        let tensors: Tensors<f64> = names.iter().map(|&name| (name, Array1::zeros(1))).collect();
+        tensors.get(name).unwrap_err().to_string()
+    };
+    assert_eq!(missing(&[], "wax"), "there is no tensor `wax`: there are no tensors");
+    assert_eq!(missing(&["b", "a"], "wax"), "there is no tensor `wax`: there are `a`, `b`");
+    let mut many: Vec<String> = (0..200).map(|layer| format!("decoder.block{layer}.attention.weight")).collect();
+    many.push("encoder.rnn.weight_ih_l0".into());
+    many.push("encoder.rnn.weight_hh_l0".into());
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let message = missing(&many, "rnn.weight_ih_l0");
+    let start = "there is no tensor `rnn.weight_ih_l0`: the most similar of 202 names are `encoder.rnn.weight_ih_l0`, \
+                 `encoder.rnn.weight_hh_l0`, ";
+    assert!(message.starts_with(start), "{message}");
+    assert_eq!(message.matches(", `").count(), 5, "six names: {message}");
+}
+
+/// One `?` serves for the errors of files and of calls.
+#[test]
+fn an_error_of_a_call_converts_into_one_of_a_file() {
+    fn train() -> Result<Parameters<f32>, Error> {
+        let mut p = Parameters::try_zeros(Dims { n_x: 3, n_a: 5, n_y: 2 })?;
+        p.scaled_add(1.0, &Parameters::zeros(Dims { n_x: 4, n_a: 5, n_y: 2 }))?;
+        Parameters::try_from(&Tensors::new())
+    }
+    let error = train().unwrap_err();
+    assert_eq!(error.to_string(), "`other` belongs to a network of (n_x, n_a, n_y) = (4, 5, 2), expected (3, 5, 2)");
+    assert!(matches!(error, Error::Argument(elman::Error::Network { .. })));
+}
+
+#[test]
+fn parameters_convert_between_precisions() {
+    let mut p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    let values = [0.1, 1e300, -1e-300, f64::NAN, f64::NEG_INFINITY, 1.0 + f64::EPSILON];
+    p.as_mut_slice()[..6].copy_from_slice(&values);
+    let single = p.to_f32();
+    let found = &single.as_slice()[..6];
+    assert_eq!((found[0], found[1], found[2], found[5]), (0.1_f32, f32::INFINITY, -0.0, 1.0));
+    assert!(found[2].is_sign_negative() && found[3].is_nan() && found[4] == f32::NEG_INFINITY);
+    assert_eq!(single.dims(), p.dims());
+    assert_eq!(single.to_f64().as_slice()[0].to_bits(), f64::from(0.1_f32).to_bits());
+    assert_eq!(p.to_f64().as_slice()[5].to_bits(), values[5].to_bits());
+}
