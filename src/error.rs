@@ -5,6 +5,8 @@ use std::{fmt, iter, slice};
 
 use ndarray::{ArrayRef, Dimension};
 
+use crate::kernel::Activation;
+
 /// The axes of an input of vectors.
 pub(crate) const X: &[&str] = &["n_x", "m", "T_x"];
 /// The axes of an input of tokens, and of targets.
@@ -58,6 +60,16 @@ pub enum Error {
         expected: Shape,
         /// The dimensions that were given.
         found: Shape,
+    },
+    /// A cache comes from a network with another nonlinearity.
+    #[error("`{argument}` belongs to a network of {found} units, expected {expected}")]
+    Activation {
+        /// The argument's name.
+        argument: &'static str,
+        /// The nonlinearity of the parameters.
+        expected: Activation,
+        /// The nonlinearity of the argument.
+        found: Activation,
     },
     /// A network has more parameters than a machine can address.
     #[error("a network of {found} has more parameters than a machine can address")]
@@ -261,6 +273,11 @@ pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected:
         return Ok(());
     }
     Err(Error::Network { argument, expected: Shape::of(&[], &expected), found: Shape::of(NETWORK, &found) })
+}
+
+/// `found == expected`, for a cache.
+pub(crate) fn check_activation(found: Activation, expected: Activation) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::Activation { argument: "cache", expected, found }) }
 }
 
 /// The error of a network of these dimensions, (`n_x`, `n_a`, `n_y`).

@@ -62,7 +62,8 @@ const IRNN_DEVIATION: f64 = 0.001;
 /// ```
 pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
     let mut p = Parameters::zeros(dims);
-    let [wax, waa, wya, ba, by] = p.split_mut();
+    let mut view = p.view_mut();
+    let [wax, waa, wya, ba, by] = view.split();
     let uniform = uniform(1.0, dims.n_a);
     for weights in [wax, waa, wya] {
         fill(weights, || uniform.sample(rng));
@@ -97,7 +98,8 @@ pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
     let Dims { n_x, n_a, n_y } = dims;
     let mut p = Parameters::zeros(dims);
-    let [wax, waa, wya, _, _] = p.split_mut();
+    let mut view = p.view_mut();
+    let [wax, waa, wya, _, _] = view.split();
     let glorot = uniform(6.0, n_x + n_a);
     fill(wax, || glorot.sample(rng));
     for (value, q) in waa.iter_mut().zip(orthogonal(n_a, rng)) {
@@ -130,7 +132,8 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
     let mut p = Parameters::zeros(dims);
     p.waa_mut().diag_mut().fill(A::one());
-    let [wax, _, wya, _, _] = p.split_mut();
+    let mut view = p.view_mut();
+    let [wax, _, wya, _, _] = view.split();
     for weights in [wax, wya] {
         fill(weights, || IRNN_DEVIATION * normal(rng));
     }

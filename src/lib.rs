@@ -139,7 +139,7 @@ pub mod tasks {
 }
 
 pub use error::{Error, Shape};
-pub use kernel::instruction_set;
+pub use kernel::{Activation, instruction_set};
 pub use parameters::{Dims, Gradients, Parameters};
 pub use scalar::Scalar;
 pub use upstream::Upstream;

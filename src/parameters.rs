@@ -16,6 +16,7 @@ use std::ops::Range;
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::error::{Error, check_network, check_shape, too_large};
+use crate::kernel::Activation;
 use crate::scalar::{Scalar, narrow, widen};
 
 /// The dimensions of a network.
@@ -111,6 +112,7 @@ impl Dims {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parameters<A> {
     dims: Dims,
+    activation: Activation,
     flat: Vec<A>,
 }
 
@@ -134,7 +136,7 @@ impl<A: Scalar> Parameters<A> {
     /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
     pub fn try_zeros(dims: Dims) -> Result<Self, Error> {
         let flat = vec![A::zero(); checked_len(dims)?];
-        Ok(Parameters { dims, flat })
+        Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
     /// A copy of five arrays, of any layout. `wya` gives `n_y`, `wax` gives `n_a` and `n_x`.
@@ -164,7 +166,7 @@ impl<A: Scalar> Parameters<A> {
         let dims = Dims { n_x, n_a, n_y };
         checked_len(dims)?;
         let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
-        Ok(Parameters { dims, flat })
+        Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
     /// The dimensions of the network.
@@ -173,30 +175,52 @@ impl<A: Scalar> Parameters<A> {
         self.dims
     }
 
+    /// The nonlinearity φ of the hidden units. Gradients have one, too, which nothing reads.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The same parameters with another nonlinearity φ. New parameters have tanh.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Activation, Dims, Parameters};
+    ///
+    /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// assert_eq!(p.activation(), Activation::Tanh);
+    /// assert_eq!(p.with_activation(Activation::Relu).activation(), Activation::Relu);
+    /// ```
+    #[must_use]
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Parameters { activation, ..self }
+    }
+
     /// Input to hidden, (`n_a`, `n_x`).
     #[must_use]
     pub fn wax(&self) -> ArrayView2<'_, A> {
-        matrix(self.dims.n_a, self.dims.n_x, self.wax_slice())
+        matrix(self.dims.n_a, self.dims.n_x, self.view().wax())
     }
     /// Hidden to hidden, (`n_a`, `n_a`).
     #[must_use]
     pub fn waa(&self) -> ArrayView2<'_, A> {
-        matrix(self.dims.n_a, self.dims.n_a, self.waa_slice())
+        matrix(self.dims.n_a, self.dims.n_a, self.view().waa())
     }
     /// Hidden to output, (`n_y`, `n_a`).
     #[must_use]
     pub fn wya(&self) -> ArrayView2<'_, A> {
-        matrix(self.dims.n_y, self.dims.n_a, self.wya_slice())
+        matrix(self.dims.n_y, self.dims.n_a, self.view().wya())
     }
     /// Hidden bias, (`n_a`).
     #[must_use]
     pub fn ba(&self) -> ArrayView1<'_, A> {
-        ArrayView1::from(self.ba_slice())
+        ArrayView1::from(self.view().ba())
     }
     /// Output bias, (`n_y`).
     #[must_use]
     pub fn by(&self) -> ArrayView1<'_, A> {
-        ArrayView1::from(self.by_slice())
+        ArrayView1::from(self.view().by())
     }
 
     /// Input to hidden, (`n_a`, `n_x`), to be written.
@@ -302,7 +326,11 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        Parameters { dims: self.dims, flat: self.flat.iter().map(|&value| narrow(widen(value))).collect() }
+        Parameters {
+            dims: self.dims,
+            activation: self.activation,
+            flat: self.flat.iter().map(|&value| narrow(widen(value))).collect(),
+        }
     }
 
     /// The name of an element of the flat buffer, `waa[3, 1]` or `by[0]`; `None` past the end.
@@ -322,24 +350,57 @@ impl<A: Scalar> Parameters<A> {
             .map(|(name, range)| format!("{name}[{}]", index - range.start))
     }
 
-    pub(crate) fn wax_slice(&self) -> &[A] {
-        &self.flat[self.dims.wax()]
-    }
-    pub(crate) fn waa_slice(&self) -> &[A] {
-        &self.flat[self.dims.waa()]
-    }
-    pub(crate) fn wya_slice(&self) -> &[A] {
-        &self.flat[self.dims.wya()]
-    }
-    pub(crate) fn ba_slice(&self) -> &[A] {
-        &self.flat[self.dims.ba()]
-    }
-    pub(crate) fn by_slice(&self) -> &[A] {
-        &self.flat[self.dims.by()]
+    pub(crate) fn view(&self) -> View<'_, A> {
+        View { dims: self.dims, activation: self.activation, flat: &self.flat }
     }
 
-    /// The five matrices as disjoint slices: `wax`, `waa`, `wya`, `ba`, `by`.
-    pub(crate) fn split_mut(&mut self) -> [&mut [A]; 5] {
+    pub(crate) fn view_mut(&mut self) -> ViewMut<'_, A> {
+        ViewMut { dims: self.dims, flat: &mut self.flat }
+    }
+}
+
+/// The parameters of one layer where they are stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a, A> {
+    pub(crate) dims: Dims,
+    pub(crate) activation: Activation,
+    /// As many as the dimensions say, in the order of [`Parameters::as_slice`].
+    pub(crate) flat: &'a [A],
+}
+
+impl<'a, A> View<'a, A> {
+    pub(crate) fn wax(self) -> &'a [A] {
+        &self.flat[self.dims.wax()]
+    }
+    pub(crate) fn waa(self) -> &'a [A] {
+        &self.flat[self.dims.waa()]
+    }
+    pub(crate) fn wya(self) -> &'a [A] {
+        &self.flat[self.dims.wya()]
+    }
+    pub(crate) fn ba(self) -> &'a [A] {
+        &self.flat[self.dims.ba()]
+    }
+    pub(crate) fn by(self) -> &'a [A] {
+        &self.flat[self.dims.by()]
+    }
+}
+
+/// The gradients of one layer where they are stored.
+#[derive(Debug)]
+pub(crate) struct ViewMut<'a, A> {
+    pub(crate) dims: Dims,
+    /// As many as the dimensions say, in the order of [`Parameters::as_slice`].
+    pub(crate) flat: &'a mut [A],
+}
+
+impl<A> ViewMut<'_, A> {
+    pub(crate) fn wax(&self) -> &[A] {
+        &self.flat[self.dims.wax()]
+    }
+
+    /// Five disjoint slices: `wax`, `waa`, `wya`, `ba`, `by`.
+    pub(crate) fn split(&mut self) -> [&mut [A]; 5] {
         let (wax, rest) = self.flat.split_at_mut(self.dims.wax().len());
         let (waa, rest) = rest.split_at_mut(self.dims.waa().len());
         let (wya, rest) = rest.split_at_mut(self.dims.wya().len());

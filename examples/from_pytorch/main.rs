@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use elman::io::{Activation, Tensors, safetensors, torch};
+use elman::Activation;
+use elman::io::{Tensors, safetensors, torch};
 use elman::{Dims, Parameters, cell, sequence};
 use ndarray::{Array, Array2, Array3, ArrayView3, Axis, Dimension};
 use serde_json::Value;

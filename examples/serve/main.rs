@@ -19,7 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use elman::io::{Activation, Tensors, safetensors, torch};
+use elman::Activation;
+use elman::io::{Tensors, safetensors, torch};
 use elman::{Parameters, cell, sampling, sequence};
 use ndarray::{Array2, ArrayView1, array};
 use rand::{SeedableRng, rngs::StdRng};

@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use elman::io::{Activation::Tanh, Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
+use elman::Activation::Tanh;
+use elman::io::{Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar};
 use ndarray::{Array2, ArrayD};

@@ -1,6 +1,7 @@
 //! Uses weights from an untrusted file as a program would.
 
-use elman::io::{Activation::Tanh, Checkpoint, Tensors, flax, keras, onnx, torch};
+use elman::Activation::Tanh;
+use elman::io::{Checkpoint, Tensors, flax, keras, onnx, torch};
 use elman::optim::{AnyOptimizer, Optimizer};
 use elman::{Dims, Parameters, Scalar, sequence};
 use ndarray::{Array2, Array3};

@@ -1,8 +1,8 @@
 use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 
 use super::{Cache, Inputs, States, Steps, WeightGradient, Weights};
-use crate::error::check_network;
-use crate::kernel::{Epilogue, Rows, Start, add_softmax_gradient, product, tanh_gradient};
+use crate::error::{check_activation, check_network};
+use crate::kernel::{Epilogue, Rows, Start, activation_gradient, add_softmax_gradient, product};
 use crate::layout::{as_time_major, copy_time_major, fit};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -36,9 +36,10 @@ pub fn backward<A: Scalar>(
     let Dims { n_x, n_a, n_y } = dims;
     let m = cache.m;
     check_network("cache", cache.dims.triple(), dims.triple())?;
+    check_activation(cache.activation, parameters.activation())?;
     upstream.check([n_a, m], [n_y, m])?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, true);
+    weights.pack_backward(parameters.view(), true);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);
@@ -61,7 +62,7 @@ pub fn backward<A: Scalar>(
         x: Inputs::Vectors(Rows::ascending(&cache.xt, n_x)),
         states: States::Consecutive { rows: Rows::descending(&cache.states, m, n_a), m },
     };
-    WeightGradient::default().add(&mut gradients, steps, 1);
+    WeightGradient::default().add(&mut gradients.view_mut(), steps, 1);
     let shaped = |n, flat| Array2::from_shape_vec((n, m).f(), flat).expect("m rows of n values");
     Ok(Backward { gradients, dxt: shaped(n_x, dxt), da_prev: shaped(n_a, da_prev) })
 }
@@ -105,7 +106,7 @@ pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &
 pub(crate) fn recurrence_gradient<A: Scalar>(dz: &mut [A], da_next: &mut [A], a: &[A], weights: &Weights<A>) {
     let step = da_next.len().max(1);
     for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
-        tanh_gradient(dz, da_next, a);
+        activation_gradient(dz, da_next, a, weights.activation);
         product(da_next, Start::Zero, dz, &weights.waa, Epilogue::Store);
     }
 }

@@ -4,12 +4,13 @@ use super::Weights;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
 use crate::kernel::{Epilogue, Start, product, softmax};
 use crate::layout::{copy_time_major, step_view};
-use crate::{Dims, Error, Parameters, Scalar};
+use crate::{Activation, Dims, Error, Parameters, Scalar};
 
 /// What one step leaves behind: all that its gradient reads, and the outputs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,
+    pub(crate) activation: Activation,
     pub(crate) m: usize,
     pub(crate) xt: Vec<A>,
     /// `a_prev`, and behind it `a_next`.
@@ -98,9 +99,10 @@ pub fn forward<A: Scalar>(
     check_first_axis("xt", xt, &X[..2], dims.n_x)?;
     check_shape("a_prev", a_prev, &HIDDEN[..2], [dims.n_a, m])?;
     let mut weights = Weights::default();
-    weights.pack_forward(parameters, false);
+    weights.pack_forward(parameters.view(), false);
     let mut cache = Cache {
         dims,
+        activation: parameters.activation(),
         m,
         xt: vec![A::zero(); dims.n_x * m],
         states: vec![A::zero(); 2 * dims.n_a * m],
@@ -111,9 +113,9 @@ pub fn forward<A: Scalar>(
     let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
     copy_time_major(own_xt, xt);
     copy_time_major(own_a_prev, a_prev);
-    input_projection(a_next, Read::Vectors(own_xt), parameters, &weights);
+    input_projection(a_next, Read::Vectors(own_xt), &weights);
     recurrence(a_next, own_a_prev, &weights);
-    head(logits, y, a_next, parameters, &weights);
+    head(logits, y, a_next, &weights);
     Ok(cache)
 }
 
@@ -125,8 +127,8 @@ pub(crate) enum Read<'a, A> {
 }
 
 /// z ← ba + Wax·x
-pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, p: &Parameters<A>, weights: &Weights<A>) {
-    let ba = p.ba_slice();
+pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Weights<A>) {
+    let ba = &weights.ba[..];
     match x {
         Read::Vectors(x) => product(z, Start::Bias(ba), x, &weights.wax, Epilogue::Store),
         // Wax times a one-hot vector is a column of Wax.
@@ -144,13 +146,13 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, p: &Parameter
 /// a ← tanh(z + Waa·`a_prev`), where `a` holds z. Of several steps, the state after each is `a_prev` of the next.
 pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
     for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
-        product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Tanh);
+        product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Activate(weights.activation));
         a_prev = a_next;
     }
 }
 
 /// logits ← by + Wya·a, y ← softmax(logits)
-pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], p: &Parameters<A>, weights: &Weights<A>) {
-    product(logits, Start::Bias(p.by_slice()), a, &weights.wya, Epilogue::Store);
-    softmax(y, logits, p.dims().n_y);
+pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], weights: &Weights<A>) {
+    product(logits, Start::Bias(&weights.by), a, &weights.wya, Epilogue::Store);
+    softmax(y, logits, weights.dims.n_y);
 }

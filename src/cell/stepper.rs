@@ -46,7 +46,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
         let dims = parameters.dims();
         let mut weights = Weights::default();
-        weights.pack_forward(parameters, false);
+        weights.pack_forward(parameters.view(), false);
         let zeros = |n: usize| vec![A::zero(); n.saturating_mul(m)];
         Stepper {
             parameters,
@@ -69,8 +69,8 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
         check_shape("xt", xt, &X[..2], [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
-        let Stepper { parameters, weights, xt, next, .. } = self;
-        input_projection(next, Read::Vectors(xt), parameters, weights);
+        let Stepper { weights, xt, next, .. } = self;
+        input_projection(next, Read::Vectors(xt), weights);
         self.finish_step();
         Ok(())
     }
@@ -105,17 +105,17 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         }
         let Stepper { parameters, weights, next, .. } = self;
         if weights.embedding.is_empty() {
-            weights.embed(parameters);
+            weights.embed(parameters.view());
         }
-        input_projection(next, Read::Tokens(tokens), parameters, weights);
+        input_projection(next, Read::Tokens(tokens), weights);
         self.finish_step();
         Ok(())
     }
 
     fn finish_step(&mut self) {
-        let Stepper { parameters, weights, hidden, next, logits, output, .. } = self;
+        let Stepper { weights, hidden, next, logits, output, .. } = self;
         recurrence(next, hidden, weights);
-        head(logits, output, next, parameters, weights);
+        head(logits, output, next, weights);
         std::mem::swap(hidden, next);
     }
 

@@ -10,7 +10,8 @@
 
 use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, product, threads, transpose};
 use crate::layout::{Bytes, fit};
-use crate::{Dims, Gradients, Scalar};
+use crate::parameters::ViewMut;
+use crate::{Dims, Scalar};
 
 /// Rows of steps, in the order in which their outer products are accumulated.
 pub(crate) struct Steps<'a, A> {
@@ -75,26 +76,26 @@ impl<A: Scalar> WeightGradient<A> {
     }
 
     /// Call before the first [`add`](Self::add).
-    pub(crate) fn begin(&mut self, gradients: &Gradients<A>, tokens: bool) {
-        let Dims { n_x, n_a, .. } = gradients.dims();
+    pub(crate) fn begin(&mut self, gradients: &ViewMut<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims;
         if tokens {
             fit(&mut self.dembedding, n_x * n_a);
-            transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax_slice(), n_x));
+            transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax(), n_x));
         }
     }
 
     /// Call after the last [`add`](Self::add).
-    pub(crate) fn end(&self, gradients: &mut Gradients<A>, tokens: bool) {
-        let Dims { n_x, n_a, .. } = gradients.dims();
+    pub(crate) fn end(&self, gradients: &mut ViewMut<A>, tokens: bool) {
+        let Dims { n_x, n_a, .. } = gradients.dims;
         if tokens {
-            let [wax, ..] = gradients.split_mut();
+            let [wax, ..] = gradients.split();
             transpose(wax, n_x, Rows::ascending(&self.dembedding, n_a));
         }
     }
 
     /// Accumulates the outer products of these steps, on up to `threads` threads.
-    pub(crate) fn add(&mut self, gradients: &mut Gradients<A>, steps: Steps<A>, threads: usize) {
-        let Dims { n_x, n_a, n_y } = gradients.dims();
+    pub(crate) fn add(&mut self, gradients: &mut ViewMut<A>, steps: Steps<A>, threads: usize) {
+        let Dims { n_x, n_a, n_y } = gradients.dims;
         let Steps { rows, dz, dlogits, x, states } = steps;
         let WeightGradient { dz: dz_t, dlogits: dlogits_t, x: packed_x, a_next, a_prev, dembedding } = self;
         let mut transpose_gradients = || {
@@ -131,7 +132,7 @@ impl<A: Scalar> WeightGradient<A> {
             pack_inputs();
         }
 
-        let [dwax, dwaa, dwya, dba, dby] = gradients.split_mut();
+        let [dwax, dwaa, dwya, dba, dby] = gradients.split();
         let (a_next, a_prev) = match consecutive {
             Some(m) => (a_next.terms(0..rows), a_next.terms(m..m + rows)),
             None => ((&*a_next).into(), (&*a_prev).into()),

@@ -107,5 +107,6 @@ pub fn update_norms<A: Scalar>(before: &Parameters<A>, after: &Parameters<A>) ->
 
 /// `wax`, `waa`, `wya`, `ba`, `by`.
 fn slices<A: Scalar>(p: &Parameters<A>) -> [&[A]; 5] {
-    [p.wax_slice(), p.waa_slice(), p.wya_slice(), p.ba_slice(), p.by_slice()]
+    let p = p.view();
+    [p.wax(), p.waa(), p.wya(), p.ba(), p.by()]
 }

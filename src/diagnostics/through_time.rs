@@ -2,7 +2,7 @@ use ndarray::{Array2, Axis, Ix3};
 use rand::{Rng, RngExt};
 
 use crate::cell::{Weights, head_gradient, logits_gradient, recurrence_gradient};
-use crate::error::{check_network, check_range};
+use crate::error::{check_activation, check_network, check_range};
 use crate::kernel::Start;
 use crate::layout::{as_time_major, copy_time_major};
 use crate::parameters::{norm, sum_of_squares};
@@ -54,9 +54,10 @@ pub fn gradient_norms<A: Scalar>(
     let Dims { n_a, n_y, .. } = parameters.dims();
     let (m, t_x) = (cache.columns(), cache.len());
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
+    check_activation(cache.activation, parameters.activation())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, false);
+    weights.pack_backward(parameters.view(), false);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let y = cache.output();
@@ -126,9 +127,10 @@ pub fn jacobian_norms<A: Scalar>(
     #[expect(clippy::cast_precision_loss, reason = "a number of vectors in memory is far below 2⁵³")]
     let count = probes as f64;
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
+    check_activation(cache.activation, parameters.activation())?;
     check_range("probes", count, "at least 1", probes > 0)?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters, false);
+    weights.pack_backward(parameters.view(), false);
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
     let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();

@@ -7,6 +7,7 @@
 //! | `elman.format`, `elman.version` | `checkpoint`, `1` |
 //! | `elman.crate` | the version of this crate that wrote it |
 //! | `elman.element_type` | `f32` or `f64` |
+//! | `elman.activation` | the nonlinearity: `tanh`, `relu`, `sigmoid` or `identity` |
 //! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions, which the tensors have to have |
 //! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
 //!
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::notes::Notes;
-use super::tensors::check_inputs;
+use super::tensors::{ACTIVATION, check_inputs};
 use super::{Error, Tensors, optimizer};
 use crate::optim::AnyOptimizer;
 use crate::scalar::type_name;
@@ -80,13 +81,14 @@ impl<A: Scalar> Checkpoint<A> {
     pub fn from_tensors(tensors: &Tensors<A>) -> Result<Self, Error> {
         let parameters = Parameters::try_from(tensors)?;
         let (mut notes, metadata) = Notes::among(tensors.metadata());
-        if notes.is_empty() {
+        if notes.keys().all(|key| key == ACTIVATION) {
             return Ok(Checkpoint { parameters, optimizer: None, metadata });
         }
         notes.expect("format", FORMAT)?;
         notes.expect("version", VERSION)?;
         notes.take("crate", "the version of the crate that wrote it")?;
         notes.expect("element_type", type_name::<A>())?;
+        notes.expect(ACTIVATION, parameters.activation().name())?;
         for (name, n) in named(parameters.dims()) {
             notes.expect(name, &n.to_string())?;
         }
@@ -112,6 +114,7 @@ impl<A: Scalar> Checkpoint<A> {
         notes.insert("version", VERSION);
         notes.insert("crate", env!("CARGO_PKG_VERSION"));
         notes.insert("element_type", type_name::<A>());
+        notes.insert(ACTIVATION, self.parameters.activation());
         for (name, n) in named(self.parameters.dims()) {
             notes.insert(name, n);
         }

@@ -29,16 +29,16 @@
 use super::layers::{
     Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, gated, network, stated,
 };
-use super::{Activation, Error, Tensors};
-use crate::{Parameters, Scalar};
+use super::{Error, Tensors};
+use crate::{Activation, Parameters, Scalar};
 
 /// Flax's `SimpleCell`, and a `Dense` or `Linear` on its hidden states.
 ///
 /// # Examples
 ///
 /// ```
-/// use elman::io::{Activation, flax::SimpleCell};
-/// use elman::{Dims, Parameters};
+/// use elman::io::flax::SimpleCell;
+/// use elman::{Activation, Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let cell = SimpleCell::linen("params/SimpleCell_0/", Activation::Tanh).with_dense("params/Dense_0/");
@@ -133,7 +133,7 @@ impl SimpleCell {
         let matrices = self.weights().read(tensors)?;
         self.check_biases(tensors)?;
         let ba = self.bias().read(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head)
+        assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
     /// The weights of a network.
@@ -187,7 +187,7 @@ impl SimpleCell {
 
     fn weights(&self) -> Recurrent {
         let [kernel, feedback] = self.layers.map(|layer| self.name(layer, "kernel"));
-        Recurrent { kernel, feedback, axes: Axes::InOut }
+        Recurrent { kernel, feedback, axes: Axes::InOut, activation: self.activation }
     }
 
     fn name(&self, layer: &str, array: &str) -> String {

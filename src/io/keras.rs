@@ -25,16 +25,16 @@
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
 use super::layers::{Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, gated};
-use super::{Activation, Error, Tensors};
-use crate::{Parameters, Scalar};
+use super::{Error, Tensors};
+use crate::{Activation, Parameters, Scalar};
 
 /// `keras.layers.SimpleRNN`, and a `keras.layers.Dense` on its hidden states.
 ///
 /// # Examples
 ///
 /// ```
-/// use elman::io::{Activation, keras::SimpleRnn};
-/// use elman::{Dims, Parameters};
+/// use elman::io::keras::SimpleRnn;
+/// use elman::{Activation, Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let cell = "sequential/simple_rnn/simple_rnn_cell/";
@@ -124,7 +124,7 @@ impl SimpleRnn {
             return Err(gated(bias, "a GRU, whose bias has two rows"));
         }
         let ba = self.bias.read(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head)
+        assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
     /// The weights of a network.
@@ -142,7 +142,12 @@ impl SimpleRnn {
     }
 
     fn weights(&self) -> Recurrent {
-        Recurrent { kernel: self.kernel.clone(), feedback: self.recurrent.clone(), axes: Axes::InOut }
+        Recurrent {
+            kernel: self.kernel.clone(),
+            feedback: self.recurrent.clone(),
+            axes: Axes::InOut,
+            activation: self.activation,
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
+use super::Error;
 use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
-use super::{Activation, Error};
-use crate::{Parameters, Scalar};
+use crate::{Activation, Parameters, Scalar};
 
 /// How a layer's matrix lies in a file; `out` are the units that it computes, `in` what it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub(super) struct Recurrent {
     pub(super) kernel: String,
     pub(super) feedback: String,
     pub(super) axes: Axes,
+    pub(super) activation: Activation,
 }
 
 impl Recurrent {
@@ -77,7 +78,7 @@ impl Recurrent {
         &self,
         tensors: &'t Tensors<A>,
     ) -> Result<(ArrayView2<'t, A>, ArrayView2<'t, A>), Error> {
-        let Recurrent { kernel, feedback, axes } = self;
+        let Recurrent { kernel, feedback, axes, .. } = self;
         let wax = axes.read(tensors, kernel, ["n_a", "n_x"])?;
         let waa = axes.read(tensors, feedback, ["n_a", "n_a"])?;
         check_ungated(feedback, &waa)?;
@@ -94,7 +95,10 @@ impl Recurrent {
     }
 
     pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        let Recurrent { kernel, feedback, axes } = self;
+        let Recurrent { kernel, feedback, axes, activation } = self;
+        if p.activation() != *activation {
+            return Err(other_activation("activation", p.activation().name(), *activation));
+        }
         let wax = axes.write(&p.wax());
         check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), wax.shape(), ("n_x", p.dims().n_x), p.dims().n_a)?;
         insert_new(tensors, kernel, wax)?;
@@ -285,9 +289,11 @@ pub(super) fn assemble<A: Scalar>(
     (wax, waa): (ArrayView2<'_, A>, ArrayView2<'_, A>),
     ba: &Array1<A>,
     head: &Head,
+    activation: Activation,
 ) -> Result<Parameters<A>, Error> {
     let (wya, by) = head.read(tensors, waa.nrows())?;
-    Ok(Parameters::from_arrays(&wax, &waa, &wya, ba, &by).expect("every shape was checked"))
+    let parameters = Parameters::from_arrays(&wax, &waa, &wya, ba, &by).expect("every shape was checked");
+    Ok(parameters.with_activation(activation))
 }
 
 /// A setting of a layer and its key: the caller's, or else the metadata's under `prefix` and `key`, or else its value under
@@ -323,7 +329,25 @@ pub(super) fn check_activation<A>(
     prefix: &str,
     key: &str,
 ) -> Result<(), Error> {
-    let stated = stated(None, tensors, prefix, key);
-    let describe = |value: &str| format!("a network of {value} units");
-    check_stated(stated, expected.name(), describe, format!("one of {expected} units"))
+    match stated(None, tensors, prefix, key) {
+        Some((key, value)) if !names(expected).iter().any(|name| value.eq_ignore_ascii_case(name)) => {
+            Err(other_activation(&key, &abridged(value), expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn other_activation(key: &str, found: &str, expected: Activation) -> Error {
+    network(key, format!("a network of {found} units"), format!("one of {expected} units"))
+}
+
+/// What the frameworks call a nonlinearity, in any case.
+fn names(activation: Activation) -> &'static [&'static str] {
+    match activation {
+        Activation::Tanh => &["tanh"],
+        Activation::Relu => &["relu"],
+        Activation::Sigmoid => &["sigmoid"],
+        // Keras and ONNX have other names.
+        Activation::Identity => &["identity", "linear", "affine"],
+    }
 }

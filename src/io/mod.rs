@@ -16,7 +16,7 @@
 //! - [`read`] and [`write_atomic`]: whole files.
 //!
 //! A framework's tensors do not show a layer's nonlinearity, and a lost bias looks like one that was never there. The caller
-//! therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()` where there is none.
+//! therefore says what to expect: an [`Activation`](crate::Activation), and `without_bias()` or `without_head_bias()` where there is none.
 //! Anything else is refused.
 //!
 //! Elements are never converted, and keep every bit.
@@ -26,7 +26,6 @@
 //! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is and no bias
 //! confirms it.
 
-mod activation;
 mod checkpoint;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
 mod element;
@@ -50,7 +49,6 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
-pub use activation::Activation;
 pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use file::{read, write_atomic};

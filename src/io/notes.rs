@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::Error;
 use super::tensors::abridged;
 
-const PREFIX: &str = "elman.";
+pub(super) const PREFIX: &str = "elman.";
 
 /// Values by key, without the prefix. Reading takes them out, so that what is left is what nobody asked for.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +40,8 @@ impl Notes {
         Ok(own.chain(others.clone()).collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {

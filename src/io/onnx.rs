@@ -32,16 +32,16 @@ use super::layers::{
     Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, insert_new, network, stated, sum,
 };
 use super::tensors::{abridged, wrong_shape};
-use super::{Activation, Error, Tensors};
-use crate::{Parameters, Scalar};
+use super::{Error, Tensors};
+use crate::{Activation, Parameters, Scalar};
 
 /// The `RNN` operator of one direction, and a `Gemm` or `MatMul` on its hidden states.
 ///
 /// # Examples
 ///
 /// ```
-/// use elman::io::{Activation, onnx::Rnn};
-/// use elman::{Dims, Parameters};
+/// use elman::io::onnx::Rnn;
+/// use elman::{Activation, Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let rnn = Rnn::new("W", "R", "B", Activation::Tanh).with_gemm("head.weight", "head.bias", true);
@@ -134,7 +134,7 @@ impl Rnn {
         }
         let matrices = self.weights().read(tensors)?;
         let ba = self.read_biases(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head)
+        assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
     /// The weights of a network, `ba` in the first half of `B` and zeros in the second.
@@ -187,7 +187,12 @@ impl Rnn {
     }
 
     fn weights(&self) -> Recurrent {
-        Recurrent { kernel: self.w.clone(), feedback: self.r.clone(), axes: Axes::OneOutIn }
+        Recurrent {
+            kernel: self.w.clone(),
+            feedback: self.r.clone(),
+            axes: Axes::OneOutIn,
+            activation: self.activation,
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, btree_map};
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
+use super::notes::{PREFIX, refused};
 use crate::scalar::type_name;
-use crate::{Parameters, Scalar};
+use crate::{Activation, Parameters, Scalar};
 
 /// Named arrays of one element type, and the notes that a file carries beside them.
 ///
@@ -254,6 +255,9 @@ impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
         for (name, vector) in [("ba", p.ba()), ("by", p.by())] {
             tensors.insert(name, vector.to_owned());
         }
+        if p.activation() != Activation::default() {
+            tensors.metadata.insert(format!("{PREFIX}{ACTIVATION}"), p.activation().name().into());
+        }
         tensors
     }
 }
@@ -275,8 +279,19 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
         let ba = tensors.vector("ba", n_a)?;
         let by = tensors.vector("by", wya.nrows())?;
         check_inputs(&wax)?;
-        Ok(Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked"))
+        let parameters = Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked");
+        Ok(parameters.with_activation(activation_of(tensors)?))
     }
+}
+
+/// The key of the nonlinearity in the metadata, after the prefix. Without it, the nonlinearity is tanh.
+pub(super) const ACTIVATION: &str = "activation";
+
+fn activation_of<A>(tensors: &Tensors<A>) -> Result<Activation, Error> {
+    let stated = tensors.metadata.get(&format!("{PREFIX}{ACTIVATION}"));
+    let Some(stated) = stated else { return Ok(Activation::default()) };
+    Activation::from_name(stated)
+        .ok_or_else(|| refused(ACTIVATION, "`tanh`, `relu`, `sigmoid` or `identity`", Some(stated)))
 }
 
 /// How similar two names are, as a number to sort by.

@@ -26,16 +26,16 @@
 use ndarray::Array1;
 
 use super::layers::{Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, network, sum};
-use super::{Activation, Error, Tensors};
-use crate::{Parameters, Scalar};
+use super::{Error, Tensors};
+use crate::{Activation, Parameters, Scalar};
 
 /// `torch.nn.RNN` of one layer and one direction, and a `torch.nn.Linear` on its hidden states.
 ///
 /// # Examples
 ///
 /// ```
-/// use elman::io::{Activation, torch::Rnn};
-/// use elman::{Dims, Parameters};
+/// use elman::io::torch::Rnn;
+/// use elman::{Activation, Dims, Parameters};
 ///
 /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 7, n_y: 5 });
 /// let rnn = Rnn::new("encoder.rnn.", Activation::Tanh).with_linear("head.");
@@ -52,8 +52,8 @@ pub struct Rnn(Layer);
 /// # Examples
 ///
 /// ```
-/// use elman::io::{Activation, torch::RnnCell};
-/// use elman::{Dims, Parameters};
+/// use elman::io::torch::RnnCell;
+/// use elman::{Activation, Dims, Parameters};
 ///
 /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 7, n_y: 0 });
 /// let cell = RnnCell::new("", Activation::Tanh);
@@ -145,7 +145,7 @@ impl Layer {
 
     fn weights(&self) -> Recurrent {
         let [kernel, feedback] = ["weight_ih", "weight_hh"].map(|name| format!("{}{name}{}", self.prefix, self.suffix));
-        Recurrent { kernel, feedback, axes: Axes::OutIn }
+        Recurrent { kernel, feedback, axes: Axes::OutIn, activation: self.activation }
     }
 
     fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
@@ -155,7 +155,7 @@ impl Layer {
         let [ih, hh] = &self.biases;
         let n_a = matrices.1.nrows();
         let ba = sum(&ih.read(tensors, n_a)?, &hh.read(tensors, n_a)?);
-        assemble(tensors, matrices, &ba, &self.head)
+        assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
     fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {

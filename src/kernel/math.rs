@@ -1,4 +1,4 @@
-//! tanh and exp, lane by lane: few roundings, in the same order on every instruction set.
+//! tanh, exp and the sigmoid, lane by lane: few roundings, in the same order on every instruction set.
 //!
 //! **tanh.** |x| = n·(ln 2)/2 + r with n = ⌈|x| / ((ln 2)/2) − θ⌉, at least 0. A polynomial gives t = tanh r. With v = 2⁻ⁿ
 //! and c = 1 − v, the addition theorem gives (c + (1 + v)·t) / ((1 + v) + c·t), which rounds three times at full size.
@@ -59,7 +59,7 @@ fn at_most<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, bound: A) -> A::Vector<S
 
 /// max(x, `bound`); NaN if x is NaN.
 #[inline(always)]
-fn at_least<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, bound: A) -> A::Vector<S> {
+pub(super) fn at_least<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>, bound: A) -> A::Vector<S> {
     let bound = A::splat(simd, bound);
     A::select(simd, A::less_than(simd, x, bound), bound, x)
 }
@@ -114,6 +114,14 @@ pub(super) fn exp<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> {
     A::vmul(simd, A::vmul(simd, negated, negated_ceil), floor)
 }
 
+/// 1 / (1 + exp(−x)). NaN stays NaN. Below the x where exp(−x) overflows, the result is 0.
+#[inline(always)]
+pub(super) fn sigmoid<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<S> {
+    let one = A::splat(simd, A::one());
+    let e = exp::<S, A>(simd, A::vsub(simd, A::splat(simd, A::zero()), x));
+    A::vdiv(simd, one, A::vadd(simd, one, e))
+}
+
 #[cfg(test)]
 mod tests {
     use pulp::WithSimd;
@@ -126,6 +134,7 @@ mod tests {
     enum Function {
         Tanh,
         Exp,
+        Sigmoid,
     }
 
     struct Map<'a, A> {
@@ -143,6 +152,7 @@ mod tests {
                 let y = match self.function {
                     Function::Tanh => tanh::<S, A>(simd, x),
                     Function::Exp => exp::<S, A>(simd, x),
+                    Function::Sigmoid => sigmoid::<S, A>(simd, x),
                 };
                 A::store(simd, values, y);
             }
@@ -231,6 +241,24 @@ mod tests {
         assert_within_one_ulp(Function::Exp, f64::exp);
     }
 
+    /// An exp within 1 ULP, an addition and a quotient, of which each adds half a ULP.
+    #[test]
+    fn sigmoid_of_f32_is_within_two_and_a_half_ulps_where_exp_is_finite() {
+        let (mut worst, mut at) = (0.0, 0.0);
+        for x in sweep(stride()) {
+            for (x, y) in x.iter().zip(map(best(), Function::Sigmoid, &x)) {
+                let error = ulps(y, 1.0 / (1.0 + (-f64::from(*x)).exp()));
+                if *x < -88.7 {
+                    assert!(y.abs() < 1e-38, "sigmoid({x}) is not {y}");
+                } else if error > worst {
+                    (worst, at) = (error, *x);
+                }
+            }
+        }
+        println!("sigmoid of f32: at most {worst:.6} ULP, at {at:?}");
+        assert!(worst <= 2.5, "sigmoid({at:?}) is wrong by {worst} ULP");
+    }
+
     /// `tests/fixtures/elementary.py` generates and describes the entries.
     #[track_caller]
     fn assert_within_two_ulps(function: Function, name: &str) {
@@ -266,7 +294,7 @@ mod tests {
     }
 
     fn assert_same_everywhere<A: Lanes>(x: &[A]) {
-        for function in [Function::Tanh, Function::Exp] {
+        for function in [Function::Tanh, Function::Exp, Function::Sigmoid] {
             let emulated = map(Isa::Scalar, function, x);
             for isa in Isa::all() {
                 assert_same(x, &map(isa, function, x), &emulated);

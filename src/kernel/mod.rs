@@ -1,13 +1,14 @@
 //! Numeric kernels. Nothing here depends on the network types.
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
-//! - [`tanh_gradient`], [`softmax()`], [`add_rows`]: the operations around the products.
+//! - [`Activation`], [`softmax()`], [`add_rows`]: the operations around the products.
 //! - [`Packed`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
 //! - [`threads`]: splits work.
 //!
 //! All results are bit-identical on every instruction set.
 
+mod activation;
 mod elementwise;
 mod isa;
 mod lanes;
@@ -19,7 +20,9 @@ mod softmax;
 pub(crate) mod threads;
 mod transpose;
 
-pub(crate) use elementwise::{add_rows, tanh_gradient};
+pub use activation::Activation;
+pub(crate) use activation::activation_gradient;
+pub(crate) use elementwise::add_rows;
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;

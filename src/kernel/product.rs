@@ -13,9 +13,10 @@ use std::hint::black_box;
 
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
-use super::elementwise::{load, store, tanh};
+use super::activation::activate;
+use super::elementwise::{load, store};
 use super::packed::Terms;
-use super::{Isa, Lanes};
+use super::{Activation, Isa, Lanes};
 use crate::scalar::{Scalar, call, compiled};
 
 /// C₀: the start value of each chain.
@@ -34,8 +35,8 @@ pub(crate) enum Start<'a, A> {
 pub(crate) enum Epilogue {
     /// Stores the chain.
     Store,
-    /// Stores the hyperbolic tangent of the chain.
-    Tanh,
+    /// Stores φ of the chain.
+    Activate(Activation),
 }
 
 /// Rows of A per block. A block stays in L2 while the product reads all panels of B.
@@ -85,7 +86,7 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
             Tiles { start, b, simd }.cover(c, a);
             match epilogue {
                 Epilogue::Store => {}
-                Epilogue::Tanh => tanh(simd, c),
+                Epilogue::Activate(activation) => activate(simd, c, activation),
             }
         }
     }
@@ -331,7 +332,7 @@ mod tests {
         let (a, b) = (noise(1, rows * k), noise(2, k * n));
         for isa in Isa::all() {
             let mut c = vec![f64::NAN; rows * n];
-            on(isa, &mut c, Start::Zero, &a, &b, [k, n], Epilogue::Tanh);
+            on(isa, &mut c, Start::Zero, &a, &b, [k, n], Epilogue::Activate(Activation::Tanh));
             for (found, z) in c.iter().zip(naive(&c, Start::Zero, &a, &b, k, n)) {
                 assert!((found - z.tanh()).abs() < 1e-15, "{isa:?}");
             }

@@ -3,12 +3,14 @@ use std::ops::Range;
 use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, Axis, Ix3};
 
 use super::block::{Block, Results};
+use super::cache::read;
 use super::columns::{self, BackwardWorkspace};
 use super::{Cache, Extent, block_steps, threads_for};
-use crate::cell::{Inputs, States, Steps, head_gradient, input_gradient, logits_gradient, recurrence_gradient};
-use crate::error::check_network;
+use crate::cell::{Inputs, Read, States, Steps, head_gradient, input_gradient, logits_gradient, recurrence_gradient};
+use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
 use crate::layout::{Bytes, copy_time_major, fit, reshape_time_major};
+use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -132,7 +134,7 @@ pub fn backward_into<A: Scalar>(
 
 /// The memory that a backward pass is computed in.
 #[derive(Debug, Clone)]
-pub(super) struct Workspace<A> {
+pub(crate) struct Workspace<A> {
     block: Block<A>,
     dy: Vec<A>,
     columns: BackwardWorkspace<A>,
@@ -171,6 +173,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     let Dims { n_x, n_a, n_y } = dims;
     let (m, t_x) = (cache.m, cache.t_x);
     check_network("cache", cache.dims.triple(), dims.triple())?;
+    check_activation(cache.activation, parameters.activation())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     if back.gradients.dims() == Dims::default() {
         back.gradients = Gradients::zeros(dims);
@@ -178,36 +181,52 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     check_network("back.gradients", back.gradients.dims().triple(), dims.triple())?;
 
     let Backward { gradients, dx, da0, workspace } = back;
-    let tokens = cache.tokens.is_some();
     // Tokens have no gradient.
-    let n_dx = if tokens { 0 } else { n_x };
-    workspace.block.weights.pack_backward(parameters, !tokens);
-    workspace.block.weight_gradient.begin(gradients, tokens);
-    let dx = reshape_time_major(dx, (n_dx, m, t_x));
-    let da0 = reshape_time_major(da0, (n_a, m));
+    let n_dx = if cache.tokens.is_some() { 0 } else { n_x };
+    let results = Results {
+        gradients: gradients.view_mut(),
+        dx: reshape_time_major(dx, (n_dx, m, t_x)),
+        da0: reshape_time_major(da0, (n_a, m)),
+    };
+    run(parameters.view(), (cache, None), upstream, results, workspace);
+    Ok(())
+}
+
+/// The gradients of a forward pass, where everything fits. Its input was `below`, the hidden states of the layer below, or
+/// else is in `cache`. Where `results.dx` has no elements, the gradient of the input is not computed.
+pub(crate) fn run<A: Scalar>(
+    p: View<A>,
+    (cache, below): (&Cache<A>, Option<&[A]>),
+    upstream: Upstream<'_, A, Ix3>,
+    mut results: Results<A>,
+    workspace: &mut Workspace<A>,
+) {
+    let x = read(below, cache.tokens.as_deref(), &cache.x);
+    let tokens = matches!(x, Read::Tokens(_));
+    workspace.block.weights.pack_backward(p, !results.dx.is_empty());
+    workspace.block.weight_gradient.begin(&results.gradients, tokens);
     match upstream.last_hidden {
-        Some(last_hidden) => copy_time_major(da0, last_hidden),
-        None => da0.fill(A::zero()),
+        Some(last_hidden) => copy_time_major(results.da0, last_hidden),
+        None => results.da0.fill(A::zero()),
     }
 
     let schedule = cache.schedule();
-    let threads = threads_for(dims, schedule.steps(), m);
+    let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
-        in_place(cache, upstream, Results { gradients, dx, da0 }, workspace);
+        in_place((cache, x), upstream, results.reborrow(), workspace);
     } else {
-        let Workspace { block, columns, .. } = workspace;
-        let results = Results { gradients, dx, da0 };
-        threads::enter(threads, || columns::backward(threads, cache, upstream, results, block, columns));
+        let Workspace { block, columns, .. } = &mut *workspace;
+        let results = results.reborrow();
+        threads::enter(threads, || columns::backward(threads, (cache, x), upstream, results, block, columns));
     }
-    workspace.block.weight_gradient.end(gradients, tokens);
-    Ok(())
+    workspace.block.weight_gradient.end(&mut results.gradients, tokens);
 }
 
 /// The whole batch, where it lies.
 fn in_place<A: Scalar>(
-    cache: &Cache<A>,
+    (cache, x): (&Cache<A>, Read<A>),
     upstream: Upstream<'_, A, Ix3>,
-    Results { gradients, dx, da0 }: Results<A>,
+    Results { mut gradients, dx, da0 }: Results<A>,
     workspace: &mut Workspace<A>,
 ) {
     let Workspace { block: Block { weights, weight_gradient, dz, dlogits }, dy, .. } = workspace;
@@ -232,11 +251,12 @@ fn in_place<A: Scalar>(
         head_gradient(dz, start, dlogits, weights);
         let states = &cache.states[block.start * m * n_a..][..rows * n_a + m * n_a];
         recurrence_gradient(dz, da0, &states[m * n_a..], weights);
-        let x = if let Some(tokens) = &cache.tokens {
-            Inputs::Tokens(Rows::descending(&tokens[of(1)], m, 1))
-        } else {
+        if !dx.is_empty() {
             input_gradient(&mut dx[of(n_x)], dz, weights);
-            Inputs::Vectors(Rows::descending(&cache.x[of(n_x)], m, n_x))
+        }
+        let x = match x {
+            Read::Tokens(tokens) => Inputs::Tokens(Rows::descending(&tokens[of(1)], m, 1)),
+            Read::Vectors(x) => Inputs::Vectors(Rows::descending(&x[of(n_x)], m, n_x)),
         };
         let steps = Steps {
             rows,
@@ -245,7 +265,7 @@ fn in_place<A: Scalar>(
             x,
             states: States::Consecutive { rows: Rows::descending(states, m, n_a), m },
         };
-        weight_gradient.add(gradients, steps, 1);
+        weight_gradient.add(&mut gradients, steps, 1);
     }
 }
 

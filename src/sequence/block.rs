@@ -1,9 +1,10 @@
 //! A block of steps: the unit of work of both backward passes, in place and over gathered rows.
 
 use super::Extent;
+use crate::Scalar;
 use crate::cell::{WeightGradient, Weights};
 use crate::layout::Bytes;
-use crate::{Gradients, Scalar};
+use crate::parameters::ViewMut;
 
 /// The memory for a block of steps, and the packed weights.
 #[derive(Debug, Clone)]
@@ -39,10 +40,17 @@ impl<A: Scalar> Block<A> {
 }
 
 /// The destinations of the gradients.
-pub(super) struct Results<'a, A> {
-    pub(super) gradients: &'a mut Gradients<A>,
-    /// (`T_x`, m, `n_x`), or empty for token inputs.
-    pub(super) dx: &'a mut [A],
+pub(crate) struct Results<'a, A> {
+    pub(crate) gradients: ViewMut<'a, A>,
+    /// (`T_x`, m, `n_x`); empty where the gradient of the input is not computed.
+    pub(crate) dx: &'a mut [A],
     /// (m, `n_a`): on entry, the gradient from beyond the last step.
-    pub(super) da0: &'a mut [A],
+    pub(crate) da0: &'a mut [A],
+}
+
+impl<A> Results<'_, A> {
+    pub(super) fn reborrow(&mut self) -> Results<'_, A> {
+        let Results { gradients: ViewMut { dims, flat }, dx, da0 } = self;
+        Results { gradients: ViewMut { dims: *dims, flat }, dx, da0 }
+    }
 }

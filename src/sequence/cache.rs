@@ -5,7 +5,8 @@ use super::columns::ForwardWorkspace;
 use super::input::{Input, Values};
 use super::schedule::Schedule;
 use crate::layout::{Bytes, copy_time_major, fit, product, sequence_view, step_view, time_major_mut};
-use crate::{Dims, Scalar, cell};
+use crate::{Activation, Dims, Scalar, cell};
+use cell::Read;
 
 /// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
 ///
@@ -16,6 +17,7 @@ use crate::{Dims, Scalar, cell};
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,
+    pub(crate) activation: Activation,
     pub(crate) m: usize,
     pub(crate) t_x: usize,
     /// Empty where the input is tokens.
@@ -38,6 +40,7 @@ impl<A> Default for Cache<A> {
     fn default() -> Self {
         Cache {
             dims: Dims::default(),
+            activation: Activation::default(),
             m: 0,
             t_x: 0,
             x: Vec::new(),
@@ -55,7 +58,8 @@ impl<A> Default for Cache<A> {
 
 impl<A: PartialEq> PartialEq for Cache<A> {
     fn eq(&self, other: &Self) -> bool {
-        (self.dims, self.m, self.t_x) == (other.dims, other.m, other.t_x)
+        (self.dims, self.activation) == (other.dims, other.activation)
+            && (self.m, self.t_x) == (other.m, other.t_x)
             && (self.reversed, &self.lengths, &self.tokens) == (other.reversed, &other.lengths, &other.tokens)
             && self.x == other.x
             && self.states == other.states
@@ -174,6 +178,15 @@ impl<A> Cache<A> {
     }
 }
 
+/// What the steps of a sequence read: the hidden states of the layer below, or token ids, or vectors.
+pub(super) fn read<'a, A>(below: Option<&'a [A]>, tokens: Option<&'a [usize]>, x: &'a [A]) -> Read<'a, A> {
+    match (below, tokens) {
+        (Some(below), _) => Read::Vectors(below),
+        (None, Some(tokens)) => Read::Tokens(tokens),
+        (None, None) => Read::Vectors(x),
+    }
+}
+
 impl<A: Scalar> Cache<A> {
     /// The memory of a cache of this extent, without its workspace.
     pub(super) fn bytes(extent: Extent) -> Bytes {
@@ -205,7 +218,8 @@ impl<A: Scalar> Cache<A> {
         };
         let before = (0..m).map(|column| self.row_before(t, column)).chain((t + 1) * m..(t + 2) * m);
         let states = before.flat_map(|row| &self.states[row * n_a..][..n_a]).copied().collect();
-        Some(cell::Cache { dims: self.dims, m, xt, states, logits: at(&self.logits, n_y), y: at(&self.output, n_y) })
+        let (dims, activation) = (self.dims, self.activation);
+        Some(cell::Cache { dims, activation, m, xt, states, logits: at(&self.logits, n_y), y: at(&self.output, n_y) })
     }
 
     /// Takes over the input; what is to be computed is unspecified.

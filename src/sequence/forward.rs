@@ -1,7 +1,9 @@
+use super::cache::read;
 use super::columns::{self, ForwardWorkspace};
 use super::{Cache, InitialState, Input, block_steps, threads_for};
 use crate::cell::{Read, head, input_projection, recurrence};
 use crate::kernel::threads;
+use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Parameters, Scalar};
 
@@ -67,22 +69,29 @@ fn pass<A: Scalar>(Call { parameters, input, a0, cache }: Call<A>) -> Result<(),
     a0.check(dims.n_a, &input)?;
 
     cache.take(dims, m, t_x, input);
-    a0.write_to(&mut cache.states[..dims.n_a * m]);
-    cache.workspace.weights.pack_forward(parameters, cache.tokens.is_some());
-    let schedule = cache.schedule();
-    let threads = threads_for(dims, schedule.steps(), m);
-    if threads == 1 && schedule.is_plain() {
-        in_place(parameters, cache);
-    } else {
-        threads::enter(threads, || columns::forward(parameters, cache, threads));
-    }
+    run(parameters.view(), None, a0, cache);
     Ok(())
 }
 
+/// Runs the sequence that `cache` was prepared for. The input is `below`, the hidden states of the layer below, or else in
+/// `cache`.
+pub(crate) fn run<A: Scalar>(p: View<A>, below: Option<&[A]>, a0: InitialState<A>, cache: &mut Cache<A>) {
+    cache.activation = p.activation;
+    a0.write_to(&mut cache.states[..p.dims.n_a * cache.m]);
+    cache.workspace.weights.pack_forward(p, cache.tokens.is_some());
+    let schedule = cache.schedule();
+    let threads = threads_for(p.dims, schedule.steps(), cache.m);
+    if threads == 1 && schedule.is_plain() {
+        in_place(cache, below);
+    } else {
+        threads::enter(threads, || columns::forward(cache, below, threads));
+    }
+}
+
 /// The whole batch through all of time, where it lies.
-fn in_place<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>) {
+fn in_place<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>) {
     let Cache { m, t_x, .. } = *cache;
-    let Dims { n_x, n_a, n_y } = p.dims();
+    let Dims { n_x, n_a, n_y } = cache.dims;
     let weights = &cache.workspace.weights;
     let steps = block_steps(m);
     for first in (0..t_x).step_by(steps) {
@@ -90,12 +99,12 @@ fn in_place<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>) {
         let of = |n: usize| block.start * m * n..block.end * m * n;
         let (before, a) = cache.states.split_at_mut((first + 1) * m * n_a);
         let a = &mut a[..block.len() * m * n_a];
-        let x = match &cache.tokens {
-            Some(tokens) => Read::Tokens(&tokens[of(1)]),
-            None => Read::Vectors(&cache.x[of(n_x)]),
+        let x = match read(below, cache.tokens.as_deref(), &cache.x) {
+            Read::Tokens(tokens) => Read::Tokens(&tokens[of(1)]),
+            Read::Vectors(x) => Read::Vectors(&x[of(n_x)]),
         };
-        input_projection(a, x, p, weights);
+        input_projection(a, x, weights);
         recurrence(a, &before[first * m * n_a..], weights);
-        head(&mut cache.logits[of(n_y)], &mut cache.output[of(n_y)], a, p, weights);
+        head(&mut cache.logits[of(n_y)], &mut cache.output[of(n_y)], a, weights);
     }
 }

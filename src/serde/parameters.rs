@@ -5,7 +5,8 @@ use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::numbers;
 use crate::error::too_large;
-use crate::{Dims, Parameters, Scalar};
+use crate::io::abridged;
+use crate::{Activation, Dims, Parameters, Scalar};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Dims", remote = "Dims", deny_unknown_fields)]
@@ -33,10 +34,29 @@ impl<'de> Deserialize<'de> for Dims {
     }
 }
 
+/// A nonlinearity by its name.
+struct Named(Activation);
+
+impl Serialize for Named {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Activation::from_name(&name).map(Named).ok_or_else(|| D::Error::unknown_variant(&abridged(&name), &NAMES))
+    }
+}
+
+const NAMES: [&str; 4] = ["tanh", "relu", "sigmoid", "identity"];
+
 #[derive(Serialize)]
 #[serde(rename = "Parameters", bound = "A: Scalar")]
 struct Written<'a, A> {
     dims: Dims,
+    activation: Named,
     #[serde(serialize_with = "numbers::serialize")]
     wax: &'a [A],
     #[serde(serialize_with = "numbers::serialize")]
@@ -53,6 +73,7 @@ struct Written<'a, A> {
 #[serde(rename = "Parameters", deny_unknown_fields, bound = "A: Scalar")]
 struct Read<A> {
     dims: Dims,
+    activation: Named,
     #[serde(deserialize_with = "numbers::deserialize")]
     wax: Vec<A>,
     #[serde(deserialize_with = "numbers::deserialize")]
@@ -83,7 +104,7 @@ struct Read<A> {
 /// p.by_mut()[1] = f32::INFINITY;
 /// let text = serde_json::to_string(&p)?;
 /// let expected = concat!(
-///     r#"{"dims":{"n_x":1,"n_a":1,"n_y":2},"#,
+///     r#"{"dims":{"n_x":1,"n_a":1,"n_y":2},"activation":"tanh","#,
 ///     r#""wax":[0.5],"waa":[0.0],"wya":[0.0,0.0],"ba":[0.0],"by":[0.0,"0x7f800000"]}"#
 /// );
 /// assert_eq!(text, expected);
@@ -92,14 +113,10 @@ struct Read<A> {
 /// ```
 impl<A: Scalar> Serialize for Parameters<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = Written {
-            dims: self.dims(),
-            wax: self.wax_slice(),
-            waa: self.waa_slice(),
-            wya: self.wya_slice(),
-            ba: self.ba_slice(),
-            by: self.by_slice(),
-        };
+        let p = self.view();
+        let activation = Named(p.activation);
+        let written =
+            Written { dims: p.dims, activation, wax: p.wax(), waa: p.waa(), wya: p.wya(), ba: p.ba(), by: p.by() };
         written.serialize(serializer)
     }
 }
@@ -107,7 +124,7 @@ impl<A: Scalar> Serialize for Parameters<A> {
 /// Rejects an array whose length does not match the dimensions, before it allocates memory for the network.
 impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { dims, wax, waa, wya, ba, by } = Read::deserialize(deserializer)?;
+        let Read { dims, activation, wax, waa, wya, ba, by } = Read::deserialize(deserializer)?;
         let Dims { n_x, n_a, n_y } = dims;
         let arrays = [
             ("wax", wax, n_a * n_x),
@@ -122,8 +139,8 @@ impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
                 return Err(D::Error::custom(format_args!("`{name}` has {found} elements, expected {expected}")));
             }
         }
-        let mut parameters = Parameters::zeros(dims);
-        for (to, (_, elements, _)) in parameters.split_mut().into_iter().zip(&arrays) {
+        let mut parameters = Parameters::zeros(dims).with_activation(activation.0);
+        for (to, (_, elements, _)) in parameters.view_mut().split().into_iter().zip(&arrays) {
             to.copy_from_slice(elements);
         }
         Ok(parameters)

@@ -5,7 +5,7 @@
 //! All three check the gradient of every element of wax, waa, wya, ba, by, x and a0.
 
 use elman::loss::{Reduction, cross_entropy};
-use elman::{Upstream, sequence};
+use elman::{Activation, Upstream, sequence};
 use ndarray::{Array2, Axis};
 use num_complex::Complex64;
 use num_dual::Dual64;
@@ -97,7 +97,8 @@ struct Case {
 
 fn case(seed: u32, shape: Shape) -> Case {
     let mut rng = Numpy::seed(seed);
-    let inputs = inputs(&mut rng, shape);
+    let mut inputs = inputs(&mut rng, shape);
+    inputs.activation = Activation::ALL[seed as usize % Activation::ALL.len()];
     let losses = losses(&mut rng, shape);
     Case { shape, inputs, losses }
 }
@@ -109,10 +110,11 @@ fn cases() -> impl Iterator<Item = Case> {
 /// `inputs` with the element at `index` moved by `by`, as the number type `N`.
 fn moved<N: Number>(inputs: &Inputs<f64>, shape: Shape, index: usize, by: N) -> Inputs<N> {
     let mut flat = inputs.flat().into_iter().enumerate();
-    Inputs::from_fn(shape, || {
+    let moved = Inputs::from_fn(shape, || {
         let (at, value) = flat.next().expect("one number for each input");
         if at == index { N::from(value) + by } else { N::from(value) }
-    })
+    });
+    Inputs { activation: inputs.activation, ..moved }
 }
 
 /// Asserts that each gradient agrees with `derivatives`, both in the order of the inputs. The largest error allowed is
@@ -237,10 +239,11 @@ fn backward_is_the_adjoint_of_the_derivative() {
         for _ in 0..2 {
             let direction: Vec<f64> = uniform(&mut rng, shape.len()).to_vec();
             let mut pairs = inputs.flat().into_iter().zip(&direction);
-            let dual = Inputs::from_fn(shape, || {
+            let mut dual = Inputs::from_fn(shape, || {
                 let (value, &direction) = pairs.next().expect("one number for each input");
                 Dual64::new(value, direction)
             });
+            dual.activation = inputs.activation;
             let derivative = naive::forward(&dual);
             for (name, loss) in &losses {
                 let gradient = loss.gradient(&inputs);

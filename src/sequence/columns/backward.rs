@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::rows;
-use crate::cell::{Inputs, States, Steps, Weights, head_gradient, input_gradient, recurrence_gradient};
+use crate::cell::{Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, recurrence_gradient};
 use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
 use crate::sequence::block::{Block, Results};
@@ -62,9 +62,9 @@ impl<A: Scalar> Packed<A> {
 /// Runs block by block: each thread computes the gradients of its columns, then all threads share the weight gradient.
 pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
-    cache: &Cache<A>,
+    (cache, x): (&Cache<A>, Read<A>),
     upstream: Upstream<'_, A, Ix3>,
-    Results { gradients, dx, da0 }: Results<A>,
+    Results { mut gradients, dx, da0 }: Results<A>,
     Block { weights, weight_gradient, dz, dlogits }: &mut Block<A>,
     Workspace { cuts, bounds, packed, order }: &mut Workspace<A>,
 ) {
@@ -73,7 +73,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     schedule.cut(cuts);
     schedule.share(threads, bounds);
     packed.resize_with(threads.max(packed.len()), Packed::default);
-    let n_dx = if cache.tokens.is_some() { 0 } else { n_x };
+    let n_dx = if dx.is_empty() { 0 } else { n_x };
     let mut dx = time_major_mut(n_dx, m, t_x, dx);
     schedule.fill_padding(&mut dx, A::zero());
     let [hidden, logits, output] = [upstream.hidden, upstream.logits, upstream.output]
@@ -102,9 +102,9 @@ pub(in crate::sequence) fn backward<A: Scalar>(
         );
 
         order.list(cache, block.clone(), bounds);
-        let x = match &cache.tokens {
-            Some(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
-            None => Inputs::Vectors(Rows::picked(&cache.x, n_x, &order.steps)),
+        let x = match x {
+            Read::Tokens(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
+            Read::Vectors(x) => Inputs::Vectors(Rows::picked(x, n_x, &order.steps)),
         };
         let steps = Steps {
             rows,
@@ -116,7 +116,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
                 a_prev: Rows::picked(&cache.states, n_a, &order.before),
             },
         };
-        weight_gradient.add(gradients, steps, threads);
+        weight_gradient.add(&mut gradients, steps, threads);
     }
 }
 

@@ -5,8 +5,8 @@ use crate::cell::{Read, Weights, head, input_projection, recurrence};
 use crate::kernel::threads;
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
 use crate::sequence::schedule::{Run, Schedule};
-use crate::sequence::{Cache, Extent};
-use crate::{Dims, Parameters, Scalar};
+use crate::sequence::{Cache, Extent, cache::read};
+use crate::{Dims, Scalar};
 
 /// The workspace of a forward pass.
 #[derive(Debug, Clone)]
@@ -60,9 +60,9 @@ impl<A: Scalar> Packed<A> {
     }
 }
 
-/// Runs the sequence in `cache`, starting from the states before the first step.
-pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cache<A>, threads: usize) {
-    let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
+/// Runs the sequence in `cache`, starting from the states before the first step. The input is `below`, or else in `cache`.
+pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>, threads: usize) {
+    let Cache { dims: Dims { n_a, n_y, .. }, m, t_x, .. } = *cache;
     let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
     let Workspace { weights, bounds, packed } = &mut cache.workspace;
     schedule.share(threads, bounds);
@@ -70,14 +70,11 @@ pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cac
     let (a0, hidden) = cache.states.split_at_mut(n_a * m);
     fit(&mut cache.last, n_a * m);
     cache.last.copy_from_slice(a0);
-    let x = match &cache.tokens {
-        Some(tokens) => Read::Tokens(tokens),
-        None => Read::Vectors(&cache.x),
-    };
+    let x = read(below, cache.tokens.as_deref(), &cache.x);
     let sequences = [(n_a, hidden), (n_y, &mut cache.logits), (n_y, &mut cache.output)]
         .map(|(n, flat)| time_major_mut(n, m, t_x, flat));
     let columns = Columns { schedule, sequences, last: &mut cache.last, packed };
-    let pass = Pass { p, weights, x, m, n_x };
+    let pass = Pass { weights, x, m };
     threads::run_parts(
         columns,
         0..threads,
@@ -90,12 +87,10 @@ pub(in crate::sequence) fn forward<A: Scalar>(p: &Parameters<A>, cache: &mut Cac
 
 /// The input of all threads.
 struct Pass<'a, A> {
-    p: &'a Parameters<A>,
     weights: &'a Weights<A>,
     /// The input of the whole batch, (`T_x`, m, `n_x`).
     x: Read<'a, A>,
     m: usize,
-    n_x: usize,
 }
 
 /// Some columns of the batch through all of time, and the memory for their results.
@@ -129,8 +124,8 @@ impl<A: Scalar> Pass<'_, A> {
     fn run(&self, columns: Columns<A>) {
         let Columns { schedule, mut sequences, last, packed } = columns;
         let Packed { cuts, runs, x, tokens, a_prev, a, logits, output } = &mut packed[0];
-        let &Pass { p, weights, m, n_x, .. } = self;
-        let Dims { n_a, n_y, .. } = p.dims();
+        let &Pass { weights, m, .. } = self;
+        let Dims { n_x, n_a, n_y } = weights.dims;
         for sequence in &mut sequences {
             schedule.fill_padding(sequence, A::zero());
         }
@@ -151,7 +146,7 @@ impl<A: Scalar> Pass<'_, A> {
                 }
             };
             fit(a, rows * n_a);
-            input_projection(a, x, p, weights);
+            input_projection(a, x, weights);
 
             let mut rest = &mut a[..];
             for run in &*runs {
@@ -165,7 +160,7 @@ impl<A: Scalar> Pass<'_, A> {
 
             fit(logits, rows * n_y);
             fit(output, rows * n_y);
-            head(logits, output, a, p, weights);
+            head(logits, output, a, weights);
             for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output]) {
                 schedule.scatter(runs, packed, sequence);
             }

@@ -4,7 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use allocation_counter::measure;
-use elman::io::{Activation::Tanh, Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
+use elman::Activation::Tanh;
+use elman::io::{Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
 use elman::optim::{Adam, AnyOptimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters};
 use ndarray::{Array1, Array2, ArrayD};

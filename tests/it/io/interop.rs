@@ -1,7 +1,8 @@
 //! Reads weights of other frameworks, runs them, and compares with the results of those frameworks, from
 //! `fixtures/interop_*.py`. Writes them, and compares with what the frameworks loaded.
 
-use elman::io::{Activation::Tanh, Error, Tensors, flax, keras, onnx, torch};
+use elman::Activation::Tanh;
+use elman::io::{Error, Tensors, flax, keras, onnx, torch};
 use elman::{Dims, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use serde::de::DeserializeOwned;

@@ -3,6 +3,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
+use elman::Activation;
 use ndarray::{Array, Array1, Array2, Array3, Dimension, IntoDimension};
 use num_complex::Complex64;
 use num_dual::{Dual64, DualNum};
@@ -40,6 +41,23 @@ number!(f64, |v| v, f64::tanh, f64::exp, f64::ln);
 number!(Complex64, |v: Complex64| v.re, Complex64::tanh, Complex64::exp, Complex64::ln);
 number!(Dual64, |v: Dual64| v.re, |v| DualNum::tanh(&v), |v| DualNum::exp(&v), |v| DualNum::ln(&v));
 
+/// φ(z). At the kink of relu it is the branch for negative z.
+fn phi<N: Number>(activation: Activation, z: N) -> N {
+    match activation {
+        Activation::Tanh => z.tanh(),
+        Activation::Relu => {
+            if z.real() > 0.0 {
+                z
+            } else {
+                N::from(0.0)
+            }
+        }
+        Activation::Sigmoid => N::from(1.0) / (N::from(1.0) + (N::from(0.0) - z).exp()),
+        Activation::Identity => z,
+        other => panic!("{other} has no oracle"),
+    }
+}
+
 /// The dimensions of a network and of its input sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
@@ -60,6 +78,7 @@ pub struct Inputs<N> {
     pub by: Array1<N>,
     pub x: Array3<N>,
     pub a0: Array2<N>,
+    pub activation: Activation,
 }
 
 impl<N: Copy> Inputs<N> {
@@ -80,6 +99,7 @@ impl<N: Copy> Inputs<N> {
             by: array(n_y, &mut next),
             x: array((n_x, m, t_x), &mut next),
             a0: array((n_a, m), &mut next),
+            activation: Activation::Tanh,
         }
     }
 }
@@ -93,9 +113,9 @@ pub struct Outputs<N> {
     pub last_hidden: Array2<N>,
 }
 
-/// a = tanh(ba + Wax·x + Waa·a) and y = softmax(by + Wya·a), for every column and step.
+/// a = φ(ba + Wax·x + Waa·a) and y = softmax(by + Wya·a), for every column and step.
 pub fn forward<N: Number>(inputs: &Inputs<N>) -> Outputs<N> {
-    let Inputs { wax, waa, wya, ba, by, x, a0 } = inputs;
+    let Inputs { wax, waa, wya, ba, by, x, a0, activation } = inputs;
     let (n_x, m, t_x) = x.dim();
     let (n_y, n_a) = wya.dim();
     let mut hidden = Array3::from_elem((n_a, m, t_x), N::from(0.0));
@@ -112,7 +132,7 @@ pub fn forward<N: Number>(inputs: &Inputs<N>) -> Outputs<N> {
                 for k in 0..n_a {
                     z = z + waa[[i, k]] * last_hidden[[k, j]];
                 }
-                hidden[[i, j, t]] = z.tanh();
+                hidden[[i, j, t]] = phi(*activation, z);
             }
             for i in 0..n_a {
                 last_hidden[[i, j]] = hidden[[i, j, t]];

@@ -95,12 +95,14 @@ pub fn inputs(rng: &mut Numpy, shape: Shape) -> Inputs<f64> {
 impl Inputs<f64> {
     /// Every element, in the order of [`Inputs::from_fn`].
     pub fn flat(&self) -> Vec<f64> {
-        let Inputs { wax, waa, wya, ba, by, x, a0 } = self;
+        let Inputs { wax, waa, wya, ba, by, x, a0, .. } = self;
         wax.iter().chain(waa).chain(wya).chain(ba).chain(by).chain(x).chain(a0).copied().collect()
     }
+}
 
+impl<M: Copy> Inputs<M> {
     /// The same numbers in another type.
-    pub fn map<N: Copy>(&self, convert: impl Fn(f64) -> N) -> Inputs<N> {
+    pub fn map<N: Copy>(&self, convert: impl Fn(M) -> N) -> Inputs<N> {
         Inputs {
             wax: self.wax.mapv(&convert),
             waa: self.waa.mapv(&convert),
@@ -109,13 +111,15 @@ impl Inputs<f64> {
             by: self.by.mapv(&convert),
             x: self.x.mapv(&convert),
             a0: self.a0.mapv(&convert),
+            activation: self.activation,
         }
     }
 }
 
 impl<A: Scalar> Inputs<A> {
     pub fn parameters(&self) -> Parameters<A> {
-        Parameters::from_arrays(&self.wax, &self.waa, &self.wya, &self.ba, &self.by).unwrap()
+        let parameters = Parameters::from_arrays(&self.wax, &self.waa, &self.wya, &self.ba, &self.by).unwrap();
+        parameters.with_activation(self.activation)
     }
 
     pub fn forward(&self) -> sequence::Cache<A> {
