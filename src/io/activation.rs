@@ -1,11 +1,11 @@
-//! The nonlinearity of a layer, which its weights do not show.
+//! The nonlinearity of a layer. The weights do not show it.
 
 use std::fmt;
 
 /// The nonlinearity φ of a recurrent layer.
 ///
-/// A layer of relu units has the same tensors as one of tanh units, so every reader takes this as an argument. A file whose
-/// metadata names another nonlinearity is refused.
+/// A layer of relu units has the same tensors as a layer of tanh units, so every reader takes this argument. A reader refuses
+/// a file whose metadata names another nonlinearity.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The name that every framework has for it, in whatever case.
+    /// The name in every framework. Comparisons ignore the case.
     pub(super) fn name(self) -> &'static str {
         match self {
             Activation::Tanh => "tanh",
@@ -36,7 +36,7 @@ impl Activation {
     }
 }
 
-/// The name in lower case: `tanh`.
+/// Writes the name in lower case: `tanh`.
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
