@@ -162,7 +162,7 @@ impl SimpleCell {
         check_stated(residual, "false", |_| "a residual cell".into(), "one that adds no state before its activation")
     }
 
-    /// Refuses gated cells by the names of their layers. Gates that share a kernel show in its shape instead.
+    /// Refuses gated cells by the names of their layers. The shape of a kernel shows gates that share it.
     fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
             let name = self.name(layer, "kernel");

@@ -59,7 +59,7 @@ impl Axes {
     }
 }
 
-/// Copies an array to row-major order, which every format can store.
+/// Copies an array to row-major order, the usual order of the formats.
 fn in_c_order<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> ArrayD<A> {
     Array::from_shape_vec(array.raw_dim(), array.iter().copied().collect()).expect("as many as there were").into_dyn()
 }
