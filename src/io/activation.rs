@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The nonlinearity φ of a recurrent layer.
 ///
-/// A layer of relu units has the same tensors as a layer of tanh units, so every reader takes this argument. A reader refuses
-/// a file whose metadata names another nonlinearity.
+/// A layer of relu units has the same tensors as a layer of tanh units, so every reader takes this argument. A reader
+/// refuses a file whose metadata names another nonlinearity.
 ///
 /// # Examples
 ///

@@ -29,8 +29,8 @@ const VERSION: &str = "1";
 /// The state of a training run: parameters, the optimiser with its state, and metadata.
 ///
 /// A run that continues from a checkpoint is bit-identical to a run that never stopped. `save` and `load` (feature
-/// `safetensors`) write and read a checkpoint as a file of [`Tensors`] with metadata. A file with the five tensors and nothing
-/// else is also a checkpoint. Other tensors in the file are ignored, so a run may add its own to
+/// `safetensors`) write and read a checkpoint as a file of [`Tensors`] with metadata. A file with the five tensors and
+/// nothing else is also a checkpoint. Other tensors in the file are ignored, so a run may add its own to
 /// [`to_tensors`](Self::to_tensors).
 ///
 /// This type saves a run to a file. [`sequence::Checkpointed`](crate::sequence::Checkpointed) is gradient checkpointing: it
@@ -77,8 +77,8 @@ impl<A: Scalar> Checkpoint<A> {
 
     /// Reads a checkpoint from named arrays.
     ///
-    /// Where the metadata has none of this crate's keys, the checkpoint is the parameters alone. Otherwise those keys must be
-    /// complete and agree with the tensors. Other tensors are ignored.
+    /// Where the metadata has none of this crate's keys, the checkpoint is the parameters alone. Otherwise those keys must
+    /// be complete and agree with the tensors. Other tensors are ignored.
     ///
     /// # Errors
     /// - [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is missing or does not fit.

@@ -17,11 +17,11 @@
 //! ```
 //!
 //! A `Dense` made with `use_bias=False` has no bias: call [`without_head_bias`](SimpleCell::without_head_bias), and `by` is
-//! zero. For a cell of your own without a bias, call [`without_bias`](SimpleCell::without_bias), and `ba` is zero. Otherwise a
-//! missing bias is an error.
+//! zero. For a cell of your own without a bias, call [`without_bias`](SimpleCell::without_bias), and `ba` is zero. Otherwise
+//! a missing bias is an error.
 //!
-//! The weights do not show what a cell's units compute, so the [`Activation`] is an argument. They also do not show whether a
-//! cell is residual: call [`with_residual`](SimpleCell::with_residual). Where the file's metadata has the keys
+//! The weights do not show what a cell's units compute, so the [`Activation`] is an argument. They also do not show whether
+//! a cell is residual: call [`with_residual`](SimpleCell::with_residual). Where the file's metadata has the keys
 //! `activation_fn` and `residual`, with or without the cell's prefix, another cell is an error.
 //!
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
@@ -146,8 +146,8 @@ impl SimpleCell {
     /// # Errors
     /// - [`Error::Network`] where this cell is residual.
     /// - [`Error::DuplicateName`] where two arrays would have the same name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
+    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check_residual(&tensors)?;

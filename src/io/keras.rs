@@ -101,8 +101,8 @@ impl SimpleRnn {
         self
     }
 
-    /// States that the `Dense` was made with `use_bias=False`: `by` is zero. A weight at the path of its bias is refused. With
-    /// [`with_dense_by_index`](Self::with_dense_by_index), the weight at that position belongs to the next layer.
+    /// States that the `Dense` was made with `use_bias=False`: `by` is zero. A weight at the path of its bias is refused.
+    /// With [`with_dense_by_index`](Self::with_dense_by_index), the weight at that position belongs to the next layer.
     #[must_use]
     pub fn without_head_bias(mut self) -> Self {
         self.head.remove_bias();
@@ -133,8 +133,8 @@ impl SimpleRnn {
     ///
     /// # Errors
     /// - [`Error::DuplicateName`] where two arrays would have the same name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
+    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.weights().write(parameters, &mut tensors)?;

@@ -9,20 +9,20 @@
 //! ```
 //!
 //! - Formats: `safetensors` (feature `safetensors`), `npz` and `npy` (feature `npz`).
-//! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]. [`coming_from`](crate::coming_from) compares them. This crate's
-//!   own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: use `Tensors::from(&p)` and
+//! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]. [`coming_from`](crate::coming_from) compares them. This
+//!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: use `Tensors::from(&p)` and
 //!   `Parameters::try_from(&tensors)`.
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`write_atomic`]: whole files.
 //!
-//! A framework's tensors do not show a layer's nonlinearity. They also do not show whether a layer has no bias or its bias was
-//! lost. The caller therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()` where a
-//! layer has no bias. Anything else is refused.
+//! A framework's tensors do not show a layer's nonlinearity. They also do not show whether a layer has no bias or its bias
+//! was lost. The caller therefore says what to expect: an [`Activation`], and `without_bias()` or `without_head_bias()`
+//! where a layer has no bias. Anything else is refused.
 //!
 //! Elements are never converted, and stay bit-identical.
 //!
-//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and the file's size
-//! limits the memory that a call takes. The matrices of a network without hidden units have no elements, whatever their
+//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and the file's
+//! size limits the memory that a call takes. The matrices of a network without hidden units have no elements, whatever their
 //! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is larger than
 //! 256 and no bias confirms it.
 

@@ -4,16 +4,16 @@
 //! np.savez("weights.npz", wax=wax, waa=waa, wya=wya, ba=ba, by=by)
 //! ```
 //!
-//! The reader accepts versions 1 to 3 of `.npy`, C and Fortran order, little- and big-endian, stored or deflated. It reads the
-//! requested element type, `f4` or `f8`, bit-identical. It lists arrays of other types and entries that are not `.npy` files
-//! under their names. It unpickles nothing, and extracts nothing to a disk.
+//! The reader accepts versions 1 to 3 of `.npy`, C and Fortran order, little- and big-endian, stored or deflated. It reads
+//! the requested element type, `f4` or `f8`, bit-identical. It lists arrays of other types and entries that are not `.npy`
+//! files under their names. It unpickles nothing, and extracts nothing to a disk.
 //!
 //! # Memory
 //!
 //! Deflate makes a thousand zeros out of one byte, so a small file could ask for any amount of memory. An archive is
-//! therefore refused where its arrays unpack to more than 32 times the file's length plus 16 MiB. Only arrays that are nearly
-//! all zero compress that much. `numpy.savez` writes without compression, so its archives are never refused.
-//! Reading never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
+//! therefore refused where its arrays unpack to more than 32 times the file's length plus 16 MiB. Only arrays that are
+//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives are never refused. Reading
+//! never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
 //!
 //! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
 

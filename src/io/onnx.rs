@@ -16,16 +16,16 @@
 //! ```
 //!
 //! `B` of `RNN` and `C` of `Gemm` are optional. Where one is absent, name it `""`, as ONNX does, or call
-//! [`without_bias`](Rnn::without_bias) or [`without_head_bias`](Rnn::without_head_bias). `ba` or `by` is then zero. Otherwise a
-//! missing bias is an error.
+//! [`without_bias`](Rnn::without_bias) or [`without_head_bias`](Rnn::without_head_bias). `ba` or `by` is then zero.
+//! Otherwise a missing bias is an error.
 //!
 //! The weights do not show the operator's attributes, so the [`Activation`] is an argument. Set the others by
 //! [`with_direction`](Rnn::with_direction), [`with_clip`](Rnn::with_clip) and [`with_layout`](Rnn::with_layout). Where the
 //! file's metadata has a key `activations`, `direction`, `clip` or `layout`, another operator is an error.
 //!
 //! An operator whose direction is `reverse` has the same weights: do not set its direction, and read the sequence by
-//! [`Input::reversed`](crate::sequence::Input::reversed). Do not set `layout` either: it only gives the order of a sequence's
-//! axes.
+//! [`Input::reversed`](crate::sequence::Input::reversed). Do not set `layout` either: it only gives the order of a
+//! sequence's axes.
 //!
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 

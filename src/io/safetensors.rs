@@ -81,8 +81,8 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
 /// [`to_bytes`] has an example.
 ///
 /// # Errors
-/// [`Error::Format`] where the bytes are not a valid safetensors file, contain a name twice, or hold a tensor of more than 64
-/// axes.
+/// [`Error::Format`] where the bytes are not a valid safetensors file, contain a name twice, or hold a tensor of more than
+/// 64 axes.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     read(bytes).map_err(|error| foreign::recognized(bytes, FORMAT).map_or(error, invalid))
 }

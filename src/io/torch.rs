@@ -15,8 +15,8 @@
 //! [`without_head_bias`](Rnn::without_head_bias). `ba` and `by` are then zero. Otherwise a missing bias is an error.
 //!
 //! The tensors do not show whether a layer's units are tanh or relu, so the [`Activation`] is an argument. Store the
-//! nonlinearity in the file as well, and a wrong argument is an error. The key is `nonlinearity`, with or without the layer's
-//! prefix:
+//! nonlinearity in the file as well, and a wrong argument is an error. The key is `nonlinearity`, with or without the
+//! layer's prefix:
 //!
 //! ```python
 //! safetensors.torch.save_file(model.state_dict(), path, metadata={"nonlinearity": model.rnn.nonlinearity})
@@ -108,8 +108,8 @@ macro_rules! layer {
             /// - [`Error::Network`] where the file's metadata states another nonlinearity, where the network is gated,
             ///   bidirectional or projected, or has a second layer, and where there is an unexpected bias.
             /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
-            /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than
-            ///   256 inputs, or outputs that no bias confirms.
+            /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more
+            ///   than 256 inputs, or outputs that no bias confirms.
             pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
                 self.0.read(tensors)
             }
@@ -118,8 +118,8 @@ macro_rules! layer {
             ///
             /// # Errors
             /// - [`Error::DuplicateName`] where two arrays would have the same name.
-            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has none,
-            ///   or where [`from_tensors`](Self::from_tensors) would refuse the shape.
+            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has
+            ///   none, or where [`from_tensors`](Self::from_tensors) would refuse the shape.
             pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 self.0.write(parameters)
             }
