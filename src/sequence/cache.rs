@@ -147,7 +147,7 @@ impl<A> Cache<A> {
         &self.states[t * size..][..size]
     }
 
-    /// Returns a column's state before a position of the [`Schedule`]: the state after the column's previous step.
+    /// Returns a column's state before a position of the [`Schedule`]: the state after the column's last step before it.
     pub(super) fn state_before(&self, position: usize, column: usize) -> &[A] {
         let (n_a, length) = (self.dims.n_a, self.lengths[column]);
         let previous = if self.reversed {

@@ -19,9 +19,9 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 /// ⌈T_x/L⌉·n_a·m + L·m·(2·n_x + n_a + 3·n_y)
 /// ```
 ///
-/// plus one forward and one backward workspace (see the [module](crate::sequence)). It includes the caller's gradient of the
-/// logits. For token ids, one `usize` replaces 2·`n_x`. L is the value with the least memory, or the largest value that fits
-/// in a given number of bytes.
+/// plus one forward and one backward workspace (see the [module](crate::sequence)). The formula includes the caller's
+/// gradient of the logits. For token ids, one `usize` replaces 2·`n_x`. L is the value with the least memory, or the largest
+/// value that fits in a given number of bytes.
 ///
 /// The forward pass keeps only the hidden state at the start of each segment. The backward pass recomputes each segment from
 /// its state; the last segment is not recomputed. Recomputed values are bit-identical, so the gradients are bit-identical to
@@ -218,7 +218,7 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
     /// is token ids.
     ///
     /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is the gradient of the segment's last state
-    ///   from the loss itself, to which this call adds the gradient from the later segments
+    ///   from the loss itself; this call adds the gradient from the later segments
     ///
     /// # Errors
     /// As [`backward`](crate::sequence::backward). After an error, run the backward pass of this segment again.
