@@ -1,4 +1,4 @@
-//! What can be wrong with an argument, and the checks that find it.
+//! The errors of arguments, and the checks that find them.
 
 use std::borrow::Borrow;
 use std::{fmt, iter, slice};
@@ -17,7 +17,18 @@ pub(crate) const HIDDEN: &[&str] = &["n_a", "m", "T_x"];
 pub(crate) const OUTPUT: &[&str] = &["n_y", "m", "T_x"];
 const NETWORK: &[&str] = &["n_x", "n_a", "n_y"];
 
-/// Why a call was refused. The call computed nothing and wrote nothing.
+/// The reason why a call was refused. The call computed nothing and wrote nothing.
+///
+/// # Examples
+///
+/// ```
+/// use elman::{sequence, Dims, Parameters};
+/// use ndarray::Array3;
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let error = sequence::forward(&p, &Array3::ones((4, 10, 6)), None).unwrap_err();
+/// assert_eq!(error.to_string(), "`x` has shape (4, 10, 6), expected (n_x, m, T_x) = (3, _, _)");
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -48,7 +59,7 @@ pub enum Error {
         expected: usize,
         /// The columns of `a0`.
         found: usize,
-        /// Whether they agree if m and `T_x` of the input are swapped.
+        /// Whether the numbers of columns agree after swapping the axes m and `T_x` of the input.
         swapped: bool,
     },
     /// A cache, a gradient or a checkpoint comes from a network of other dimensions.
@@ -77,13 +88,13 @@ pub enum Error {
         /// The dimensions (`n_x`, `n_a`, `n_y`).
         found: Shape,
     },
-    /// An optimiser has taken steps with another number of parameters.
+    /// The optimiser has taken steps with another number of parameters.
     #[error(
         "`parameters` has {found} elements, but this optimiser has taken steps with {expected}: \
          make a new optimiser for each network"
     )]
     Optimizer {
-        /// The number of parameters in the steps before.
+        /// The number of parameters in the earlier steps.
         expected: usize,
         /// The number of parameters in this call.
         found: usize,
@@ -102,7 +113,7 @@ pub enum Error {
         /// The label that was given.
         found: usize,
     },
-    /// A token is not an input of the network.
+    /// A token id is not an input of the network.
     #[error("`{argument}` holds token {found} at column {column}, step {step}, expected one below {expected}")]
     Token {
         /// The argument's name.
@@ -113,7 +124,7 @@ pub enum Error {
         step: usize,
         /// The number of inputs, `n_x`.
         expected: usize,
-        /// The token that was given.
+        /// The token id that was given.
         found: usize,
     },
     /// A column is longer than the sequence.
@@ -128,22 +139,22 @@ pub enum Error {
         /// The length that was given.
         found: usize,
     },
-    /// A call cannot keep within the memory that it was given.
+    /// The memory limit of a call is too small.
     #[error("`{argument}` is {found} bytes, expected at least {expected}")]
     Memory {
         /// The argument's name.
         argument: &'static str,
-        /// The least that is enough.
+        /// The minimum number of bytes.
         expected: usize,
-        /// The bytes that were given.
+        /// The number of bytes that was given.
         found: usize,
     },
-    /// A number is outside the range in which it has a meaning.
+    /// A number is outside its valid range.
     #[error("`{argument}` is {found}, expected {expected}")]
     Range {
         /// The argument's name.
         argument: &'static str,
-        /// The values that have a meaning.
+        /// The valid values.
         expected: &'static str,
         /// The value that was given.
         found: f64,
@@ -158,20 +169,20 @@ pub struct Shape {
     lengths: Lengths,
 }
 
-/// The lengths of axes. Up to three need no memory, so that an error of this crate's own arrays allocates nothing.
+/// The lengths of axes. Up to three are stored inline, so an error about this crate's own arrays allocates nothing.
 #[derive(Clone, PartialEq, Eq)]
 enum Lengths {
-    /// The first so many of these.
+    /// The lengths, and how many of them are used.
     Few([usize; FEW], u8),
     Many(Box<[usize]>),
-    /// That of the first axis, and the number of further axes, of any length.
+    /// The length of the first axis, and the number of further axes, which may have any length.
     First(usize, u8),
 }
 
 const FEW: usize = 3;
 
 impl Shape {
-    /// The length of each axis, `None` where any length is accepted.
+    /// Returns the length of each axis, `None` where any length is accepted.
     pub fn lengths(&self) -> impl Iterator<Item = Option<usize>> {
         let (fixed, any) = match &self.lengths {
             Lengths::Few(lengths, rank) => (&lengths[..usize::from(*rank)], 0),
@@ -210,13 +221,13 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// A tuple as Python and Rust write it: one element has a comma.
+/// Formats a tuple as in Python and Rust: a single element has a comma.
 fn tuple(elements: &[impl Borrow<str>]) -> String {
     let comma = if elements.len() == 1 { "," } else { "" };
     format!("({}{comma})", elements.join(", "))
 }
 
-/// `array.shape() == lengths`. Without `names` the axes have none.
+/// Checks that `array.shape() == lengths`. Empty `names` mean that the axes have no names.
 pub(crate) fn check_shape<A, D: Dimension, const N: usize>(
     argument: &'static str,
     array: &ArrayRef<A, D>,
@@ -230,7 +241,7 @@ pub(crate) fn check_shape<A, D: Dimension, const N: usize>(
     }
 }
 
-/// `array.shape()[0] == length`, for an array of two or three axes, whose other axes may have any length.
+/// Checks that `array.shape()[0] == length`. The array has two or three axes; the other axes may have any length.
 pub(crate) fn check_first_axis<A, D: Dimension>(
     argument: &'static str,
     array: &ArrayRef<A, D>,
@@ -245,7 +256,7 @@ pub(crate) fn check_first_axis<A, D: Dimension>(
     Err(wrong_shape(argument, expected, array.shape()))
 }
 
-/// `array.shape() == other.shape()`
+/// Checks that `array.shape() == other.shape()`.
 pub(crate) fn check_same_shape<A, D: Dimension>(
     argument: &'static str,
     array: &ArrayRef<A, D>,
@@ -257,7 +268,7 @@ pub(crate) fn check_same_shape<A, D: Dimension>(
     Err(wrong_shape(argument, Shape::of(&[], other.shape()), array.shape()))
 }
 
-/// `slice.len() == length`. Without `names` that number has no name.
+/// Checks that `slice.len() == length`. Empty `names` mean that the length has no name.
 pub(crate) fn check_len<A>(
     argument: &'static str,
     slice: &[A],
@@ -267,7 +278,7 @@ pub(crate) fn check_len<A>(
     if slice.len() == length { Ok(()) } else { Err(wrong_shape(argument, Shape::of(names, &[length]), &[slice.len()])) }
 }
 
-/// `found == expected`, each (`n_x`, `n_a`, `n_y`).
+/// Checks that `found == expected`. Both are (`n_x`, `n_a`, `n_y`).
 pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected: [usize; 3]) -> Result<(), Error> {
     if found == expected {
         return Ok(());
@@ -280,12 +291,12 @@ pub(crate) fn check_activation(found: Activation, expected: Activation) -> Resul
     if found == expected { Ok(()) } else { Err(Error::Activation { argument: "cache", expected, found }) }
 }
 
-/// The error of a network of these dimensions, (`n_x`, `n_a`, `n_y`).
+/// Makes the error for a network of these dimensions, (`n_x`, `n_a`, `n_y`).
 pub(crate) fn too_large(found: [usize; 3]) -> Error {
     Error::TooLarge { found: Shape::of(NETWORK, &found) }
 }
 
-/// `holds`, for a number that `expected` describes.
+/// Checks a number: `holds` is the condition, and `expected` describes it.
 pub(crate) fn check_range(
     argument: &'static str,
     found: f64,
@@ -295,7 +306,7 @@ pub(crate) fn check_range(
     if holds { Ok(()) } else { Err(Error::Range { argument, expected, found }) }
 }
 
-/// `holds`, for a count that `expected` describes.
+/// Checks a count: `holds` is the condition, and `expected` describes it.
 #[expect(clippy::cast_precision_loss, reason = "a count that is refused is small")]
 pub(crate) fn check_count(
     argument: &'static str,

@@ -4,7 +4,8 @@
 //! ℓ = ln Σ_c exp(z_c) − z_label        ∂ℓ/∂z = softmax(z) − onehot(label)
 //! ```
 //!
-//! for every column and step, from the logits z: finite and exact where the label's probability underflows to zero.
+//! for each column and step. The loss is computed from the logits z, so it stays finite and exact where the label's
+//! probability underflows to zero.
 
 use std::array;
 
@@ -16,16 +17,17 @@ use crate::layout::reshape_time_major;
 use crate::scalar::{narrow, widen};
 use crate::{Error, Scalar, sequence};
 
-/// A label that is passed over: it adds nothing to the loss, to its gradient or to the mean's count.
+/// A label to ignore: it adds nothing to the loss, to its gradient or to the count of the mean.
 pub const IGNORE: usize = usize::MAX;
 
 impl sequence::Window {
-    /// The targets of the window's steps, [`IGNORE`] where a window before has counted them.
+    /// Copies the targets of the window's steps. Targets that an earlier window has counted become [`IGNORE`].
     ///
     /// - `targets`: (m, `T_x`), of the whole sequence
     /// - result: (m, steps of the window)
     ///
-    /// A window that reaches past the end of `targets` has as many columns as there are: the loss then refuses them.
+    /// Where `targets` ends before the window, the result has fewer steps. The loss then refuses it.
+    /// [`Truncated`](sequence::Truncated) has an example.
     #[must_use]
     pub fn targets(&self, targets: &ArrayRef2<usize>) -> Array2<usize> {
         let end = self.steps.end.min(targets.ncols());
@@ -39,15 +41,15 @@ impl sequence::Window {
     }
 }
 
-/// How the losses of all columns and steps become one number.
+/// The reduction of the losses of all columns and steps to one number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Reduction {
     /// Their sum.
     Sum,
-    /// Their sum divided by the number of labels that count; zero where none does.
+    /// Their sum divided by the number of labels that count; zero where there are no such labels.
     Mean,
-    /// Their sum times this: of a sequence in chunks, 1/N gives the mean over its N labels.
+    /// Their sum times this factor. For a sequence in chunks, 1/N gives the mean over its N labels.
     Scaled(f64),
 }
 
@@ -59,7 +61,7 @@ pub struct Loss<A> {
     pub value: A,
     /// ∂value/∂logits, (`n_y`, m, `T_x`), for [`Upstream::logits`](crate::Upstream::logits).
     pub dlogits: Array3<A>,
-    /// Labels that count: those that are not [`IGNORE`].
+    /// The number of labels that count: those that are not [`IGNORE`].
     pub count: usize,
 }
 
@@ -69,10 +71,10 @@ impl<A: Scalar> Default for Loss<A> {
     }
 }
 
-/// The cross-entropy of a sequence's output against the labels.
+/// Computes the cross-entropy of a sequence's output against the labels.
 ///
-/// - `cache`: what [`sequence::forward`] left, `n_y` classes
-/// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]; anything past the end of a column
+/// - `cache`: the result of [`sequence::forward`], with `n_y` classes
+/// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]; any value in the padding
 ///
 /// The value is summed in double precision, steps ascending, columns ascending within a step.
 ///
@@ -102,10 +104,24 @@ pub fn cross_entropy<A: Scalar>(
     Ok(loss)
 }
 
-/// [`cross_entropy`] into a loss whose memory is reused and whose contents are overwritten.
+/// Computes [`cross_entropy`] into `loss`. It reuses the memory of `loss` and overwrites its contents.
+///
+/// # Examples
+///
+/// ```
+/// use elman::{loss, sequence, Dims, Parameters};
+/// use ndarray::{Array2, Array3};
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let cache = sequence::forward(&p, &Array3::ones((3, 10, 4)), None)?;
+/// let mut loss = loss::Loss::default();
+/// loss::cross_entropy_into(&cache, &Array2::zeros((10, 4)), loss::Reduction::Sum, &mut loss)?;
+/// assert_eq!(loss.count, 40);
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
-/// As [`cross_entropy`]; `loss` stays as it was.
+/// As [`cross_entropy`]; an error leaves `loss` unchanged.
 pub fn cross_entropy_into<A: Scalar>(
     cache: &sequence::Cache<A>,
     targets: &ArrayRef2<usize>,
@@ -117,7 +133,7 @@ pub fn cross_entropy_into<A: Scalar>(
     if let Reduction::Scaled(share) = reduction {
         check_range("reduction", share, "finite", narrow::<A>(share).is_finite())?;
     }
-    // What lies behind a column's end is passed over, whatever it is.
+    // Ignore the padding, whatever its values.
     let labels = || {
         targets.columns().into_iter().enumerate().flat_map(|(step, labels)| {
             let labels = labels.into_iter().zip(&cache.lengths);
@@ -157,8 +173,8 @@ pub fn cross_entropy_into<A: Scalar>(
 
 /// −ln y[label], from the logits z and their softmax y.
 ///
-/// With `top` the class of the largest logit, −ln y[label] = (z[top] − z[label]) + ln(1 + Σ_{c≠top} y[c]/y[top]): no
-/// logarithm of a small number, and none of a number near one.
+/// With `top` the class of the largest logit, −ln y[label] = (z[top] − z[label]) + ln(1 + Σ_{c≠top} y[c]/y[top]). This
+/// avoids the logarithm of a small number and of a number near one.
 fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
     let largest = in_fours(z, A::neg_infinity(), |a, b| if a < b { b } else { a });
     let top = if largest > z[label] { z.iter().position(|&z| z == largest).unwrap_or(label) } else { label };
@@ -167,8 +183,8 @@ fn negative_log_likelihood<A: Scalar>(z: &[A], y: &[A], label: usize) -> f64 {
     widen(z[top]) - widen(z[label]) + libm::log1p(widen(others) / widen(y[top]))
 }
 
-/// All values in one, by way of four partial results, element `i` in number `i mod 4`: a single one would wait for every
-/// operation.
+/// Reduces all values to one, with four partial results. Element `i` goes to partial result `i mod 4`. With a single result,
+/// each operation would wait for the previous one.
 fn in_fours<A: Scalar>(values: &[A], start: A, f: impl Fn(A, A) -> A) -> A {
     let fours = values.chunks_exact(4);
     let rest = fours.remainder();

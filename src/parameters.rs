@@ -1,6 +1,6 @@
-//! The parameters θ = (Wax, Waa, Wya, ba, by), a point of one vector space.
+//! The parameters θ = (Wax, Waa, Wya, ba, by), one vector.
 //!
-//! | name | shape | what it does |
+//! | name | shape | purpose |
 //! |---|---|---|
 //! | `wax` | (`n_a`, `n_x`) | input to hidden |
 //! | `waa` | (`n_a`, `n_a`) | hidden to hidden |
@@ -8,8 +8,8 @@
 //! | `ba` | (`n_a`) | hidden bias |
 //! | `by` | (`n_y`) | output bias |
 //!
-//! All five lie in one buffer, in this order, each row-major: an optimiser, clipping, a norm or a checkpoint is one loop
-//! over [`Parameters::as_slice`]. A gradient is a point of the same space, hence [`Gradients`].
+//! One buffer stores all five, in this order, each row-major. An optimiser, clipping, a norm or a checkpoint is therefore
+//! one loop over [`Parameters::as_slice`]. A gradient has the same elements, so [`Gradients`] is the same type.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ use crate::scalar::{Scalar, narrow, widen};
 
 /// The dimensions of a network.
 ///
-/// `n_y = 0` is a network without an output layer, the lower one of a stack. Every dimension may be zero.
+/// `n_y = 0` is a network without an output layer, such as the lower network of a stack. Every dimension may be zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Dims {
     /// Inputs per step.
@@ -35,7 +35,7 @@ pub struct Dims {
 impl Dims {
     /// The number of parameters, `n_a·n_x + n_a² + n_y·n_a + n_a + n_y`.
     ///
-    /// `usize::MAX` where [`checked_len`](Self::checked_len) is `None`.
+    /// The result is `usize::MAX` where [`checked_len`](Self::checked_len) is `None`.
     #[must_use]
     pub fn len(self) -> usize {
         self.checked_len().unwrap_or(usize::MAX)
@@ -43,8 +43,7 @@ impl Dims {
 
     /// The number of parameters, or `None` where a machine cannot address that many.
     ///
-    /// A matrix with a dimension of zero counts as large as if that dimension were one: an array of its shape has to
-    /// exist, too.
+    /// In this check, a dimension of zero counts as one: an array of that shape must also be possible.
     ///
     /// # Examples
     ///
@@ -66,7 +65,7 @@ impl Dims {
         bytes.is_ok().then(|| self.by().end)
     }
 
-    /// Whether the network has no parameters at all.
+    /// Whether the network has no parameters.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.len() == 0
@@ -97,7 +96,7 @@ impl Dims {
     }
 }
 
-/// The parameters of a network, in one buffer with a view per matrix.
+/// The parameters of a network, in one buffer with a view for each matrix.
 ///
 /// # Examples
 ///
@@ -116,21 +115,30 @@ pub struct Parameters<A> {
     flat: Vec<A>,
 }
 
-/// The gradient of a loss with respect to [`Parameters`]: each element in the place of its parameter.
+/// The gradient of a loss with respect to [`Parameters`]: each element has the position of its parameter.
 pub type Gradients<A> = Parameters<A>;
 
 impl<A: Scalar> Parameters<A> {
-    /// All zero.
+    /// Makes parameters that are all zero.
     ///
     /// # Panics
-    /// Where the parameters do not fit in memory, as `vec!` does. [`try_zeros`](Self::try_zeros) returns an error where no
+    /// Where the parameters do not fit in memory, as for `vec!`. [`try_zeros`](Self::try_zeros) returns an error where no
     /// machine can address them.
     #[must_use]
     pub fn zeros(dims: Dims) -> Self {
         Self::try_zeros(dims).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// All zero: [`zeros`](Self::zeros) for dimensions that come from a file or from a user.
+    /// Makes parameters that are all zero. Use it instead of [`zeros`](Self::zeros) for dimensions from a file or a user.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Error, Parameters};
+    ///
+    /// let dims = Dims { n_x: usize::MAX, n_a: 5, n_y: 2 };
+    /// assert!(matches!(Parameters::<f64>::try_zeros(dims), Err(Error::TooLarge { .. })));
+    /// ```
     ///
     /// # Errors
     /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
@@ -139,13 +147,25 @@ impl<A: Scalar> Parameters<A> {
         Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
-    /// A copy of five arrays, of any layout. `wya` gives `n_y`, `wax` gives `n_a` and `n_x`.
+    /// Copies five arrays, of any layout. `wya` gives `n_y`; `wax` gives `n_a` and `n_x`.
     ///
     /// - `wax`: (`n_a`, `n_x`)
     /// - `waa`: (`n_a`, `n_a`)
     /// - `wya`: (`n_y`, `n_a`)
     /// - `ba`: (`n_a`)
     /// - `by`: (`n_y`)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters};
+    /// use ndarray::{Array1, Array2};
+    ///
+    /// let (wax, waa, wya) = (Array2::zeros((5, 3)), Array2::zeros((5, 5)), Array2::zeros((2, 5)));
+    /// let p = Parameters::<f64>::from_arrays(&wax, &waa, &wya, &Array1::zeros(5), &Array1::zeros(2))?;
+    /// assert_eq!(p.dims(), Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`] where `waa.dim() != (n_a, n_a)`, `wya.ncols() != n_a`, `ba.len() != n_a` or `by.len() != n_y`;
@@ -223,47 +243,60 @@ impl<A: Scalar> Parameters<A> {
         ArrayView1::from(self.view().by())
     }
 
-    /// Input to hidden, (`n_a`, `n_x`), to be written.
+    /// Input to hidden, (`n_a`, `n_x`), for writing.
     pub fn wax_mut(&mut self) -> ArrayViewMut2<'_, A> {
         let Dims { n_a, n_x, .. } = self.dims;
         matrix_mut(n_a, n_x, &mut self.flat[self.dims.wax()])
     }
-    /// Hidden to hidden, (`n_a`, `n_a`), to be written.
+    /// Hidden to hidden, (`n_a`, `n_a`), for writing.
     pub fn waa_mut(&mut self) -> ArrayViewMut2<'_, A> {
         let n_a = self.dims.n_a;
         matrix_mut(n_a, n_a, &mut self.flat[self.dims.waa()])
     }
-    /// Hidden to output, (`n_y`, `n_a`), to be written.
+    /// Hidden to output, (`n_y`, `n_a`), for writing.
     pub fn wya_mut(&mut self) -> ArrayViewMut2<'_, A> {
         let Dims { n_a, n_y, .. } = self.dims;
         matrix_mut(n_y, n_a, &mut self.flat[self.dims.wya()])
     }
-    /// Hidden bias, (`n_a`), to be written.
+    /// Hidden bias, (`n_a`), for writing.
     pub fn ba_mut(&mut self) -> ArrayViewMut1<'_, A> {
         ArrayViewMut1::from(&mut self.flat[self.dims.ba()])
     }
-    /// Output bias, (`n_y`), to be written.
+    /// Output bias, (`n_y`), for writing.
     pub fn by_mut(&mut self) -> ArrayViewMut1<'_, A> {
         ArrayViewMut1::from(&mut self.flat[self.dims.by()])
     }
 
-    /// Every parameter: `wax`, `waa`, `wya`, `ba`, `by`, each row-major.
+    /// All parameters: `wax`, `waa`, `wya`, `ba`, `by`, each row-major.
     #[must_use]
     pub fn as_slice(&self) -> &[A] {
         &self.flat
     }
 
-    /// Every parameter, to be written, in the order of [`as_slice`](Self::as_slice).
+    /// All parameters for writing, in the order of [`as_slice`](Self::as_slice).
     pub fn as_mut_slice(&mut self) -> &mut [A] {
         &mut self.flat
     }
 
-    /// θ ← `value` in every element.
+    /// Sets every element of θ to `value`.
     pub fn fill(&mut self, value: A) {
         self.flat.fill(value);
     }
 
     /// θ ← θ + `factor` · `other`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Gradients, Parameters};
+    ///
+    /// let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+    /// let (mut p, mut g) = (Parameters::<f64>::zeros(dims), Gradients::zeros(dims));
+    /// g.fill(1.0);
+    /// p.scaled_add(-0.1, &g)?;
+    /// assert_eq!(p.as_slice()[0], -0.1);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Network`] where `other.dims() != self.dims()`.
@@ -275,7 +308,18 @@ impl<A: Scalar> Parameters<A> {
         Ok(())
     }
 
-    /// Σ θᵢ · otherᵢ, summed in the order of [`as_slice`](Self::as_slice) in double precision.
+    /// The dot product Σ θᵢ · otherᵢ, summed in double precision in the order of [`as_slice`](Self::as_slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters};
+    ///
+    /// let mut p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// p.fill(2.0);
+    /// assert_eq!(p.dot(&p)?, 4.0 * 57.0, "57 parameters");
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Network`] where `other.dims() != self.dims()`.
@@ -290,11 +334,12 @@ impl<A: Scalar> Parameters<A> {
         norm(&self.flat)
     }
 
-    /// A copy in single precision, each element rounded to the nearest `f32`; infinite where it is too large for one.
+    /// Copies the parameters in single precision. Each element is rounded to the nearest `f32`, or is infinite where it is
+    /// too large.
     ///
     /// # Examples
     ///
-    /// Train in double precision, and serve in single:
+    /// Train in double precision, and serve in single precision:
     ///
     /// ```
     /// use elman::{Dims, Parameters};
@@ -309,7 +354,8 @@ impl<A: Scalar> Parameters<A> {
         self.converted()
     }
 
-    /// A copy in double precision. Every `f32` is exact in it, so [`to_f32`](Self::to_f32) gets the same numbers back.
+    /// Copies the parameters in double precision. Every `f32` is exact in `f64`, so [`to_f32`](Self::to_f32) returns the
+    /// same numbers.
     ///
     /// # Examples
     ///
@@ -333,7 +379,17 @@ impl<A: Scalar> Parameters<A> {
         }
     }
 
-    /// The name of an element of the flat buffer, `waa[3, 1]` or `by[0]`; `None` past the end.
+    /// Returns the name of an element of the flat buffer, such as `waa[3, 1]` or `by[0]`; `None` past the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{Dims, Parameters};
+    ///
+    /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// assert_eq!(p.name_of(5 * 3).as_deref(), Some("waa[0, 0]"));
+    /// assert_eq!(p.name_of(57), None);
+    /// ```
     #[must_use]
     pub fn name_of(&self, index: usize) -> Option<String> {
         let Dims { n_x, n_a, .. } = self.dims;
@@ -409,12 +465,12 @@ impl<A> ViewMut<'_, A> {
     }
 }
 
-/// ‖v‖₂ of a slice, one chain in double precision.
+/// Computes ‖v‖₂ of a slice, with one sequential sum in double precision.
 pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
     sum_of_squares(values).sqrt()
 }
 
-/// Σ vᵢ² of a slice, one chain in double precision.
+/// Computes Σ vᵢ² of a slice, with one sequential sum in double precision.
 pub(crate) fn sum_of_squares<A: Scalar>(values: &[A]) -> f64 {
     values.iter().map(|&v| widen(v) * widen(v)).fold(0.0, |sum, square| sum + square)
 }
@@ -437,7 +493,7 @@ mod approximate {
 
     use super::Parameters;
 
-    /// Equal where the dimensions are, and every element is within `epsilon`.
+    /// Equal where the dimensions are equal and each element is within `epsilon`.
     impl<A: AbsDiffEq<Epsilon: Copy>> AbsDiffEq for Parameters<A> {
         type Epsilon = A::Epsilon;
 
@@ -449,7 +505,7 @@ mod approximate {
         }
     }
 
-    /// Equal where the dimensions are, and every element is within `max_relative` of the larger.
+    /// Equal where the dimensions are equal and each element is within `max_relative` of the larger one.
     impl<A: RelativeEq<Epsilon: Copy>> RelativeEq for Parameters<A> {
         fn default_max_relative() -> A::Epsilon {
             A::default_max_relative()
@@ -459,7 +515,7 @@ mod approximate {
         }
     }
 
-    /// Equal where the dimensions are, and every element is within `max_ulps` representable numbers.
+    /// Equal where the dimensions are equal and each element is within `max_ulps` representable numbers.
     impl<A: UlpsEq<Epsilon: Copy>> UlpsEq for Parameters<A> {
         fn default_max_ulps() -> u32 {
             A::default_max_ulps()

@@ -1,20 +1,19 @@
-//! The gradient of the loss as it comes in.
+//! The gradients of the loss that a backward pass starts from.
 
 use ndarray::{ArrayRef, Dimension, Ix2, Ix3};
 
 use crate::error::{Error, HIDDEN, OUTPUT, check_shape};
 
-/// The gradients of a loss with respect to what a forward pass returned; what is not given is zero.
+/// The gradients of a loss with respect to the results of a forward pass. A gradient that is not given is zero.
 ///
-/// For one step (`D = Ix2`) the arrays are (n, m), for a sequence (`D = Ix3`) they are (n, m, `T_x`):
+/// For one step (`D = Ix2`), the arrays have shape (n, m). For a sequence (`D = Ix3`), they have shape (n, m, `T_x`).
 ///
 /// - `hidden`: ∂L/∂a, n = `n_a`
-/// - `logits`: ∂L/∂(Wya·a + by), n = `n_y`; what [`loss::cross_entropy`](crate::loss::cross_entropy) returns
-/// - `output`: ∂L/∂y, the probabilities, n = `n_y`
-/// - `last_hidden`: what arrives at the last hidden state from beyond the sequence, (`n_a`, m): the `da0` of the chunk
-///   that comes after
+/// - `logits`: ∂L/∂(Wya·a + by), n = `n_y`; [`loss::cross_entropy`](crate::loss::cross_entropy) returns it
+/// - `output`: ∂L/∂y of the probabilities, n = `n_y`
+/// - `last_hidden`: the gradient of the last hidden state from outside the sequence, (`n_a`, m): the `da0` of the next chunk
 ///
-/// A loss that reads several of them hands in all of them; their effects add up.
+/// For a loss that reads several of them, give all their gradients. The backward pass adds their effects.
 ///
 /// # Examples
 ///
@@ -25,6 +24,7 @@ use crate::error::{Error, HIDDEN, OUTPUT, check_shape};
 /// # let cache = sequence::forward(&p, &Array3::zeros((3, 1, 4)), &Array2::zeros((5, 1)))?;
 /// # let (dlogits, da) = (Array3::zeros((2, 1, 4)), Array3::zeros((5, 1, 4)));
 /// let back = sequence::backward(&p, &cache, Upstream::logits(&dlogits).with_hidden(&da))?;
+/// assert_eq!(back.dx.dim(), (3, 1, 4));
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug)]
@@ -50,33 +50,33 @@ impl<A, D: Dimension> Clone for Upstream<'_, A, D> {
 impl<A, D: Dimension> Copy for Upstream<'_, A, D> {}
 
 impl<'a, A, D: Dimension> Upstream<'a, A, D> {
-    /// A loss that reads the hidden states.
+    /// For a loss that reads the hidden states.
     #[must_use]
     pub fn hidden(hidden: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_hidden(hidden)
     }
-    /// A loss that reads the logits.
+    /// For a loss that reads the logits.
     #[must_use]
     pub fn logits(logits: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_logits(logits)
     }
-    /// A loss that reads the probabilities.
+    /// For a loss that reads the probabilities.
     #[must_use]
     pub fn output(output: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_output(output)
     }
 
-    /// And the hidden states.
+    /// Adds the gradient of the hidden states.
     #[must_use]
     pub fn with_hidden(self, hidden: &'a ArrayRef<A, D>) -> Self {
         Upstream { hidden: Some(hidden), ..self }
     }
-    /// And the logits.
+    /// Adds the gradient of the logits.
     #[must_use]
     pub fn with_logits(self, logits: &'a ArrayRef<A, D>) -> Self {
         Upstream { logits: Some(logits), ..self }
     }
-    /// And the probabilities.
+    /// Adds the gradient of the probabilities.
     #[must_use]
     pub fn with_output(self, output: &'a ArrayRef<A, D>) -> Self {
         Upstream { output: Some(output), ..self }
@@ -84,7 +84,7 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
 }
 
 impl<A, D: Dimension> Upstream<'_, A, D> {
-    /// Whether every gradient has the shape of its array: hidden states, or outputs.
+    /// Checks that each gradient has the shape of its array: hidden states, or outputs.
     pub(crate) fn check<const N: usize>(&self, hidden: [usize; N], output: [usize; N]) -> Result<(), Error> {
         for (name, array, axes, shape) in [
             ("upstream.hidden", self.hidden, HIDDEN, hidden),
@@ -97,18 +97,18 @@ impl<A, D: Dimension> Upstream<'_, A, D> {
     }
 }
 
-/// `last_hidden.dim() == (n_a, m)`
+/// Checks that `last_hidden.dim() == (n_a, m)`.
 pub(crate) fn check_last_hidden<A>(last_hidden: &ArrayRef<A, Ix2>, shape: [usize; 2]) -> Result<(), Error> {
     check_shape("upstream.last_hidden", last_hidden, &HIDDEN[..2], shape)
 }
 
 impl<'a, A> Upstream<'a, A, Ix3> {
-    /// A loss that reads the last hidden state.
+    /// For a loss that reads the last hidden state.
     #[must_use]
     pub fn last_hidden(last_hidden: &'a ArrayRef<A, Ix2>) -> Self {
         Upstream::default().with_last_hidden(last_hidden)
     }
-    /// And the last hidden state: what the chunk that comes after sends back.
+    /// Adds the gradient of the last hidden state, such as the `da0` of the next chunk.
     #[must_use]
     pub fn with_last_hidden(self, last_hidden: &'a ArrayRef<A, Ix2>) -> Self {
         Upstream { last_hidden: Some(last_hidden), ..self }

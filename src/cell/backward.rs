@@ -17,16 +17,29 @@ pub struct Backward<A> {
     pub da_prev: Array2<A>,
 }
 
-/// The gradients of one step, from any mix of ∂L/∂`a_next`, ∂L/∂logits and ∂L/∂y.
+/// Computes the gradients of one step, from any combination of ∂L/∂`a_next`, ∂L/∂logits and ∂L/∂y.
 ///
 /// - `upstream.hidden`: (`n_a`, m)
 /// - `upstream.logits`, `upstream.output`: (`n_y`, m)
 ///
 /// The equations are those of the [module](crate::cell).
 ///
+/// # Examples
+///
+/// ```
+/// use elman::{cell, Dims, Parameters, Upstream};
+/// use ndarray::Array2;
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let step = cell::forward(&p, &Array2::ones((3, 10)), &Array2::zeros((5, 10)))?;
+/// let back = cell::backward(&p, &step, Upstream::hidden(&Array2::ones((5, 10))))?;
+/// assert_eq!(back.gradients.ba()[0], 10.0);
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
-/// shape than the array that it belongs to.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another shape than
+/// its array.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -47,7 +60,7 @@ pub fn backward<A: Scalar>(
     if let Some(hidden) = upstream.hidden {
         copy_time_major(&mut dz, hidden);
     }
-    // Nothing comes from a step after.
+    // There is no gradient from a later step.
     let mut da_prev = vec![A::zero(); n_a * m];
     let mut dxt = vec![A::zero(); n_x * m];
     head_gradient(&mut dz, Start::Present, dlogits, &weights);
@@ -67,9 +80,10 @@ pub fn backward<A: Scalar>(
     Ok(Backward { gradients, dxt: shaped(n_x, dxt), da_prev: shaped(n_a, da_prev) })
 }
 
-/// dlogits ← dlogits + y·(dy − Σ dy·y): what the loss sends to the logits, directly and through the probabilities y.
+/// dlogits ← dlogits + y·(dy − Σ dy·y): the gradient of the logits, directly from the loss and through the probabilities y.
 ///
-/// Gradients of the logits alone are read in place where their memory is time-major. `dlogits` and `dy` are scratch.
+/// Where the loss gives a gradient of the logits only, and in time-major order, it is read in place. `dlogits` and `dy` are
+/// scratch memory.
 pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
     dlogits: &'a mut Vec<A>,
     dy: &mut Vec<A>,
@@ -94,15 +108,15 @@ pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
     dlogits
 }
 
-/// da ← da + Wyaᵀ·dlogits: what the loss sends to the hidden states, directly and through the head.
+/// da ← da + Wyaᵀ·dlogits: the gradient of the hidden states, directly from the loss and through the head.
 pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &[A], weights: &Weights<A>) {
     product(da, start, dlogits, &weights.wya, Epilogue::Store);
 }
 
-/// dz ← (`da_next` + da) · (1 − a²), then `da_next` ← Waaᵀ·dz for the step before. Of several steps, the last one first.
+/// dz ← (`da_next` + da) · (1 − a²), then `da_next` ← Waaᵀ·dz for the previous step. Several steps run from last to first.
 ///
-/// - `dz`: holds da, what the loss sends to the state a
-/// - `da_next`: what the step after sends to it
+/// - `dz`: holds da, the gradient of the state a from the loss
+/// - `da_next`: the gradient of the state a from the next step
 pub(crate) fn recurrence_gradient<A: Scalar>(dz: &mut [A], da_next: &mut [A], a: &[A], weights: &Weights<A>) {
     let step = da_next.len().max(1);
     for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {

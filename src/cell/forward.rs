@@ -6,14 +6,14 @@ use crate::kernel::{Epilogue, Start, product, softmax};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
-/// What one step leaves behind: all that its gradient reads, and the outputs.
+/// The result of one step: its outputs, and all data that the backward pass reads.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,
     pub(crate) activation: Activation,
     pub(crate) m: usize,
     pub(crate) xt: Vec<A>,
-    /// `a_prev`, and behind it `a_next`.
+    /// `a_prev`, then `a_next`.
     pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
     pub(crate) y: Vec<A>,
@@ -50,7 +50,7 @@ impl<A> Cache<A> {
     pub fn a_next(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_a, self.m, &self.states[self.dims.n_a * self.m..])
     }
-    /// Wya·`a_next` + by, (`n_y`, m).
+    /// The logits, Wya·`a_next` + by, (`n_y`, m).
     #[must_use]
     pub fn logits(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_y, self.m, &self.logits)
@@ -67,13 +67,13 @@ impl<A> Cache<A> {
     }
 }
 
-/// One step: `a_next` = tanh(Wax·`xt` + Waa·`a_prev` + ba), y = softmax(Wya·`a_next` + by).
+/// Runs one step: `a_next` = tanh(Wax·`xt` + Waa·`a_prev` + ba), y = softmax(Wya·`a_next` + by).
 ///
 /// - `xt`: (`n_x`, m)
 /// - `a_prev`: (`n_a`, m)
 ///
-/// A column's bits do not depend on the other columns. To serve many steps, [`Stepper`](crate::cell::Stepper) packs the
-/// weights once.
+/// A column is bit-identical whatever the other columns are. For many steps, use [`Stepper`](crate::cell::Stepper): it packs
+/// the weights once.
 ///
 /// # Examples
 ///
@@ -119,7 +119,7 @@ pub fn forward<A: Scalar>(
     Ok(cache)
 }
 
-/// What rows of steps read: vectors of `n_x` values, or a token each.
+/// The input of rows: a vector of `n_x` values for each row, or a token id for each row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Read<'a, A> {
     Vectors(&'a [A]),
@@ -143,7 +143,7 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
     }
 }
 
-/// a ← tanh(z + Waa·`a_prev`), where `a` holds z. Of several steps, the state after each is `a_prev` of the next.
+/// a ← tanh(z + Waa·`a_prev`), where `a` holds z. In a pass of several steps, the state after a step is the next `a_prev`.
 pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
     for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
         product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Activate(weights.activation));

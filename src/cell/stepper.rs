@@ -8,8 +8,9 @@ use crate::{Error, Parameters, Scalar};
 
 /// A network that runs step by step and keeps its hidden state: for serving and sampling.
 ///
-/// The weights are packed once, when it is made; a step allocates nothing, but for the first that reads tokens. The bits are
-/// those of [`cell::forward`](crate::cell::forward) and of [`sequence::forward`](crate::sequence::forward).
+/// [`new`](Self::new) packs the weights once. A step allocates nothing, except the first step that reads token ids. The
+/// results are bit-identical to those of [`cell::forward`](crate::cell::forward) and
+/// [`sequence::forward`](crate::sequence::forward).
 ///
 /// # Examples
 ///
@@ -38,10 +39,10 @@ pub struct Stepper<'p, A> {
 }
 
 impl<'p, A: Scalar> Stepper<'p, A> {
-    /// A stepper for a batch of `m` columns, its hidden state zero.
+    /// Makes a stepper for a batch of `m` columns. Its hidden state is zero.
     ///
     /// # Panics
-    /// Where the memory of `m` columns is more than a machine can address, as [`Vec`] does.
+    /// Where the memory of `m` columns is more than a machine can address, as for [`Vec`].
     #[must_use]
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
         let dims = parameters.dims();
@@ -60,12 +61,12 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         }
     }
 
-    /// One step from the present hidden state.
+    /// Runs one step from the current hidden state.
     ///
     /// - `xt`: (`n_x`, m)
     ///
     /// # Errors
-    /// [`Error::Shape`] where `xt.dim() != (n_x, m)`; the state stays as it was.
+    /// [`Error::Shape`] where `xt.dim() != (n_x, m)`. An error leaves the state unchanged.
     pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
         check_shape("xt", xt, &X[..2], [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
@@ -75,11 +76,11 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         Ok(())
     }
 
-    /// One step from the present hidden state. Every column reads a token, a one-hot vector.
+    /// Runs one step from the current hidden state. Each column reads a token id, which is a one-hot vector.
     ///
-    /// The first such step turns `wax`, for which it allocates; a token's weights are then looked up.
+    /// - `tokens`: m token ids, each below `n_x`
     ///
-    /// - `tokens`: m of them, each below `n_x`
+    /// The first such step allocates memory and transposes `wax`. Each step then looks up the weights of its tokens.
     ///
     /// # Examples
     ///
@@ -96,7 +97,8 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] where `tokens.len() != m`, [`Error::Token`] where one is not below `n_x`; the state stays as it was.
+    /// [`Error::Shape`] where `tokens.len() != m`; [`Error::Token`] where an id is not below `n_x`. An error leaves the
+    /// state unchanged.
     pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
         let n_x = self.parameters.dims().n_x;
         check_len("tokens", tokens, &["m"], self.m)?;
@@ -119,9 +121,22 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         std::mem::swap(hidden, next);
     }
 
-    /// Starts from this hidden state.
+    /// Sets the hidden state from which the next step starts.
     ///
     /// - `hidden`: (`n_a`, m)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{cell, Dims, Parameters};
+    /// use ndarray::Array2;
+    ///
+    /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let mut stepper = cell::Stepper::new(&p, 1);
+    /// stepper.set_hidden(&Array2::ones((5, 1)))?;
+    /// assert_eq!(stepper.hidden()[[0, 0]], 1.0);
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`] where `hidden.dim() != (n_a, m)`.
@@ -131,7 +146,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         Ok(())
     }
 
-    /// Starts from the zero state. Logits and output are zero until the next step.
+    /// Sets the hidden state to zero. Logits and output are zero until the next step.
     pub fn reset(&mut self) {
         for values in [&mut self.hidden, &mut self.logits, &mut self.output] {
             values.fill(A::zero());

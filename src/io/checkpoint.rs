@@ -1,17 +1,17 @@
-//! A run as named arrays: parameters, and the state of the optimiser.
+//! A training run as named arrays: parameters, and the state of the optimiser.
 //!
-//! The tensors are `wax`, `waa`, `wya`, `ba`, `by` and the optimiser's; the rest is metadata:
+//! The tensors are `wax`, `waa`, `wya`, `ba`, `by` and those of the optimiser. The rest is metadata:
 //!
 //! | key | what it holds |
 //! |---|---|
 //! | `elman.format`, `elman.version` | `checkpoint`, `1` |
-//! | `elman.crate` | the version of this crate that wrote it |
+//! | `elman.crate` | the version of this crate that wrote the file |
 //! | `elman.element_type` | `f32` or `f64` |
 //! | `elman.activation` | the nonlinearity: `tanh`, `relu`, `sigmoid` or `identity` |
-//! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions, which the tensors have to have |
+//! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions; the tensors must have them |
 //! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
 //!
-//! A key is never added without a new `elman.version`: what this version does not know, it refuses.
+//! A reader refuses unknown keys. A new key therefore needs a new `elman.version`.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "safetensors")]
@@ -27,11 +27,15 @@ use crate::{Dims, Parameters, Scalar};
 const FORMAT: &str = "checkpoint";
 const VERSION: &str = "1";
 
-/// Where a run is: parameters, the optimiser with its state, and notes.
+/// The state of a training run: parameters, the optimiser with its state, and metadata.
 ///
-/// A run that goes on from a checkpoint has the bits of one that never stopped. Files of [`Tensors`] with metadata hold it,
-/// which `save` and `load` (feature `safetensors`) write and read; a file with the five tensors and nothing else is a
-/// checkpoint, too. Other tensors in the file are ignored, so a run may add its own to [`to_tensors`](Self::to_tensors).
+/// A run that continues from a checkpoint is bit-identical to a run that never stopped. `save` and `load` (feature
+/// `safetensors`) write and read a checkpoint as a file of [`Tensors`] with metadata. A file with the five tensors and
+/// nothing else is also a checkpoint. Other tensors in the file are ignored, so a run may add its own to
+/// [`to_tensors`](Self::to_tensors).
+///
+/// This type saves a run to a file. [`sequence::Checkpointed`](crate::sequence::Checkpointed) is gradient checkpointing: it
+/// recomputes hidden states to save memory.
 ///
 /// # Examples
 ///
@@ -51,16 +55,16 @@ const VERSION: &str = "1";
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint<A> {
-    /// θ
+    /// The parameters θ.
     pub parameters: Parameters<A>,
     /// The optimiser of these parameters.
     pub optimizer: Option<AnyOptimizer<A>>,
-    /// The caller's notes. Keys that begin with `elman.` are this crate's.
+    /// The caller's metadata. Keys that begin with `elman.` are reserved for this crate.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl<A: Scalar> Checkpoint<A> {
-    /// Parameters alone.
+    /// Makes a checkpoint of parameters alone.
     #[must_use]
     pub fn new(parameters: Parameters<A>) -> Self {
         Checkpoint { parameters, optimizer: None, metadata: BTreeMap::new() }
@@ -72,12 +76,14 @@ impl<A: Scalar> Checkpoint<A> {
         Checkpoint { optimizer: Some(optimizer.into()), ..self }
     }
 
-    /// The run that named arrays hold: parameters alone where the metadata has none of this crate's keys. Otherwise those keys
-    /// must be complete, and agree with the tensors. Other tensors are ignored.
+    /// Reads a checkpoint from named arrays.
+    ///
+    /// Where the metadata has none of this crate's keys, the checkpoint is the parameters alone. Otherwise those keys must
+    /// be complete and agree with the tensors. Other tensors are ignored.
     ///
     /// # Errors
     /// - [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is missing or does not fit.
-    /// - [`Error::Metadata`] where a key of this crate is missing, unknown, or has another value than the tensors show.
+    /// - [`Error::Metadata`] where a key of this crate is missing, is unknown, or disagrees with the tensors.
     pub fn from_tensors(tensors: &Tensors<A>) -> Result<Self, Error> {
         let parameters = Parameters::try_from(tensors)?;
         let (mut notes, metadata) = Notes::among(tensors.metadata());
@@ -96,10 +102,10 @@ impl<A: Scalar> Checkpoint<A> {
         Ok(Checkpoint { parameters, optimizer, metadata })
     }
 
-    /// The named arrays that files hold.
+    /// Converts the checkpoint to named arrays, as a file holds them.
     ///
     /// # Errors
-    /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`; [`Error::Shape`] where the optimiser is one of
+    /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`; [`Error::Shape`] where the optimiser belongs to
     /// other parameters, or `n_a == 0` and `n_x > 256`.
     pub fn to_tensors(&self) -> Result<Tensors<A>, Error> {
         check_inputs(&self.parameters.wax())?;
@@ -107,7 +113,7 @@ impl<A: Scalar> Checkpoint<A> {
         let mut notes = Notes::default();
         if let Some(optimizer) = &self.optimizer {
             optimizer::write(optimizer, &mut notes, &mut tensors);
-            // Whoever reads it would refuse it, so do it now.
+            // Refuse now what a reader would refuse later.
             optimizer::read(notes.clone(), &tensors, self.parameters.dims().len())?;
         }
         notes.insert("format", FORMAT);
@@ -122,7 +128,7 @@ impl<A: Scalar> Checkpoint<A> {
         Ok(tensors)
     }
 
-    /// Writes a safetensors file atomically: a reader finds the whole old run, or the whole new one.
+    /// Writes a safetensors file with an atomic write: a reader finds the whole old run, or the whole new one.
     ///
     /// # Examples
     ///

@@ -1,9 +1,9 @@
-//! Elements as files hold them: little-endian, bit for bit, so that a NaN keeps its payload.
+//! Elements as little-endian bytes, bit-identical: a NaN keeps its payload.
 
 use crate::Scalar;
 use crate::scalar::{from_bits, to_bits};
 
-/// The elements of little-endian bytes. Bytes after the last whole element are ignored.
+/// Converts little-endian bytes to elements. Bytes after the last whole element are ignored.
 pub(super) fn from_le<A: Scalar>(bytes: &[u8]) -> Vec<A> {
     let element = |bytes: &[u8]| {
         let mut bits = [0; size_of::<u64>()];
@@ -13,7 +13,7 @@ pub(super) fn from_le<A: Scalar>(bytes: &[u8]) -> Vec<A> {
     bytes.chunks_exact(size_of::<A>()).map(element).collect()
 }
 
-/// Appends the elements to bytes, little-endian.
+/// Appends the elements as little-endian bytes.
 pub(super) fn extend_le<A: Scalar>(bytes: &mut Vec<u8>, elements: impl IntoIterator<Item = A>) {
     for element in elements {
         bytes.extend_from_slice(&to_bits(element).to_le_bytes()[..size_of::<A>()]);

@@ -1,30 +1,30 @@
-//! What can be wrong with a file, and with what it holds.
+//! The errors of a file and of its content.
 
 use std::path::PathBuf;
 
-/// Why weights could not be read, or not be written.
+/// The reason why weights could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}: {reason}", path.display())]
     File {
-        /// What was tried: `read` or `write`.
+        /// The operation: `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: std::io::Error,
     },
-    /// A file was read, and its content was refused.
+    /// The content of a file was refused.
     #[error("{}: {error}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the content.
         error: Box<Error>,
     },
-    /// An argument of a call outside `io` is wrong. With this variant one `?` serves for both error types.
+    /// An argument of a call outside `io` is wrong. With this variant, `?` works for both error types.
     #[error(transparent)]
     Argument(#[from] crate::Error),
     /// The bytes are not a file of this format.
@@ -32,7 +32,7 @@ pub enum Error {
     Format {
         /// The format's name.
         format: &'static str,
-        /// What is wrong, and with which tensor where it is one.
+        /// The mistake, with the name of the tensor where it concerns one.
         reason: String,
     },
     /// There is no tensor of this name.
@@ -40,7 +40,7 @@ pub enum Error {
     Missing {
         /// The tensor's name.
         tensor: String,
-        /// The names that there are, or of many the most similar ones.
+        /// The names that exist, or the most similar ones where there are many.
         present: String,
     },
     /// Two arrays have the same name, so one of them would be lost.
@@ -49,42 +49,42 @@ pub enum Error {
         /// The name.
         tensor: String,
     },
-    /// A tensor has elements of another type. Nothing is ever converted.
+    /// A tensor has elements of another type. Nothing is converted.
     #[error("`{tensor}` has elements of type {found}, expected {expected}")]
     ElementType {
         /// The tensor's name.
         tensor: String,
-        /// The type that was asked for: `f32` or `f64`.
+        /// The requested type: `f32` or `f64`.
         expected: &'static str,
-        /// The type that the file names.
+        /// The type in the file.
         found: String,
     },
-    /// A tensor has the wrong shape. Nothing is ever broadcast.
+    /// A tensor has the wrong shape. Nothing is broadcast.
     #[error("`{tensor}` has shape {found:?}, expected {expected}")]
     Shape {
         /// The tensor's name.
         tensor: String,
-        /// The shape that is needed, in names and numbers.
+        /// The expected shape, in names and numbers.
         expected: String,
         /// The shape that was found.
         found: Vec<usize>,
     },
-    /// The weights belong to another kind of network than the caller expects, or than this crate computes.
+    /// The weights belong to another kind of network than the one that the caller expects or that this crate computes.
     #[error("`{tensor}` shows {found}, expected {expected}")]
     Network {
-        /// The tensor, or the setting, that shows it.
+        /// The tensor or the setting that shows it.
         tensor: String,
-        /// The network that is expected, in this respect.
+        /// The expected property of the network.
         expected: String,
-        /// What the weights belong to.
+        /// The property that was found.
         found: String,
     },
-    /// A value of a file's metadata is missing, or has no meaning.
+    /// A value of a file's metadata is missing or invalid.
     #[error("metadata `{key}` is {found}, expected {expected}")]
     Metadata {
         /// The key.
         key: String,
-        /// The values that have a meaning.
+        /// The valid values.
         expected: String,
         /// The value that was found.
         found: String,

@@ -1,4 +1,4 @@
-//! Whole files: read within bounds, replaced atomically.
+//! Whole files: bounded reads and atomic writes.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -7,12 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Error;
 
-/// All bytes of a file.
+/// Returns all bytes of a file.
 ///
-/// Only regular files are read: a device has no end, and a pipe may never begin.
+/// It reads regular files only: a device has no end, and a pipe may block forever.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("notes.txt");
+/// elman::io::write_atomic(&path, b"text")?;
+/// assert_eq!(elman::io::read(&path)?, b"text");
+/// # Ok::<(), elman::io::Error>(())
+/// ```
 ///
 /// # Errors
-/// [`Error::File`] where the system refuses, or `path` is not a regular file.
+/// [`Error::File`] where the system returns an error, or `path` is not a regular file.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
     let path = path.as_ref();
     let bytes = fs::metadata(path).and_then(|found| check_regular(&found)).and_then(|()| fs::read(path));
@@ -25,12 +35,14 @@ pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Erro
     convert(&read(path)?).map_err(|error| Error::Content { path: path.into(), error: Box::new(error) })
 }
 
-/// Writes or replaces a file atomically: at any moment it holds the old bytes, or all of `bytes`.
+/// Writes or replaces a file with an atomic write: at any moment it holds the old bytes, or all of `bytes`.
 ///
-/// The bytes go to a new file in the same folder, which is synchronised with the disk and then takes the file's place. A
-/// crash leaves the file as it was, and perhaps a `.elman.….part` beside it. So does an error, without the part; only where
-/// the folder cannot be synchronised at the end are the new bytes there already. Permissions are kept, the owner becomes
-/// the one who writes, and a read-only file is replaced as `mv` does. Where `path` is a symbolic link, what it points to is replaced.
+/// The function writes the bytes to a new file in the same folder, synchronises it with the disk and renames it to `path`.
+/// A crash may leave a file `.elman.….part` in the folder. An error leaves the old file unchanged, and removes the `.part`
+/// file. There is one exception: the last step synchronises the folder. Where this step fails, the new bytes stay.
+///
+/// The new file keeps the permissions, and belongs to the user who writes it. A read-only file is replaced, as by `mv`.
+/// Where `path` is a symbolic link, the target of the link is replaced.
 ///
 /// # Examples
 ///
@@ -44,7 +56,7 @@ pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Erro
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where the system refuses, or something at `path` is not a regular file.
+/// [`Error::File`] where the system returns an error, or `path` exists and is not a regular file.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
     let written = follow_links(path).and_then(|file| replace_file(&file, bytes));
@@ -65,28 +77,28 @@ fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (part, file) = create_part(folder, permissions.as_ref())?;
     let written = write_synced(file, bytes, permissions).and_then(|()| fs::rename(&part, path));
     if written.is_err() {
-        // What is left of it is of no use, and the error to report is the first one.
+        // The incomplete file is useless. Report the first error, not one from its removal.
         let _ = fs::remove_file(&part);
     }
     written.and_then(|()| sync_folder(folder))
 }
 
-/// The file at the end of the links, which need not exist.
+/// Follows symbolic links to the target, which need not exist.
 fn follow_links(path: &Path) -> io::Result<PathBuf> {
-    /// As many as Linux follows.
+    /// The limit of Linux.
     const MOST: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..=MOST {
         match fs::read_link(&path) {
             Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
-            // Not a link; if it cannot be read for another reason, it cannot be written either.
+            // It is not a link. Where reading failed for another reason, the write reports it.
             Err(_) => return Ok(path),
         }
     }
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// A file that was not there, which nobody may open who may not open the old one.
+/// Creates a new file with the permissions of the old one, so that only the same users can open it.
 fn create_part(folder: &Path, permissions: Option<&Permissions>) -> io::Result<(PathBuf, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let mut options = OpenOptions::new();
@@ -100,10 +112,10 @@ fn create_part(folder: &Path, permissions: Option<&Permissions>) -> io::Result<(
     let _ = permissions;
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // Not the file's own name with something added: that may be too long.
+        // The name does not contain the file's own name: the result could be too long.
         let part = folder.join(format!(".elman.{}.{number}.part", std::process::id()));
         match options.open(&part) {
-            // Left by a process of the same number that crashed.
+            // A crashed process with the same id left it.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             opened => return opened.map(|file| (part, file)),
         }
@@ -118,13 +130,13 @@ fn write_synced(mut file: File, bytes: &[u8], permissions: Option<Permissions>) 
     file.sync_all()
 }
 
-/// Makes the file's new place last, where the system can.
+/// Synchronises the folder, where the system can, so that the rename survives a crash.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // A folder need not be readable to be written to, and not every file system synchronises one.
+        // A writable folder may be unreadable, and some file systems cannot synchronise a folder.
         Err(error)
             if matches!(
                 error.kind(),

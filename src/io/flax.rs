@@ -1,4 +1,4 @@
-//! Flax: `SimpleCell` and `Dense`, of linen and of nnx, by flattened names.
+//! Flax: `SimpleCell` and `Dense` of linen and nnx, by flattened names.
 //!
 //! | linen | nnx | shape | here |
 //! |---|---|---|---|
@@ -8,21 +8,21 @@
 //! | `kernel` of `Dense` | of `Linear` | (`n_a`, `n_y`) | `wya`, transposed |
 //! | `bias` of `Dense` | of `Linear` | (`n_y`) | `by` |
 //!
-//! The kernel of the hidden state has no bias, in neither. `from_tensors` returns the bits that
-//! `to_tensors` was given. On Flax's side,
+//! In linen and in nnx, the kernel of the hidden state has no bias. A round trip through `to_tensors` and `from_tensors` is
+//! bit-identical. On Flax's side, save with:
 //!
 //! ```python
 //! np.savez(path, **flax.traverse_util.flatten_dict(variables, sep="/"))                                  # linen
 //! np.savez(path, **{"/".join(map(str, k)): p[...] for k, p in nnx.state(model, nnx.Param).flat_state()})  # nnx
 //! ```
 //!
-//! A `Dense` made with `use_bias=False` has no bias. Say so by [`without_head_bias`](SimpleCell::without_head_bias), and for a
-//! cell of your own by [`without_bias`](SimpleCell::without_bias): `by` and `ba` are then zero. Otherwise a missing bias is an
-//! error.
+//! A `Dense` made with `use_bias=False` has no bias: call [`without_head_bias`](SimpleCell::without_head_bias), and `by` is
+//! zero. For a cell of your own without a bias, call [`without_bias`](SimpleCell::without_bias), and `ba` is zero. Otherwise
+//! a missing bias is an error.
 //!
-//! The weights do not show what a cell's units compute, so the [`Activation`] is an argument. Nor do they show whether a cell
-//! is residual: say it by [`with_residual`](SimpleCell::with_residual). Where the file's metadata has the keys
-//! `activation_fn` and `residual`, with the cell's prefix or without, another cell is an error.
+//! The weights do not show what a cell's units compute, so the [`Activation`] is an argument. They also do not show whether
+//! a cell is residual: call [`with_residual`](SimpleCell::with_residual). Where the file's metadata has the keys
+//! `activation_fn` and `residual`, with or without the cell's prefix, another cell is an error.
 //!
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
 
@@ -64,14 +64,19 @@ pub struct SimpleCell {
 }
 
 impl SimpleCell {
-    /// linen's cell, by the beginning of its names, such as `"params/SimpleCell_0/"` with its last separator; and Flax's
-    /// `activation_fn`.
+    /// Describes a cell of linen.
+    ///
+    /// - `prefix`: the beginning of its names with the last separator, such as `"params/SimpleCell_0/"`
+    /// - `activation`: Flax's `activation_fn`
     #[must_use]
     pub fn linen(prefix: &str, activation: Activation) -> Self {
         SimpleCell::new(prefix, ["i", "h"], activation)
     }
 
-    /// nnx's cell, by the beginning of its names, such as `"rnn/cell/"` with its last separator; and Flax's `activation_fn`.
+    /// Describes a cell of nnx.
+    ///
+    /// - `prefix`: the beginning of its names with the last separator, such as `"rnn/cell/"`
+    /// - `activation`: Flax's `activation_fn`
     #[must_use]
     pub fn nnx(prefix: &str, activation: Activation) -> Self {
         SimpleCell::new(prefix, ["dense_i", "dense_h"], activation)
@@ -82,21 +87,21 @@ impl SimpleCell {
         SimpleCell { prefix, separator, layers, with_bias: true, head, activation, residual: false }
     }
 
-    /// What separates the parts of a name, `"/"` unless said otherwise. Prefixes are taken as they are.
+    /// Sets the separator between the parts of a name; the default is `"/"`. Prefixes stay unchanged.
     #[must_use]
     pub fn with_separator(mut self, separator: &str) -> Self {
         self.separator = separator.into();
         self
     }
 
-    /// The cell has no bias: `ba` is zero. A tensor for it is refused.
+    /// States that the cell has no bias: `ba` is zero. A tensor for it is refused.
     #[must_use]
     pub fn without_bias(mut self) -> Self {
         self.with_bias = false;
         self
     }
 
-    /// A `Dense` or `Linear` under this prefix, such as `"params/Dense_0/"`, is the output layer. Without one, `n_y` is 0.
+    /// Adds the output layer: a `Dense` or `Linear` under this prefix, such as `"params/Dense_0/"`. Without one, `n_y` is 0.
     #[must_use]
     pub fn with_dense(mut self, prefix: &str) -> Self {
         let [weights, bias] = ["kernel", "bias"].map(|name| format!("{prefix}{name}"));
@@ -104,28 +109,28 @@ impl SimpleCell {
         self
     }
 
-    /// The `Dense` or `Linear` was made with `use_bias=False`: `by` is zero. A tensor for its bias is refused.
+    /// States that the `Dense` or `Linear` was made with `use_bias=False`: `by` is zero. A tensor for its bias is refused.
     #[must_use]
     pub fn without_head_bias(mut self) -> Self {
         self.head.remove_bias();
         self
     }
 
-    /// The cell's `residual`. True is refused when the network is read or written.
+    /// Sets the cell's `residual`. `true` is refused when the network is read or written.
     #[must_use]
     pub fn with_residual(mut self, residual: bool) -> Self {
         self.residual = residual;
         self
     }
 
-    /// The network that the tensors hold. Tensors of other names are ignored.
+    /// Converts tensors to a network. Tensors of other names are ignored.
     ///
     /// # Errors
     /// - [`Error::Network`] where the file's metadata states another activation, where the network is gated or residual, and
-    ///   where there is a bias that should not be there.
+    ///   where there is an unexpected bias.
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
-    /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
-    ///   or outputs that no bias confirms.
+    /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
+    ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
         self.check_residual(tensors)?;
@@ -136,13 +141,13 @@ impl SimpleCell {
         assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
-    /// The weights of a network.
+    /// Converts a network to tensors.
     ///
     /// # Errors
     /// - [`Error::Network`] where this cell is residual.
-    /// - [`Error::DuplicateName`] where two arrays would have one name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::DuplicateName`] where two arrays would have the same name.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
+    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.check_residual(&tensors)?;
@@ -157,7 +162,7 @@ impl SimpleCell {
         check_stated(residual, "false", |_| "a residual cell".into(), "one that adds no state before its activation")
     }
 
-    /// Gates are layers of their own, or share a kernel, which its shape shows.
+    /// Refuses gated cells by the names of their layers. The shape of a kernel shows gates that share it.
     fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         for (layer, found) in [("ii", "an LSTM"), ("ir", "a GRU"), ("if", "a minimal gated unit")] {
             let name = self.name(layer, "kernel");
@@ -168,7 +173,7 @@ impl SimpleCell {
         Ok(())
     }
 
-    /// A `SimpleCell` has no bias beside the hidden state's kernel.
+    /// Refuses a bias of the hidden state: a `SimpleCell` has none.
     fn check_biases<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         let bias = self.name(self.layers[1], "bias");
         if tensors.contains(&bias) {

@@ -1,22 +1,22 @@
-//! Files of other formats: what they are, and how to get the weights out of them.
+//! Recognises files of other formats, and says how to get the weights out of them.
 
-/// What to do in PyTorch.
+/// The advice for PyTorch.
 const TORCH: &str = "in Python, `safetensors.torch.save_file(model.state_dict(), path)` writes a file to read";
-/// What to do in Keras.
+/// The advice for Keras.
 const KERAS: &str =
     "in Python, `np.savez(path, **{w.path: np.asarray(w) for w in model.weights})` writes a file to read";
 
-/// Where the names of a zip archive's entries are looked for: at its two ends.
+/// The number of bytes at each end of a zip archive that are searched for the names of its entries.
 const ENDS: usize = 1 << 16;
 
-/// A sentence on bytes that are empty or of another format than the reader's `own`, if it is a known one.
+/// Returns a sentence about bytes that are empty, or of a known format other than the reader's `own`.
 ///
-/// It looks at a few bytes only: call it after the reader has failed.
+/// It checks a few bytes only. Call it after the reader has failed.
 pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
     let (what, then) = match bytes {
         [] => return Some("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => archive(bytes, own)?,
-        // The length of the header, and the beginning of the header.
+        // The length of the header, and its first byte.
         [_, _, _, _, _, _, 0, 0, b'{', ..] if own != "safetensors" => {
             ("a safetensors file", "read it by `elman::io::safetensors::load` (feature `safetensors`)")
         }
@@ -26,7 +26,7 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
         [b'\x89', b'H', b'D', b'F', ..] => ("an HDF5 file (.h5)", KERAS),
         [0x80, 2..=5, ..] => ("a Python pickle, perhaps of an old PyTorch (.pt)", TORCH),
         [0x1f, 0x8b, ..] => ("a gzip file", "decompress it first"),
-        // Field 1 of a protobuf message, the version of ONNX's representation, and a text or message after it.
+        // Field 1 of a protobuf message is the version of ONNX's representation. A text or message follows.
         [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if bytes.get(8) != Some(&b'{') => (
             "an ONNX model (.onnx)",
             "in Python, `np.savez(path, **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})` \
@@ -37,7 +37,7 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
     Some(format!("it is {what}; {then}"))
 }
 
-/// What a zip archive is, by the names of its entries.
+/// Recognises a zip archive by the names of its entries.
 fn archive(bytes: &[u8], own: &str) -> Option<(&'static str, &'static str)> {
     let ends = [&bytes[..bytes.len().min(ENDS)], &bytes[bytes.len().saturating_sub(ENDS)..]];
     let contains = |name: &str| ends.iter().any(|end| end.windows(name.len()).any(|window| window == name.as_bytes()));

@@ -1,6 +1,6 @@
-//! Keras: `SimpleRNN` and `Dense`, by the paths of their weights or by their places in `get_weights()`.
+//! Keras: `SimpleRNN` and `Dense`, by the paths of their weights or by their positions in `get_weights()`.
 //!
-//! | path | place | shape | here |
+//! | path | position | shape | here |
 //! |---|---|---|---|
 //! | `…/simple_rnn_cell/kernel` | k | (`n_x`, `n_a`) | `wax`, transposed |
 //! | `…/simple_rnn_cell/recurrent_kernel` | k + 1 | (`n_a`, `n_a`) | `waa`, transposed |
@@ -8,19 +8,19 @@
 //! | `…/dense/kernel` | d | (`n_a`, `n_y`) | `wya`, transposed |
 //! | `…/dense/bias` | d + 1 | (`n_y`) | `by` |
 //!
-//! `from_tensors` returns the bits that `to_tensors` was given. On Keras's side, either of
+//! A round trip through `to_tensors` and `from_tensors` is bit-identical. On Keras's side, save with one of:
 //!
 //! ```python
 //! np.savez(path, **{w.path: np.asarray(w) for w in model.weights})  # by paths: SimpleRnn::new
 //! np.savez(path, *model.get_weights())                              # arr_0, arr_1, …: SimpleRnn::by_index
 //! ```
 //!
-//! A layer made with `use_bias=False` has no bias. Say so by [`without_bias`](SimpleRnn::without_bias), and for the `Dense` by
-//! [`without_head_bias`](SimpleRnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
+//! A layer made with `use_bias=False` has no bias: call [`without_bias`](SimpleRnn::without_bias), and for the `Dense`
+//! [`without_head_bias`](SimpleRnn::without_head_bias). `ba` and `by` are then zero. Otherwise a missing bias is an error.
 //!
 //! The weights do not show what a layer's units compute, so the [`Activation`] is an argument. Where the file's metadata has
-//! the key `activation`, with the layer's prefix or without, a wrong argument is an error. The two cells of a
-//! `Bidirectional` layer have a path each, and are two networks here.
+//! the key `activation`, with or without the layer's prefix, a wrong argument is an error. Each of the two cells of a
+//! `Bidirectional` layer has its own path. They are two networks here.
 //!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
@@ -58,8 +58,10 @@ pub struct SimpleRnn {
 }
 
 impl SimpleRnn {
-    /// A layer by the beginning of its weights' paths, such as `"sequential/simple_rnn/simple_rnn_cell/"` with its last
-    /// stroke; and Keras's `activation`.
+    /// Describes a layer by the paths of its weights.
+    ///
+    /// - `prefix`: the beginning of the paths with the last slash, such as `"sequential/simple_rnn/simple_rnn_cell/"`
+    /// - `activation`: Keras's `activation`
     #[must_use]
     pub fn new(prefix: &str, activation: Activation) -> Self {
         let [kernel, recurrent, bias] = ["kernel", "recurrent_kernel", "bias"].map(|name| format!("{prefix}{name}"));
@@ -67,8 +69,8 @@ impl SimpleRnn {
         SimpleRnn { prefix, kernel, recurrent, bias, head: Head::default(), activation }
     }
 
-    /// A layer by the places of its weights in `get_weights()`: `first`, `first + 1` and, where it has a bias, `first + 2`.
-    /// `np.savez` calls them `arr_0`, `arr_1` and so on.
+    /// Describes a layer by the positions of its weights in `get_weights()`: `first`, `first + 1` and, where it has a bias,
+    /// `first + 2`. `np.savez` calls them `arr_0`, `arr_1` and so on.
     #[must_use]
     pub fn by_index(first: usize, activation: Activation) -> Self {
         let [kernel, recurrent, bias] = [0, 1, 2].map(|k| place(first, k));
@@ -76,15 +78,15 @@ impl SimpleRnn {
         SimpleRnn { prefix, kernel, recurrent, bias, head: Head::default(), activation }
     }
 
-    /// The layer was made with `use_bias=False`: `ba` is zero. A weight at the path of its bias is refused; what is at its
-    /// place belongs to the next layer.
+    /// States that the layer was made with `use_bias=False`: `ba` is zero. A weight at the path of its bias is refused. With
+    /// [`by_index`](Self::by_index), the weight at that position belongs to the next layer.
     #[must_use]
     pub fn without_bias(mut self) -> Self {
         self.bias.remove();
         self
     }
 
-    /// A `Dense` under this prefix, such as `"sequential/dense/"`, is the output layer. Without one, `n_y` is 0.
+    /// Adds the output layer: a `Dense` under this prefix, such as `"sequential/dense/"`. Without one, `n_y` is 0.
     #[must_use]
     pub fn with_dense(mut self, prefix: &str) -> Self {
         let [weights, bias] = ["kernel", "bias"].map(|name| format!("{prefix}{name}"));
@@ -92,33 +94,33 @@ impl SimpleRnn {
         self
     }
 
-    /// A `Dense` whose weights are at places `first` and, where it has a bias, `first + 1` is the output layer.
+    /// Adds the output layer: a `Dense` with its weights at the positions `first` and, where it has a bias, `first + 1`.
     #[must_use]
     pub fn with_dense_by_index(mut self, first: usize) -> Self {
         self.head.set(Dense { weights: place(first, 0), bias: Bias::at(place(first, 1)), axes: Axes::InOut });
         self
     }
 
-    /// The `Dense` was made with `use_bias=False`: `by` is zero. A weight at the path of its bias is refused; what is at its
-    /// place belongs to the next layer.
+    /// States that the `Dense` was made with `use_bias=False`: `by` is zero. A weight at the path of its bias is refused.
+    /// With [`with_dense_by_index`](Self::with_dense_by_index), the weight at that position belongs to the next layer.
     #[must_use]
     pub fn without_head_bias(mut self) -> Self {
         self.head.remove_bias();
         self
     }
 
-    /// The network that the tensors hold. Tensors of other names are ignored.
+    /// Converts tensors to a network. Tensors of other names are ignored.
     ///
     /// # Errors
     /// - [`Error::Network`] where the file's metadata states another activation, where the network is gated, and where there
-    ///   is a bias that should not be there.
+    ///   is an unexpected bias.
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
-    /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
-    ///   or outputs that no bias confirms.
+    /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
+    ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation")?;
         let matrices = self.weights().read(tensors)?;
-        // A plain layer's bias is a vector; in its place a matrix of two rows is a GRU's, of one unit perhaps.
+        // The bias of a plain layer is a vector. A matrix of two rows is the bias of a GRU, also of a GRU of one unit.
         let two_rows = |name: &&str| matches!(tensors.shape(name), Some([2, _]));
         if let Some(bias) = self.bias.find(tensors)?.filter(two_rows) {
             return Err(gated(bias, "a GRU, whose bias has two rows"));
@@ -127,12 +129,12 @@ impl SimpleRnn {
         assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
-    /// The weights of a network.
+    /// Converts a network to tensors.
     ///
     /// # Errors
-    /// - [`Error::DuplicateName`] where two arrays would have one name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or where
-    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::DuplicateName`] where two arrays would have the same name.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
+    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         let mut tensors = Tensors::new();
         self.weights().write(parameters, &mut tensors)?;

@@ -1,4 +1,4 @@
-//! What the frameworks have in common: a recurrent layer, a dense one, and the networks that are refused.
+//! Code that the frameworks share: a recurrent layer, a dense layer, and the networks that are refused.
 
 use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
@@ -6,14 +6,14 @@ use super::Error;
 use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
 use crate::{Activation, Parameters, Scalar};
 
-/// How a layer's matrix lies in a file; `out` are the units that it computes, `in` what it reads.
+/// The order of a matrix's axes in a file. `out` are the units that the layer computes, `in` the values that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Axes {
     /// (out, in), as in this crate
     OutIn,
     /// (in, out)
     InOut,
-    /// (1, out, in), behind ONNX's axis of directions
+    /// (1, out, in): the first axis is ONNX's axis of directions
     OneOutIn,
 }
 
@@ -26,12 +26,12 @@ impl Axes {
         }
     }
 
-    /// A shape for a message.
+    /// Formats a shape for a message.
     fn shape(self, sizes: [&str; 2]) -> String {
         format!("[{}]", self.order(sizes, "1").join(", "))
     }
 
-    /// The matrix of this name as (out, in).
+    /// Reads the matrix of this name as (out, in).
     fn read<'t, A: Scalar>(
         self,
         tensors: &'t Tensors<A>,
@@ -49,7 +49,7 @@ impl Axes {
         }
     }
 
-    /// A matrix (out, in) as it lies in a file.
+    /// Converts a matrix (out, in) to the order of the file.
     fn write<A: Scalar>(self, matrix: &ArrayView2<'_, A>) -> ArrayD<A> {
         match self {
             Axes::OutIn => in_c_order(matrix),
@@ -59,12 +59,12 @@ impl Axes {
     }
 }
 
-/// Formats know row-major arrays best.
+/// Copies an array to row-major order, the usual order of the formats.
 fn in_c_order<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> ArrayD<A> {
     Array::from_shape_vec(array.raw_dim(), array.iter().copied().collect()).expect("as many as there were").into_dyn()
 }
 
-/// The matrices of a recurrent layer, by the names of those of the input and of the hidden state.
+/// The names of a recurrent layer's matrices: `kernel` for the input, `feedback` for the hidden state.
 pub(super) struct Recurrent {
     pub(super) kernel: String,
     pub(super) feedback: String,
@@ -73,7 +73,7 @@ pub(super) struct Recurrent {
 }
 
 impl Recurrent {
-    /// `wax` and `waa`.
+    /// Reads `wax` and `waa`.
     pub(super) fn read<'t, A: Scalar>(
         &self,
         tensors: &'t Tensors<A>,
@@ -106,7 +106,7 @@ impl Recurrent {
     }
 }
 
-/// A gate is as many rows again as there are units.
+/// Refuses a GRU and an LSTM: each gate adds as many rows as there are units.
 fn check_ungated<A: Scalar>(name: &str, waa: &ArrayView2<'_, A>) -> Result<(), Error> {
     let units = waa.ncols();
     let kind = match waa.nrows().checked_div(units) {
@@ -128,18 +128,18 @@ pub(super) fn network(tensor: &str, found: impl Into<String>, expected: impl Int
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bias {
     name: String,
-    /// Whether the name can be no other layer's.
+    /// Whether the name belongs to this layer only.
     unique: bool,
     present: bool,
 }
 
 impl Bias {
-    /// A bias whose name says which layer it belongs to.
+    /// A bias with a name that identifies its layer.
     pub(super) fn named(name: String) -> Self {
         Bias { name, unique: true, present: true }
     }
 
-    /// A bias at a place, which is another tensor's where the layer has no bias.
+    /// A bias at a position. Where the layer has no bias, this position belongs to another tensor.
     pub(super) fn at(place: String) -> Self {
         Bias { name: place, unique: false, present: true }
     }
@@ -149,12 +149,12 @@ impl Bias {
         Bias { name: String::new(), unique: false, present: false }
     }
 
-    /// The layer has no bias.
+    /// States that the layer has no bias.
     pub(super) fn remove(&mut self) {
         self.present = false;
     }
 
-    /// The name of the tensor, where the layer has a bias. One that the layer should not have is refused.
+    /// Returns the name of the tensor, where the layer has a bias. Refuses an unexpected bias.
     pub(super) fn find<A>(&self, tensors: &Tensors<A>) -> Result<Option<&str>, Error> {
         if !self.present && self.unique && tensors.contains(&self.name) {
             return Err(network(&self.name, "a layer with a bias", "one without"));
@@ -162,7 +162,7 @@ impl Bias {
         Ok(self.present.then_some(&self.name))
     }
 
-    /// The vector, or zeros where the layer has no bias.
+    /// Reads the vector; zeros where the layer has no bias.
     pub(super) fn read<A: Scalar>(&self, tensors: &Tensors<A>, length: usize) -> Result<Array1<A>, Error> {
         match self.find(tensors)? {
             Some(name) => Ok(tensors.vector(name, length)?.to_owned()),
@@ -170,7 +170,8 @@ impl Bias {
         }
     }
 
-    /// Adds the tensor of a bias, called `own` here. Where the layer has no bias, it has to be +0 and is not written.
+    /// Adds the tensor of a bias, called `own` in this crate. Where the layer has no bias, `bias` must be +0 and is not
+    /// written.
     pub(super) fn write<A: Scalar>(
         &self,
         own: &str,
@@ -195,7 +196,7 @@ pub(super) struct Dense {
     pub(super) axes: Axes,
 }
 
-/// The output layer: a dense one, where the caller names one.
+/// The output layer: a dense layer, where the caller names one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Head {
     dense: Option<Dense>,
@@ -207,7 +208,7 @@ impl Head {
         self.dense = Some(dense);
     }
 
-    /// The layer has no bias, whether it is named before or after this.
+    /// States that the layer has no bias. It may be named before or after this call.
     pub(super) fn remove_bias(&mut self) {
         self.without_bias = true;
     }
@@ -221,7 +222,7 @@ impl Head {
         dense
     }
 
-    /// `wya` and `by`, without rows where there is no output layer.
+    /// Reads `wya` and `by`; they have no rows where there is no output layer.
     fn read<'t, A: Scalar>(
         &self,
         tensors: &'t Tensors<A>,
@@ -242,7 +243,7 @@ impl Head {
         Ok((wya, bias.read(tensors, wya.nrows())?))
     }
 
-    /// Adds the layer's tensors. Where no layer is named, there must be no outputs.
+    /// Adds the layer's tensors. Where no layer is named, `n_y` must be 0.
     pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
         let Some(Dense { weights, bias, axes }) = self.dense() else {
             if p.dims().n_y == 0 {
@@ -260,12 +261,12 @@ impl Head {
     }
 }
 
-/// Refuses outputs that neither an element of the weights nor one of a bias confirms.
+/// Refuses a number of outputs that no element of the weights confirms. Call it where the layer has no bias.
 fn check_outputs(weights: &str, axes: Axes, found: &[usize], (n_y, n_a): (usize, usize)) -> Result<(), Error> {
     check_confirmed(weights, &axes.shape(["n_y", "n_a"]), found, ("n_y", n_y), n_a)
 }
 
-/// Gives an array a name that no other array of these layers has.
+/// Inserts an array under a new name.
 pub(super) fn insert_new<A, D: Dimension>(
     tensors: &mut Tensors<A>,
     name: &str,
@@ -278,12 +279,12 @@ pub(super) fn insert_new<A, D: Dimension>(
     Ok(())
 }
 
-/// The sum of a layer's two biases. One that is zero leaves the other's bits, so that −0 and a NaN come back as they went.
+/// Adds a layer's two biases. Where the second is zero, the result is bit-identical to the first, also for −0 and a NaN.
 pub(super) fn sum<A: Scalar>(first: &ArrayRef1<A>, second: &ArrayRef1<A>) -> Array1<A> {
     Zip::from(first).and(second).map_collect(|&first, &second| if second.is_zero() { first } else { first + second })
 }
 
-/// The network of a recurrent layer and of its head.
+/// Makes a network from a recurrent layer and its head.
 pub(super) fn assemble<A: Scalar>(
     tensors: &Tensors<A>,
     (wax, waa): (ArrayView2<'_, A>, ArrayView2<'_, A>),
@@ -296,8 +297,10 @@ pub(super) fn assemble<A: Scalar>(
     Ok(parameters.with_activation(activation))
 }
 
-/// A setting of a layer and its key: the caller's, or else the metadata's under `prefix` and `key`, or else its value under
-/// `key` alone, which may belong to another layer.
+/// Finds a setting of a layer, and returns its key and value.
+///
+/// The caller's value comes first, then the metadata under `prefix` and `key`, then the metadata under `key` alone. The last
+/// may belong to another layer.
 pub(super) fn stated<'s, A>(
     own: Option<&'s str>,
     tensors: &'s Tensors<A>,
@@ -309,7 +312,7 @@ pub(super) fn stated<'s, A>(
     own.or_else(|| keys.into_iter().find_map(|key| tensors.metadata().get(&key).map(|value| (key, value.as_str()))))
 }
 
-/// Refuses a setting that is stated and is not `accepted`, in whatever case.
+/// Refuses a stated setting that differs from `accepted`, ignoring case.
 pub(super) fn check_stated(
     stated: Option<(String, &str)>,
     accepted: &str,
@@ -322,7 +325,7 @@ pub(super) fn check_stated(
     }
 }
 
-/// Refuses a file whose metadata names another nonlinearity than the caller expects.
+/// Refuses a file whose metadata names another nonlinearity than the expected one.
 pub(super) fn check_activation<A>(
     expected: Activation,
     tensors: &Tensors<A>,

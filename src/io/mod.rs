@@ -1,7 +1,7 @@
-//! Weights in and out: this crate's own files, and the weights of other frameworks.
+//! Reads and writes weights: this crate's own files, and the weights of other frameworks.
 //!
-//! [`Tensors`] are named arrays. A format converts a file into them, and a framework's module converts them into
-//! [`Parameters`](crate::Parameters): it knows the framework's names, transposes and biases. Every format works with every
+//! [`Tensors`] are named arrays. A format module converts a file into `Tensors`. A framework module converts `Tensors` into
+//! [`Parameters`](crate::Parameters). It knows the framework's names, transposes and biases. Every format works with every
 //! framework, in both directions:
 //!
 //! ```text
@@ -9,22 +9,22 @@
 //! ```
 //!
 //! - Formats: `safetensors` (feature `safetensors`), `npz` and `npy` (feature `npz`).
-//! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]; [`coming_from`](crate::coming_from) has them side by side. This
-//!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: `Tensors::from(&p)` and
+//! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]. [`coming_from`](crate::coming_from) compares them. This
+//!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: use `Tensors::from(&p)` and
 //!   `Parameters::try_from(&tensors)`.
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`write_atomic`]: whole files.
 //!
-//! A framework's tensors do not show a layer's nonlinearity, and a lost bias looks like one that was never there. The caller
-//! therefore says what to expect: an [`Activation`](crate::Activation), and `without_bias()` or `without_head_bias()` where there is none.
-//! Anything else is refused.
+//! A framework's tensors do not show a layer's nonlinearity. They also do not show whether a layer has no bias or its bias
+//! was lost. The caller therefore says what to expect: an [`Activation`](crate::Activation), and `without_bias()` or `without_head_bias()`
+//! where a layer has no bias. Anything else is refused.
 //!
-//! Elements are never converted, and keep every bit.
+//! Elements are never converted, and stay bit-identical.
 //!
-//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and no more memory
-//! is taken than the file's size allows. The matrices of a network without hidden units have no elements, whatever their
-//! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is and no bias
-//! confirms it.
+//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and the file's
+//! size limits the memory that a call takes. The matrices of a network without hidden units have no elements, whatever their
+//! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is larger than
+//! 256 and no bias confirms it.
 
 mod checkpoint;
 #[cfg(any(feature = "safetensors", feature = "npz"))]

@@ -10,12 +10,12 @@ use super::tensors::abridged;
 
 pub(super) const PREFIX: &str = "elman.";
 
-/// Values by key, without the prefix. Reading takes them out, so that what is left is what nobody asked for.
+/// Values by key, without the prefix. Reading removes a value, so the rest are unknown keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notes(BTreeMap<String, String>);
 
 impl Notes {
-    /// This crate's part, and the caller's.
+    /// Splits metadata into this crate's part and the caller's.
     pub(super) fn among(metadata: &BTreeMap<String, String>) -> (Self, BTreeMap<String, String>) {
         let (mut notes, mut others) = (Notes::default(), BTreeMap::new());
         for (key, value) in metadata {
@@ -27,7 +27,7 @@ impl Notes {
         (notes, others)
     }
 
-    /// Both parts as one.
+    /// Joins this crate's part and the caller's.
     pub(super) fn beside(self, others: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
         if let Some(key) = others.keys().find(|key| key.starts_with(PREFIX)) {
             return Err(Error::Metadata {
@@ -56,21 +56,21 @@ impl Notes {
         self.0.remove(key).ok_or_else(|| refused(key, expected, None))
     }
 
-    /// Takes a value out that can only be this one.
+    /// Removes a value, which must be `expected`.
     pub(super) fn expect(&mut self, key: &str, expected: &str) -> Result<(), Error> {
         let quoted = format!("`{expected}`");
         let found = self.take(key, &quoted)?;
         if found == expected { Ok(()) } else { Err(refused(key, &quoted, Some(&found))) }
     }
 
-    /// Takes a number, or a `true` or `false`, out.
+    /// Removes a value and parses it as a number or as `true` or `false`.
     pub(super) fn parse<T: FromStr>(&mut self, key: &str) -> Result<T, Error> {
         let expected = format!("a value of type {}", type_name::<T>());
         let found = self.take(key, &expected)?;
         found.parse().map_err(|_| refused(key, &expected, Some(&found)))
     }
 
-    /// Nothing is left.
+    /// Refuses the remaining keys, where there are any.
     pub(super) fn finish(self) -> Result<(), Error> {
         match self.0.first_key_value() {
             Some((key, value)) => Err(refused(key, "no such key", Some(value))),
@@ -79,7 +79,7 @@ impl Notes {
     }
 }
 
-/// The error of a key of this crate.
+/// Makes the error for a key of this crate.
 pub(super) fn refused(key: &str, expected: &str, found: Option<&str>) -> Error {
     let found = found.map_or_else(|| "missing".into(), |found| format!("`{}`", abridged(found)));
     Error::Metadata { key: format!("{PREFIX}{}", abridged(key)), expected: expected.into(), found }

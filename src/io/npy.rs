@@ -1,4 +1,4 @@
-//! NumPy's `.npy`, a file of one array, as `numpy.save` writes it and `numpy.load` reads it: data, most often.
+//! NumPy's `.npy`: a file with one array, usually data. `numpy.save` writes it and `numpy.load` reads it.
 //!
 //! The format is a magic string, a version, a Python dictionary as text, and the elements.
 //!
@@ -6,7 +6,8 @@
 //! \x93NUMPY 1 0 | length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), } | elements
 //! ```
 //!
-//! The text's length has two bytes in version 1 and four in versions 2 and 3. Versions 1 and 2 are Latin-1, 3 is UTF-8.
+//! The length of the text has two bytes in version 1, and four in versions 2 and 3. The text is Latin-1 in versions 1 and 2,
+//! and UTF-8 in version 3.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -20,20 +21,22 @@ use crate::Scalar;
 use crate::scalar::type_name;
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-/// Bytes that are turned into elements at a time; a multiple of every element's.
+/// The number of bytes that are converted at a time: a multiple of the size of every element type.
 const CHUNK: usize = 1 << 16;
-/// The most axes that a NumPy array has.
+/// The maximum number of axes of a NumPy array.
 const MAX_AXES: usize = 64;
 
 /// Reads a file: [`from_bytes`] of [`read`](super::read).
 ///
+/// [`save`] has an example.
+///
 /// # Errors
-/// [`Error::File`] where the system refuses, and as [`from_bytes`] with the path in [`Error::Content`].
+/// [`Error::File`] where the system returns an error, and as [`from_bytes`] with the path in [`Error::Content`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<ArrayD<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }
 
-/// Writes a file atomically: [`write_atomic`](super::write_atomic) of [`to_bytes`].
+/// Writes a file with an atomic write: [`write_atomic`](super::write_atomic) of [`to_bytes`].
 ///
 /// # Examples
 ///
@@ -50,12 +53,24 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<ArrayD<A>, Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where the system refuses.
+/// [`Error::File`] where the system returns an error.
 pub fn save<A: Scalar, D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<A, D>) -> Result<(), Error> {
     file::write_atomic(path, &to_bytes(array))
 }
 
-/// The array in the bytes of a file.
+/// Reads the array from the bytes of a file.
+///
+/// # Examples
+///
+/// ```
+/// use elman::io::npy;
+/// use ndarray::{Ix1, array};
+///
+/// let x = array![1.0_f64, 2.0];
+/// let read = npy::from_bytes::<f64>(&npy::to_bytes(&x))?;
+/// assert_eq!(read.into_dimensionality::<Ix1>().unwrap(), x);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Format`] where the bytes are not a valid file; [`Error::ElementType`] where the elements are not of type `A`.
@@ -71,7 +86,9 @@ pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<ArrayD<A>, Error> {
     }
 }
 
-/// The bytes of a file: version 1, in C order.
+/// Converts an array to the bytes of a file: version 1, in C order.
+///
+/// [`from_bytes`] has an example.
 #[must_use]
 pub fn to_bytes<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -83,7 +100,7 @@ pub fn to_bytes<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> Vec<u8> {
     bytes
 }
 
-/// What a file turns out to hold.
+/// The content of a file.
 pub(super) enum Npy<A> {
     Array(ArrayD<A>),
     /// Elements of another type than `A`.
@@ -93,9 +110,9 @@ pub(super) enum Npy<A> {
     },
 }
 
-/// Reads a file of `size` bytes, all of it.
+/// Reads a whole file of `size` bytes.
 ///
-/// What is allocated is in proportion to `size`, and not to what the header says.
+/// The memory that it allocates is proportional to `size`, whatever the header says.
 pub(super) fn read<A: Scalar>(source: &mut impl Read, size: usize) -> Result<Npy<A>, String> {
     let (header, length) = read_header(source, size)?;
     let Header { element_type, fortran_order, shape } = header;
@@ -122,7 +139,7 @@ pub(super) fn read<A: Scalar>(source: &mut impl Read, size: usize) -> Result<Npy
         .map_err(|error| format!("an array of shape {shape:?}: {error}"))
 }
 
-/// An array of this shape, with elements of `size` bytes each, has `data` bytes.
+/// Checks that an array of this shape, with elements of `size` bytes each, has `data` bytes.
 fn check_size(shape: &[usize], size: usize, data: usize, element_type: &str) -> Result<(), String> {
     let bytes = shape.iter().try_fold(size, |bytes, &axis| bytes.checked_mul(axis));
     if bytes == Some(data) {
@@ -131,8 +148,8 @@ fn check_size(shape: &[usize], size: usize, data: usize, element_type: &str) -> 
     Err(format!("it has {data} bytes of data, and those are not {shape:?} elements of {element_type}"))
 }
 
-/// The bytes of an element, by NumPy's code of its type: `<i8`, `|b1`, `<U5`, `<M8[ns]`. `None` for records and for Python's
-/// objects, whose codes do not say it.
+/// Returns the size of an element in bytes, by NumPy's code of its type: `<i8`, `|b1`, `<U5`, `<M8[ns]`. `None` for records
+/// and Python objects: their codes do not contain a size.
 fn item_size(element_type: &str) -> Option<usize> {
     let code = element_type.strip_prefix(['<', '>', '|', '='])?;
     let kind = code.chars().next()?;
@@ -146,7 +163,7 @@ fn item_size(element_type: &str) -> Option<usize> {
     }
 }
 
-/// Reads `length` bytes of elements, to the end of the source.
+/// Reads `length` bytes of elements, up to the end of the source.
 fn read_elements<A: Scalar>(source: &mut impl Read, length: usize, big_endian: bool) -> Result<Vec<A>, String> {
     let mut elements = Vec::with_capacity(length / size_of::<A>());
     let mut chunk = vec![0; CHUNK.min(length)];
@@ -160,14 +177,14 @@ fn read_elements<A: Scalar>(source: &mut impl Read, length: usize, big_endian: b
         elements.extend(from_le::<A>(bytes));
         left -= bytes.len();
     }
-    // The end is where the checksum is compared.
+    // The source compares the checksum at its end.
     match source.read(&mut [0]).map_err(|error| error.to_string())? {
         0 => Ok(elements),
         _ => Err("it is longer than the archive says".into()),
     }
 }
 
-/// Hands the bytes of a file to `write`, piece by piece.
+/// Passes the bytes of a file to `write`, in pieces.
 pub(super) fn write<A: Scalar>(
     array: &ArrayViewD<'_, A>,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
@@ -184,7 +201,7 @@ pub(super) fn write<A: Scalar>(
     }
 }
 
-/// All that precedes the elements, as NumPy writes it: they begin at a multiple of 64 bytes.
+/// Makes the bytes before the elements, as NumPy writes them. The elements begin at a multiple of 64 bytes.
 fn header<A: Scalar>(shape: &[usize]) -> Vec<u8> {
     const ALIGNMENT: usize = 64;
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
@@ -204,7 +221,7 @@ fn header<A: Scalar>(shape: &[usize]) -> Vec<u8> {
     bytes
 }
 
-/// NumPy's code of the element type, without the order of the bytes: `f4` or `f8`.
+/// Returns NumPy's code of the element type, without the byte order: `f4` or `f8`.
 fn element_type_of<A>() -> String {
     format!("f{}", size_of::<A>())
 }
@@ -215,7 +232,7 @@ struct Header {
     shape: Vec<usize>,
 }
 
-/// The header of a file of `size` bytes, and how many of them it takes.
+/// Reads the header of a file of `size` bytes, and returns it with its length in bytes.
 fn read_header(source: &mut impl Read, size: usize) -> Result<(Header, usize), String> {
     let mut bytes = [0; 12];
     let mut read = |bytes: &mut [u8]| source.read_exact(bytes).map_err(|error| error.to_string());
@@ -244,12 +261,14 @@ fn read_header(source: &mut impl Read, size: usize) -> Result<(Header, usize), S
     }
 }
 
-/// The little of Python's literals that a header is made of. Every method takes what it reads, and white space before
-/// it, or is `None` and the header malformed. None is recursive.
+/// A parser for the Python literals of a header.
+///
+/// Every method consumes the white space and the literal that it reads. It returns `None` where the header is malformed. No
+/// method is recursive.
 struct Literal<'a> {
     text: &'a [u8],
     at: usize,
-    /// Whether a byte is a character.
+    /// Whether each byte is one character.
     latin: bool,
 }
 
@@ -284,7 +303,7 @@ impl<'a> Literal<'a> {
         self.at += self.rest().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     }
 
-    /// Whether this comes next; if so, it is taken.
+    /// Consumes this token, and returns whether it came next.
     fn take(&mut self, token: &[u8]) -> bool {
         self.skip_space();
         let next = self.rest().starts_with(token);
@@ -300,7 +319,7 @@ impl<'a> Literal<'a> {
         if self.take(b"True") { Some(true) } else { self.expect(b"False").map(|()| false) }
     }
 
-    /// A string in quotes of either kind, its escapes left as they are.
+    /// Reads a string in single or double quotes. Escapes stay unchanged.
     fn string(&mut self) -> Option<&'a [u8]> {
         self.skip_space();
         let (&quote, rest) = self.rest().split_first().filter(|(quote, _)| b"'\"".contains(quote))?;
@@ -314,7 +333,7 @@ impl<'a> Literal<'a> {
         Some(&rest[..length])
     }
 
-    /// A string, or for records a list of any depth, which is named as it is written.
+    /// Reads a string or, for records, a list of any depth. The list's own text is its name.
     fn element_type(&mut self) -> Option<String> {
         self.skip_space();
         let start = self.at;
@@ -340,7 +359,7 @@ impl<'a> Literal<'a> {
         }
     }
 
-    /// The beginning as text: more than a message shows, and little whatever the length.
+    /// Converts the beginning to text: more than a message shows, and never a long text.
     fn named(&self, bytes: &[u8]) -> String {
         let bytes = &bytes[..bytes.len().min(512)];
         abridged(&if self.latin {
@@ -350,7 +369,7 @@ impl<'a> Literal<'a> {
         })
     }
 
-    /// A tuple of lengths.
+    /// Reads a tuple of lengths.
     fn shape(&mut self) -> Option<Vec<usize>> {
         let (mut shape, mut comma) = (Vec::new(), true);
         self.expect(b"(")?;
@@ -361,11 +380,11 @@ impl<'a> Literal<'a> {
             shape.push(self.length()?);
             comma = self.take(b",");
         }
-        // In Python (3) is a number.
+        // In Python, (3) is a number, not a tuple.
         (comma || shape.len() > 1).then_some(shape)
     }
 
-    /// The length of an axis, with the `L` of Python 2 where it has one.
+    /// Reads the length of an axis. Python 2 may write an `L` after it.
     fn length(&mut self) -> Option<usize> {
         self.skip_space();
         let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();

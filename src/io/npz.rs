@@ -1,19 +1,19 @@
-//! NumPy's `.npz`: a zip archive with one `.npy` file per array, as `numpy.savez` writes it and `numpy.load` reads it.
+//! NumPy's `.npz`: a zip archive with one `.npy` file per array. `numpy.savez` writes it and `numpy.load` reads it.
 //!
 //! ```python
 //! np.savez("weights.npz", wax=wax, waa=waa, wya=wya, ba=ba, by=by)
 //! ```
 //!
-//! Read are versions 1 to 3 of `.npy`, in C and in Fortran order, little- and big-endian, stored or deflated. The element
-//! types are `f4` and `f8`, whichever is asked for, bit for bit. Arrays of other types are listed under their names, and
-//! so are entries that are no `.npy` files at all. Nothing is unpickled, and nothing is extracted to a disk.
+//! The reader accepts versions 1 to 3 of `.npy`, C and Fortran order, little- and big-endian, stored or deflated. It reads
+//! the requested element type, `f4` or `f8`, bit-identical. It lists arrays of other types and entries that are not `.npy`
+//! files under their names. It unpickles nothing, and extracts nothing to a disk.
 //!
 //! # Memory
 //!
 //! Deflate makes a thousand zeros out of one byte, so a small file could ask for any amount of memory. An archive is
-//! therefore refused where its arrays unpack to more than 32 times the file's length and 16 MiB beyond that. Only arrays
-//! that are nearly all zero compress so far; written by `numpy.savez`, without compression, they are never refused.
-//! Reading never holds more than 48 times the file's length and 17 MiB, whatever the file says.
+//! therefore refused where its arrays unpack to more than 32 times the file's length plus 16 MiB. Only arrays that are
+//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives are never refused. Reading
+//! never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
 //!
 //! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
 
@@ -29,18 +29,18 @@ use super::tensors::abridged;
 use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
 
-/// The format in messages.
+/// The name of the format in messages.
 const FORMAT: &str = ".npz";
 
-/// The end of an array's path.
+/// The extension of an array's path.
 const EXTENSION: &str = ".npy";
 
-/// All entries together may unpack to this many times the file's length,
+/// All entries together may unpack to this many times the file's length, plus [`BASE`].
 const RATIO: u64 = 32;
-/// and to these bytes more.
+/// The number of bytes that entries may unpack to in addition.
 const BASE: u64 = 16 << 20;
 
-/// The arrays of a file.
+/// Reads the arrays of a file.
 ///
 /// # Examples
 ///
@@ -58,7 +58,21 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }
 
-/// Writes arrays to a file, which has its old content or all of the new, whatever happens.
+/// Writes arrays to a file with an atomic write: [`write_atomic`](super::write_atomic) of [`to_bytes`].
+///
+/// # Examples
+///
+/// ```
+/// use elman::io::{Tensors, npz};
+/// use elman::{Dims, Parameters};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("weights.npz");
+/// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// npz::save(&path, &Tensors::from(&p))?;
+/// assert_eq!(Parameters::try_from(&npz::load(&path)?)?, p);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be written, and those of [`to_bytes`].
@@ -66,11 +80,13 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(
     file::write_atomic(path, &to_bytes(tensors)?)
 }
 
-/// The arrays of an archive, by their names without `.npy`.
+/// Reads the arrays of an archive. Their names have no `.npy`.
+///
+/// [`to_bytes`] has an example.
 ///
 /// # Errors
-/// [`Error::Format`] where the bytes are no such archive, a checksum is wrong, two entries have one name, an entry is
-/// encrypted, or it all unpacks to too much memory.
+/// [`Error::Format`] where the bytes are not a valid archive, a checksum is wrong, two entries have the same name, an entry
+/// is encrypted, or the arrays unpack to too much memory.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     read(bytes).map_err(|error| foreign::recognized(bytes, FORMAT).map_or(error, invalid))
 }
@@ -90,12 +106,12 @@ fn read<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
             return Err(invalid(reason));
         }
     }
-    // No entry shows these: entries that overlap, and entries that the directory leaves out.
+    // Finds entries that overlap, and entries that the directory omits. Reading the entries does not show these.
     archive.validate_header_consistency().map_err(|error| invalid(error.to_string()))?;
     Ok(tensors)
 }
 
-/// Reads one entry, of at most `left` bytes, and takes its bytes from `left`.
+/// Reads one entry of at most `left` bytes, and subtracts its size from `left`.
 fn read_entry<A: Scalar>(
     archive: &mut ZipArchive<Cursor<&[u8]>>,
     index: usize,
@@ -129,7 +145,7 @@ fn read_entry<A: Scalar>(
     Ok(())
 }
 
-/// An archive of the arrays, not compressed. The same arrays give the same bytes.
+/// Converts arrays to an archive without compression. The same arrays give the same bytes.
 ///
 /// # Examples
 ///
@@ -144,8 +160,8 @@ fn read_entry<A: Scalar>(
 /// ```
 ///
 /// # Errors
-/// [`Error::Metadata`] where there is any, for which this format has no place; [`Error::ElementType`] where a tensor is
-/// only listed; [`Error::Format`] where a name is too long for a zip archive.
+/// [`Error::Metadata`] where there is metadata, which this format cannot hold; [`Error::ElementType`] where a tensor is only
+/// listed; [`Error::Format`] where a name is too long for a zip archive.
 pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
     if let Some((key, value)) = tensors.metadata().first_key_value() {
         return Err(Error::Metadata {
@@ -162,7 +178,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default())
             .system(System::Unix)
-            // Half of what needs the long form: the header counts, too.
+            // The long form is needed from twice this size on. The margin covers the header.
             .large_file(bytes > 1 << 31);
         archive
             .start_file(format!("{name}.npy"), options)

@@ -1,4 +1,4 @@
-//! ONNX: the `RNN` operator, and a `Gemm` or `MatMul` behind it, by the names of their initialisers.
+//! ONNX: the `RNN` operator, and a `Gemm` or `MatMul` after it, by the names of their initialisers.
 //!
 //! | input | shape | here |
 //! |---|---|---|
@@ -8,21 +8,24 @@
 //! | `B` of `Gemm` or `MatMul` | (`n_a`, `n_y`), or (`n_y`, `n_a`) where `transB` is 1 | `wya` |
 //! | `C` of `Gemm` | (`n_y`) | `by` |
 //!
-//! `to_tensors` writes `ba` to the first half of `B` and zeros to the second; `from_tensors` returns the same bits. A `Gemm`'s `alpha` and
-//! `beta` must be 1. On ONNX's side,
+//! `to_tensors` writes `ba` to the first half of `B` and zeros to the second. A round trip through `to_tensors` and
+//! `from_tensors` is bit-identical. A `Gemm`'s `alpha` and `beta` must be 1. On ONNX's side, save with:
 //!
 //! ```python
 //! np.savez(path, **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})
 //! ```
 //!
-//! `B` of `RNN` and `C` of `Gemm` are optional. Name them `""`, as ONNX does, or say [`without_bias`](Rnn::without_bias) and
-//! [`without_head_bias`](Rnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
+//! `B` of `RNN` and `C` of `Gemm` are optional. Where one is absent, name it `""`, as ONNX does, or call
+//! [`without_bias`](Rnn::without_bias) or [`without_head_bias`](Rnn::without_head_bias). `ba` or `by` is then zero.
+//! Otherwise a missing bias is an error.
 //!
-//! The weights do not show the operator's attributes, so the [`Activation`] is an argument; the others are
-//! [`with_direction`](Rnn::with_direction) and the like. Where the file's metadata has a key `activations`, `direction`,
-//! `clip` or `layout`, another operator is an error. An operator whose direction is `reverse` has the same weights: leave
-//! its direction out, and read the sequence by [`Input::reversed`](crate::sequence::Input::reversed). Leave out `layout`,
-//! too, which only says how the sequences lie.
+//! The weights do not show the operator's attributes, so the [`Activation`] is an argument. Set the others by
+//! [`with_direction`](Rnn::with_direction), [`with_clip`](Rnn::with_clip) and [`with_layout`](Rnn::with_layout). Where the
+//! file's metadata has a key `activations`, `direction`, `clip` or `layout`, another operator is an error.
+//!
+//! An operator whose direction is `reverse` has the same weights: do not set its direction, and read the sequence by
+//! [`Input::reversed`](crate::sequence::Input::reversed). Do not set `layout` either: it only gives the order of a
+//! sequence's axes.
 //!
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 
@@ -64,23 +67,28 @@ pub struct Rnn {
 }
 
 impl Rnn {
-    /// The operator by the names of its inputs, and the first of its `activations`; a second one belongs to the other
-    /// direction. Where `b` is `""`, as ONNX writes an input that is left out, the operator has no bias.
+    /// Describes the operator by the names of its inputs.
+    ///
+    /// - `w`, `r`: the weights
+    /// - `b`: the bias; `""`, ONNX's name of an omitted input, means no bias
+    /// - `activation`: the first of its `activations`; a second one belongs to the other direction
     #[must_use]
     pub fn new(w: &str, r: &str, b: &str, activation: Activation) -> Self {
         let ([w, r], b, head) = ([w, r].map(Into::into), optional(b), Head::default());
         Rnn { w, r, b, head, activation, direction: None, clip: None, layout: None }
     }
 
-    /// The operator has no bias: `ba` is zero. A tensor with the bias's name is refused.
+    /// States that the operator has no bias: `ba` is zero. A tensor with the bias's name is refused.
     #[must_use]
     pub fn without_bias(mut self) -> Self {
         self.b.remove();
         self
     }
 
-    /// A `Gemm` is the output layer: the names of its inputs `B` and `C`, and whether its `transB` is 1. Where `c` is `""`,
-    /// it has no bias. A `MatMul` and an `Add` are a `Gemm` with `trans_b` false. Without a `Gemm`, `n_y` is 0.
+    /// Adds the output layer, a `Gemm`. Without one, `n_y` is 0.
+    ///
+    /// - `b`, `c`: the names of its inputs `B` and `C`; where `c` is `""`, it has no bias
+    /// - `trans_b`: whether its `transB` is 1; false for a `MatMul` and an `Add`
     #[must_use]
     pub fn with_gemm(mut self, b: &str, c: &str, trans_b: bool) -> Self {
         let axes = if trans_b { Axes::OutIn } else { Axes::InOut };
@@ -88,42 +96,42 @@ impl Rnn {
         self
     }
 
-    /// The `Gemm` has no bias: `by` is zero. A tensor with the bias's name is refused.
+    /// States that the `Gemm` has no bias: `by` is zero. A tensor with the bias's name is refused.
     #[must_use]
     pub fn without_head_bias(mut self) -> Self {
         self.head.remove_bias();
         self
     }
 
-    /// The attribute `direction`. Whatever is not `"forward"` is refused when the network is read or written.
+    /// Sets the attribute `direction`. Any value but `"forward"` is refused when the network is read or written.
     #[must_use]
     pub fn with_direction(mut self, direction: &str) -> Self {
         self.direction = Some(direction.into());
         self
     }
 
-    /// The attribute `clip`. Any value is refused when the network is read or written.
+    /// Sets the attribute `clip`. Any value is refused when the network is read or written.
     #[must_use]
     pub fn with_clip(mut self, clip: f32) -> Self {
         self.clip = Some(clip.to_string());
         self
     }
 
-    /// The attribute `layout`. Whatever is not 0 is refused when the network is read or written.
+    /// Sets the attribute `layout`. Any value but 0 is refused when the network is read or written.
     #[must_use]
     pub fn with_layout(mut self, layout: i64) -> Self {
         self.layout = Some(layout.to_string());
         self
     }
 
-    /// The network that the tensors hold. Tensors of other names are ignored.
+    /// Converts tensors to a network. Tensors of other names are ignored.
     ///
     /// # Errors
     /// - [`Error::Network`] where the file's metadata states another activation; where the operator is gated, bidirectional,
-    ///   clipped, not forward, or of another layout; and where there is a bias that should not be there.
+    ///   clipped, not forward, or of another layout; and where there is an unexpected bias.
     /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
-    /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256 inputs,
-    ///   or outputs that no bias confirms.
+    /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
+    ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
         check_activation(self.activation, tensors, "", "activations")?;
         self.check_attributes(tensors)?;
@@ -137,11 +145,11 @@ impl Rnn {
         assemble(tensors, matrices, &ba, &self.head, self.activation)
     }
 
-    /// The weights of a network, `ba` in the first half of `B` and zeros in the second.
+    /// Converts a network to tensors. `ba` is the first half of `B`, the second half is zero.
     ///
     /// # Errors
-    /// - [`Error::Network`] where an attribute is one that [`from_tensors`](Self::from_tensors) refuses.
-    /// - [`Error::DuplicateName`] where two arrays would have one name.
+    /// - [`Error::Network`] where [`from_tensors`](Self::from_tensors) would refuse an attribute.
+    /// - [`Error::DuplicateName`] where two arrays would have the same name.
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, where a bias is not zero and its layer has none, or where
     ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
@@ -159,7 +167,7 @@ impl Rnn {
         Ok(tensors)
     }
 
-    /// The sum of both halves, or zeros where the operator has no `B`.
+    /// Returns the sum of both halves, or zeros where the operator has no `B`.
     fn read_biases<A: Scalar>(&self, tensors: &Tensors<A>, n_a: usize) -> Result<Array1<A>, Error> {
         let Some(name) = self.b.find(tensors)? else {
             return Ok(Array1::zeros(n_a));
@@ -196,7 +204,7 @@ impl Rnn {
     }
 }
 
-/// A bias by its name, which is `""` where it is left out.
+/// A bias by its name. `""` means no bias.
 fn optional(name: &str) -> Bias {
     if name.is_empty() { Bias::none() } else { Bias::named(name.into()) }
 }

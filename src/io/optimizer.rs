@@ -1,4 +1,4 @@
-//! An optimiser as metadata, which says its kind and its hyper-parameters, and as tensors, which are its state.
+//! An optimiser in a file: the metadata holds its kind and hyper-parameters, the tensors hold its state.
 //!
 //! | `elman.optimizer` | `elman.optimizer.learning_rate`, and | tensors `optimizer.…` |
 //! |---|---|---|
@@ -6,8 +6,8 @@
 //! | `adam`, `adamw` | `beta1`, `beta2`, `eps`, `weight_decay`, `steps` | `first_moment`, `second_moment` |
 //! | `rmsprop` | `alpha`, `eps`, `momentum`, `centered`, `weight_decay` | `square_average`, `gradient_average`, `velocity` |
 //!
-//! Numbers are the shortest decimals that read back as the same, `inf` and `NaN` among them. A tensor has an element for
-//! each parameter, or none where the optimiser has no such state yet.
+//! A number is written as the shortest decimal that reads back as the same number; `inf` and `NaN` are allowed. A tensor has
+//! one element for each parameter, or no elements where the optimiser has no such state yet.
 
 use ndarray::Array1;
 
@@ -33,7 +33,7 @@ pub(super) fn write<A: Scalar>(optimizer: &AnyOptimizer<A>, notes: &mut Notes, t
     }
 }
 
-/// The optimiser of `n` parameters, where there is one. It is the last to read the metadata: nothing may be left.
+/// Reads the optimiser of `n` parameters, where there is one. Call it last: it refuses metadata that remains unread.
 pub(super) fn read<A: Scalar>(
     mut notes: Notes,
     tensors: &Tensors<A>,
@@ -67,7 +67,7 @@ pub(super) fn read<A: Scalar>(
     Ok(Some(optimizer))
 }
 
-/// An element for each parameter, or none.
+/// Reads a state of one element for each parameter, or of none.
 fn state<A: Scalar>(tensors: &Tensors<A>, name: &str, n: usize) -> Result<Vec<A>, Error> {
     let length = if tensors.shape(name) == Some(&[0]) { 0 } else { n };
     Ok(tensors.vector(name, length)?.to_vec())

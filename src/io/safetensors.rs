@@ -1,14 +1,14 @@
 //! The safetensors format.
 //!
 //! ```text
-//! length of the header: 8 bytes │ header: JSON, type, shape and place of each tensor by name │ elements, end to end
+//! length of the header: 8 bytes │ header: JSON, type, shape and offset of each tensor by name │ elements, end to end
 //! ```
 //!
-//! The format does not say what a file means that names a tensor twice; here it is refused. Whatever else is wrong with a
-//! file is an error, too, which names the tensor where there is one. Beside the bytes of the file, reading takes the memory
-//! of the elements, and at most 32 times the size of the header.
+//! The format does not define a file that names a tensor twice; the reader refuses it. Every other mistake in a file is also
+//! an error, which names the tensor where it concerns one. In addition to the bytes of the file, reading takes the memory of
+//! the elements, and at most 32 times the size of the header.
 //!
-//! The same tensors are always the same bytes.
+//! The same tensors always give the same bytes.
 //!
 //! Source: the description of the format at <https://github.com/huggingface/safetensors>.
 
@@ -29,30 +29,32 @@ use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
 use crate::scalar::type_name;
 
-/// The format in messages.
+/// The name of the format in messages.
 const FORMAT: &str = "safetensors";
 
-/// Where the header holds the notes; no tensor can have this name.
+/// The header's key for the metadata. No tensor can have this name.
 const METADATA: &str = "__metadata__";
 
-/// The bytes that say how long the header is.
+/// The number of bytes that hold the header's length.
 const LENGTH: usize = size_of::<u64>();
 
-/// The longest header that the format's own library reads.
+/// The maximum length of a header that the format's own library reads.
 const LONGEST_HEADER: usize = 100_000_000;
 
-/// NumPy has no arrays of more axes.
+/// The maximum number of axes of a NumPy array.
 const MOST_AXES: usize = 64;
 
 /// Reads a file: [`from_bytes`] of [`read`](super::read).
 ///
+/// [`save`] has an example.
+///
 /// # Errors
-/// [`Error::File`] where the system refuses, and as [`from_bytes`].
+/// [`Error::File`] where the system returns an error, and as [`from_bytes`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }
 
-/// Writes a file atomically: [`write_atomic`](super::write_atomic) by [`to_bytes`].
+/// Writes a file with an atomic write: [`write_atomic`](super::write_atomic) of [`to_bytes`].
 ///
 /// # Examples
 ///
@@ -69,15 +71,18 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where the system refuses, and as [`to_bytes`].
+/// [`Error::File`] where the system returns an error, and as [`to_bytes`].
 pub fn save<A: Scalar>(path: impl AsRef<Path>, tensors: &Tensors<A>) -> Result<(), Error> {
     file::write_atomic(path, &to_bytes(tensors)?)
 }
 
-/// The tensors and the metadata of a file. Tensors of other element types than `A` are listed, not read.
+/// Reads the tensors and the metadata of a file. Tensors of other element types than `A` are listed, not read.
+///
+/// [`to_bytes`] has an example.
 ///
 /// # Errors
-/// [`Error::Format`] where the bytes are no safetensors file, name something twice, or hold a tensor of more than 64 axes.
+/// [`Error::Format`] where the bytes are not a valid safetensors file, contain a name twice, or hold a tensor of more than
+/// 64 axes.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     read(bytes).map_err(|error| foreign::recognized(bytes, FORMAT).map_or(error, invalid))
 }
@@ -113,11 +118,23 @@ fn read<A: Scalar>(bytes: &[u8]) -> Result<Tensors<A>, Error> {
     Ok(tensors)
 }
 
-/// The bytes of a file: the same for the same tensors.
+/// Converts tensors to the bytes of a file. The same tensors give the same bytes.
+///
+/// # Examples
+///
+/// ```
+/// use elman::io::{Tensors, safetensors};
+/// use elman::{Dims, Parameters};
+///
+/// let parameters = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let bytes = safetensors::to_bytes(&Tensors::from(&parameters))?;
+/// assert_eq!(Parameters::try_from(&safetensors::from_bytes(&bytes)?)?, parameters);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
 ///
 /// # Errors
-/// [`Error::ElementType`] where a tensor is only listed, being of another type than `A`; [`Error::Format`] where a tensor
-/// is called `__metadata__` or has more than 64 axes, or the header is longer than 100 MB.
+/// [`Error::ElementType`] where a tensor has another type than `A` and is only listed; [`Error::Format`] where a tensor is
+/// called `__metadata__` or has more than 64 axes, or the header is longer than 100 MB.
 pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
     let mut header = Header { metadata: tensors.metadata(), tensors: BTreeMap::new() };
     let mut end = 0;
@@ -147,7 +164,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The header, and the elements behind it.
+/// Splits a file into the header and the elements after it.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Err(invalid(format!(
@@ -167,13 +184,13 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     Ok((header, data))
 }
 
-/// The bytes of a tensor that begins where the one before it ended; or else what is wrong with it.
+/// Returns the bytes of a tensor, which must begin where the previous tensor ended. An error says what is wrong.
 fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a [u8], String> {
     let &TensorInfo { dtype, ref shape, data_offsets: (start, end) } = info;
     if shape.len() > MOST_AXES {
         return Err(format!("has {} axes, expected at most {MOST_AXES}", shape.len()));
     }
-    // Without the zeros: an array has no axes that are together more than memory, even where one of them is zero.
+    // Ignore axes of length zero: `ndarray` refuses a shape whose other axes together exceed memory.
     let bits = shape.iter().filter(|&&n| n != 0).try_fold(dtype.bitsize(), |bits, &n| bits.checked_mul(n));
     let Some(mut bits) = bits else {
         return Err(format!("has shape {shape:?}, which is more than memory can be"));
@@ -210,22 +227,22 @@ struct Header<'a> {
     tensors: BTreeMap<&'a str, TensorInfo>,
 }
 
-/// The header as it is read: a value by each name.
+/// The header as it is read: one value for each name.
 enum Entry {
     Tensor(TensorInfo),
     Metadata(Unique<String>),
 }
 
-/// A map that has each name once. The format's own library keeps the last value of a name that is there twice.
+/// A map that refuses duplicate names. The format's own library keeps the last value of a duplicate name.
 struct Unique<V>(BTreeMap<String, V>);
 
 /// The values of a [`Unique`] map.
 trait Value: Sized {
-    /// The map, for a message.
+    /// Describes the map, for a message.
     const MAP: &'static str;
-    /// A name, for a message.
+    /// Describes a name, for a message.
     fn describe(name: &str) -> String;
-    /// Reads the value of a name, which may decide the value's type.
+    /// Reads the value of a name. The name may determine the value's type.
     fn read<'de, M: MapAccess<'de>>(name: &str, map: &mut M) -> Result<Self, M::Error>;
 }
 

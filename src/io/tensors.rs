@@ -1,4 +1,4 @@
-//! Named arrays: what every format holds, and what frameworks exchange.
+//! Named arrays: the common representation of formats and frameworks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, btree_map};
@@ -10,9 +10,9 @@ use super::notes::{PREFIX, refused};
 use crate::scalar::type_name;
 use crate::{Activation, Parameters, Scalar};
 
-/// Named arrays of one element type, and the notes that a file carries beside them.
+/// Named arrays of one element type, and the metadata of a file.
 ///
-/// A file may hold tensors of other types, too: they are listed, and refused by name when they are asked for.
+/// A file may also hold tensors of other types. They are listed, and [`get`](Self::get) refuses them by name.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ pub struct Tensors<A> {
 #[derive(Debug, Clone, PartialEq)]
 enum Entry<A> {
     Array(ArrayD<A>),
-    /// Of an element type that is not `A`: only what the file calls it.
+    /// A tensor of another element type than `A`: only the file's name of the type, and the shape.
     Other {
         element_type: String,
         shape: Vec<usize>,
@@ -53,36 +53,36 @@ impl<A> Default for Tensors<A> {
 }
 
 impl<A> Tensors<A> {
-    /// No tensors, and no metadata.
+    /// Makes a set without tensors and without metadata.
     #[must_use]
     pub fn new() -> Self {
         Tensors::default()
     }
 
-    /// The number of tensors, those of other element types included.
+    /// Returns the number of tensors, including those of other element types.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no tensor.
+    /// Returns whether there is no tensor.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The names of all tensors, those of other element types included, ascending.
+    /// Returns the names of all tensors in ascending order, including those of other element types.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// Whether there is a tensor of this name, of whatever type.
+    /// Returns whether there is a tensor of this name, of any type.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// The shape of a tensor, of whatever type.
+    /// Returns the shape of a tensor of any type.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entries.get(name).map(|entry| match entry {
@@ -91,7 +91,7 @@ impl<A> Tensors<A> {
         })
     }
 
-    /// The arrays that have this element type, by name, ascending.
+    /// Returns the arrays of this element type, in ascending order of their names.
     pub fn arrays(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, A>)> {
         self.entries.iter().filter_map(|(name, entry)| match entry {
             Entry::Array(array) => Some((name.as_str(), array.view())),
@@ -99,34 +99,46 @@ impl<A> Tensors<A> {
         })
     }
 
-    /// Gives an array this name; a tensor that had it is replaced.
+    /// Inserts an array under this name. It replaces a tensor of the same name.
     pub fn insert<D: Dimension>(&mut self, name: impl Into<String>, array: Array<A, D>) {
         self.entries.insert(name.into(), Entry::Array(array.into_dyn()));
     }
 
-    /// Takes a tensor out, and says whether it was there.
+    /// Removes a tensor, and returns whether it existed.
     pub fn remove(&mut self, name: &str) -> bool {
         self.entries.remove(name).is_some()
     }
 
-    /// Moves the tensors and the metadata of another in; those of the same name are replaced.
+    /// Moves the tensors and the metadata of `other` into this set. They replace those of the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::io::Tensors;
+    /// use ndarray::array;
+    ///
+    /// let mut tensors: Tensors<f64> = [("x", array![1.0])].into_iter().collect();
+    /// let other: Tensors<f64> = [("y", array![2.0])].into_iter().collect();
+    /// tensors.merge(other);
+    /// assert_eq!(tensors.names().collect::<Vec<_>>(), ["x", "y"]);
+    /// ```
     pub fn merge(&mut self, other: Tensors<A>) {
         self.entries.extend(other.entries);
         self.metadata.extend(other.metadata);
     }
 
-    /// Notes beside the tensors. Not every format can hold them.
+    /// Returns the metadata. Some formats cannot hold metadata.
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// Notes beside the tensors, to be written.
+    /// Returns the metadata for writing.
     pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.metadata
     }
 
-    /// Lists a tensor whose elements are of another type.
+    /// Lists a tensor of another element type.
     #[cfg_attr(not(any(feature = "safetensors", feature = "npz")), expect(dead_code, reason = "files hold others"))]
     pub(super) fn list(&mut self, name: String, element_type: String, shape: Vec<usize>) {
         self.entries.insert(name, Entry::Other { element_type, shape });
@@ -134,10 +146,10 @@ impl<A> Tensors<A> {
 }
 
 impl<A: Scalar> Tensors<A> {
-    /// The array of this name.
+    /// Returns the array of this name.
     ///
     /// # Errors
-    /// [`Error::Missing`] where there is none, and [`Error::ElementType`] where its elements are not of type `A`.
+    /// [`Error::Missing`] where there is no such tensor, and [`Error::ElementType`] where its elements are not of type `A`.
     pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, A>, Error> {
         match self.entries.get(name) {
             Some(Entry::Array(array)) => Ok(array.view()),
@@ -148,7 +160,7 @@ impl<A: Scalar> Tensors<A> {
         }
     }
 
-    /// The array of this name, with the number of axes of `D`.
+    /// Returns the array of this name, with the number of axes of `D`.
     ///
     /// # Examples
     ///
@@ -168,12 +180,12 @@ impl<A: Scalar> Tensors<A> {
         self.ranked(name, &expected)
     }
 
-    /// The matrix of this name; `expected` says in names what its axes are.
+    /// Returns the matrix of this name. `expected` names its axes.
     pub(super) fn matrix(&self, name: &str, expected: &str) -> Result<ArrayView<'_, A, Ix2>, Error> {
         self.ranked(name, expected)
     }
 
-    /// The vector of this name, of a known length.
+    /// Returns the vector of this name, which must have this length.
     pub(super) fn vector(&self, name: &str, length: usize) -> Result<ArrayView<'_, A, Ix1>, Error> {
         let expected = format!("[{length}]");
         let vector = self.ranked::<Ix1>(name, &expected)?;
@@ -186,7 +198,7 @@ impl<A: Scalar> Tensors<A> {
         array.into_dimensionality().map_err(|_| wrong_shape(name, expected.into(), &found))
     }
 
-    /// All names, or of many those that are most similar to a missing one, for a message.
+    /// Lists the names for a message: all of them or, where there are many, the most similar to `missing`.
     fn list_names(&self, missing: &str) -> String {
         const SHOWN: usize = 6;
         let list =
@@ -202,7 +214,7 @@ impl<A: Scalar> Tensors<A> {
     }
 }
 
-/// The arrays by name. Of two with the same name the later one stays.
+/// Collects arrays by name. Of two arrays with the same name, the later one stays.
 impl<A, K: Into<String>, D: Dimension> FromIterator<(K, Array<A, D>)> for Tensors<A> {
     fn from_iter<I: IntoIterator<Item = (K, Array<A, D>)>>(arrays: I) -> Self {
         let mut tensors = Tensors::new();
@@ -211,7 +223,7 @@ impl<A, K: Into<String>, D: Dimension> FromIterator<(K, Array<A, D>)> for Tensor
     }
 }
 
-/// The arrays by name. One that is there already is replaced.
+/// Inserts arrays by name. An array replaces a tensor of the same name.
 impl<A, K: Into<String>, D: Dimension> Extend<(K, Array<A, D>)> for Tensors<A> {
     fn extend<I: IntoIterator<Item = (K, Array<A, D>)>>(&mut self, arrays: I) {
         for (name, array) in arrays {
@@ -220,7 +232,7 @@ impl<A, K: Into<String>, D: Dimension> Extend<(K, Array<A, D>)> for Tensors<A> {
     }
 }
 
-/// The arrays that have this element type, by name, ascending.
+/// Iterates over the arrays of this element type, in ascending order of their names.
 impl<A> IntoIterator for Tensors<A> {
     type Item = (String, ArrayD<A>);
     type IntoIter = IntoIter<A>;
@@ -230,7 +242,7 @@ impl<A> IntoIterator for Tensors<A> {
     }
 }
 
-/// The arrays of [`Tensors`] that have its element type, by name.
+/// An iterator over the arrays of [`Tensors`] that have its element type, by name.
 #[derive(Debug)]
 pub struct IntoIter<A>(btree_map::IntoIter<String, Entry<A>>);
 
@@ -245,7 +257,7 @@ impl<A> Iterator for IntoIter<A> {
     }
 }
 
-/// The five arrays under their names: `wax`, `waa`, `wya`, `ba`, `by`.
+/// Copies the five arrays under their names: `wax`, `waa`, `wya`, `ba`, `by`.
 impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
     fn from(p: &Parameters<A>) -> Self {
         let mut tensors = Tensors::new();
@@ -262,7 +274,7 @@ impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
     }
 }
 
-/// The five arrays under their names; other tensors are ignored. With `n_a = 0`, `n_x` is at most 256.
+/// Copies the five arrays by their names. Other tensors are ignored. Where `n_a` is 0, `n_x` must be at most 256.
 impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
     type Error = Error;
 
@@ -294,7 +306,7 @@ fn activation_of<A>(tensors: &Tensors<A>) -> Result<Activation, Error> {
         .ok_or_else(|| refused(ACTIVATION, "`tanh`, `relu`, `sigmoid` or `identity`", Some(stated)))
 }
 
-/// How similar two names are, as a number to sort by.
+/// Measures how similar two names are, for sorting.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number from 0 to 1000")]
 fn similarity(name: &str, other: &str) -> u32 {
     (1000.0 * strsim::sorensen_dice(name, other)) as u32
@@ -304,13 +316,15 @@ pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Er
     Error::Shape { tensor: tensor.into(), expected, found: found.to_vec() }
 }
 
-/// Refuses a `wax` whose inputs no element confirms.
+/// Refuses a `wax` that declares many inputs and has no elements.
 pub(super) fn check_inputs<A: Scalar>(wax: &ArrayView2<'_, A>) -> Result<(), Error> {
     check_confirmed("wax", "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), wax.nrows())
 }
 
-/// Refuses inputs or outputs of any number. Only where `n_a = 0` does a matrix declare them without an element for each:
-/// a file of a few bytes could otherwise ask for any amount of memory.
+/// Refuses a large number of inputs or outputs that no element confirms.
+///
+/// This happens only where `n_a = 0`: the matrix then has no elements, whatever number it declares. A file of a few bytes
+/// could otherwise ask for any amount of memory.
 pub(super) fn check_confirmed(
     tensor: &str,
     expected: &str,
@@ -318,7 +332,7 @@ pub(super) fn check_confirmed(
     (symbol, declared): (&str, usize),
     n_a: usize,
 ) -> Result<(), Error> {
-    /// So few that their zeros take less memory than the text that declares them may.
+    /// So few that their zeros take less memory than the text that declares them may take.
     const MOST: usize = 256;
     if n_a > 0 || declared <= MOST {
         return Ok(());
@@ -326,7 +340,7 @@ pub(super) fn check_confirmed(
     Err(wrong_shape(tensor, format!("{expected} with {symbol} at most {MOST}, because n_a is 0"), found))
 }
 
-/// A name from a file, short enough for a message.
+/// Shortens a name from a file for a message.
 pub(crate) fn abridged(name: &str) -> String {
     const SHOWN: usize = 64;
     match name.char_indices().nth(SHOWN) {
@@ -335,7 +349,7 @@ pub(crate) fn abridged(name: &str) -> String {
     }
 }
 
-/// A message that may quote a file: its beginning, and its end, which says where.
+/// Shortens a message that may quote a file to its beginning and its end. The end says where the error is.
 #[cfg(feature = "safetensors")]
 pub(super) fn shortened(message: &str) -> String {
     const SHOWN: usize = 256;

@@ -8,14 +8,15 @@
 //! | `weight` of the `Linear` | (`n_y`, `n_a`) | `wya` |
 //! | `bias` of the `Linear` | (`n_y`) | `by` |
 //!
-//! An `RNNCell` has no `_l0` in its names. `to_tensors` writes `ba` to the first of the two biases and zeros to
-//! the second; `from_tensors` returns the same bits.
+//! The names of an `RNNCell` have no `_l0`. `to_tensors` writes `ba` to the first of the two biases and zeros to the second.
+//! A round trip through `to_tensors` and `from_tensors` is bit-identical.
 //!
-//! A layer made with `bias=False` has no biases. Say so by [`without_bias`](Rnn::without_bias), and for the `Linear` by
-//! [`without_head_bias`](Rnn::without_head_bias): `ba` and `by` are then zero. Otherwise a missing bias is an error.
+//! A layer made with `bias=False` has no biases: call [`without_bias`](Rnn::without_bias), and for the `Linear`
+//! [`without_head_bias`](Rnn::without_head_bias). `ba` and `by` are then zero. Otherwise a missing bias is an error.
 //!
-//! The tensors do not show whether a layer's units are tanh or relu, so the [`Activation`] is an argument. Store it in the
-//! file, too, and a wrong argument is an error. The key is `nonlinearity`, with the layer's prefix or without:
+//! The tensors do not show whether a layer's units are tanh or relu, so the [`Activation`] is an argument. Store the
+//! nonlinearity in the file as well, and a wrong argument is an error. The key is `nonlinearity`, with or without the
+//! layer's prefix:
 //!
 //! ```python
 //! safetensors.torch.save_file(model.state_dict(), path, metadata={"nonlinearity": model.rnn.nonlinearity})
@@ -70,21 +71,23 @@ pub struct RnnCell(Layer);
 macro_rules! layer {
     ($layer:ident, $suffix:literal) => {
         impl $layer {
-            /// A layer by the beginning of its tensors' names, such as `"encoder.rnn."` with its full stop, or `""`; and torch's
-            /// `nonlinearity`.
+            /// Describes a layer by the names of its tensors.
+            ///
+            /// - `prefix`: the beginning of the names with the last dot, such as `"encoder.rnn."`, or `""`
+            /// - `activation`: torch's `nonlinearity`
             #[must_use]
             pub fn new(prefix: &str, activation: Activation) -> Self {
                 $layer(Layer::new(prefix, $suffix, activation))
             }
 
-            /// The layer was made with `bias=False`: `ba` is zero. Tensors for its biases are refused.
+            /// States that the layer was made with `bias=False`: `ba` is zero. Tensors for its biases are refused.
             #[must_use]
             pub fn without_bias(mut self) -> Self {
                 self.0.biases.iter_mut().for_each(Bias::remove);
                 self
             }
 
-            /// A `Linear` under this prefix, such as `"head."`, is the output layer. Without one, `n_y` is 0.
+            /// Adds the output layer: a `Linear` under this prefix, such as `"head."`. Without one, `n_y` is 0.
             #[must_use]
             pub fn with_linear(mut self, prefix: &str) -> Self {
                 let [weights, bias] = ["weight", "bias"].map(|name| format!("{prefix}{name}"));
@@ -92,31 +95,31 @@ macro_rules! layer {
                 self
             }
 
-            /// The `Linear` was made with `bias=False`: `by` is zero. A tensor for its bias is refused.
+            /// States that the `Linear` was made with `bias=False`: `by` is zero. A tensor for its bias is refused.
             #[must_use]
             pub fn without_head_bias(mut self) -> Self {
                 self.0.head.remove_bias();
                 self
             }
 
-            /// The network that the tensors hold. Tensors of other names are ignored.
+            /// Converts tensors to a network. Tensors of other names are ignored.
             ///
             /// # Errors
             /// - [`Error::Network`] where the file's metadata states another nonlinearity, where the network is gated,
-            ///   bidirectional or projected, or has a second layer, and where there is a bias that should not be there.
+            ///   bidirectional or projected, or has a second layer, and where there is an unexpected bias.
             /// - [`Error::Missing`] and [`Error::ElementType`] where a tensor is missing or has another element type.
-            /// - [`Error::Shape`] where a tensor has not the shape above, or `n_a == 0` and the file declares more than 256
-            ///   inputs, or outputs that no bias confirms.
+            /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more
+            ///   than 256 inputs, or outputs that no bias confirms.
             pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
                 self.0.read(tensors)
             }
 
-            /// The tensors of a network, `ba` in the first of two biases and zeros in the second.
+            /// Converts a network to tensors. `ba` is the first of the two biases, the second is zero.
             ///
             /// # Errors
-            /// - [`Error::DuplicateName`] where two arrays would have one name.
-            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has none,
-            ///   or where [`from_tensors`](Self::from_tensors) would refuse the shape.
+            /// - [`Error::DuplicateName`] where two arrays would have the same name.
+            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has
+            ///   none, or where [`from_tensors`](Self::from_tensors) would refuse the shape.
             pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 self.0.write(parameters)
             }
@@ -132,7 +135,7 @@ struct Layer {
     prefix: String,
     suffix: &'static str,
     activation: Activation,
-    /// Of the input and of the hidden state.
+    /// The bias of the input and the bias of the hidden state.
     biases: [Bias; 2],
     head: Head,
 }

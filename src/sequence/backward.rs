@@ -14,14 +14,14 @@ use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
-/// The gradients of a sequence, and the memory that they are computed in.
+/// The gradients of a sequence, and the workspace of the backward pass.
 ///
-/// `Backward::default()` is the empty start for [`backward_into`].
+/// Start [`backward_into`] with `Backward::default()`.
 #[derive(Debug, Clone)]
 pub struct Backward<A> {
     /// ∂L/∂(wax, waa, wya, ba, by). [`backward_into`] adds to it.
     pub gradients: Gradients<A>,
-    /// ∂L/∂x, (`n_x`, m, `T_x`), zero past the end of a column; (0, m, `T_x`) where the input is tokens. [`backward_into`]
+    /// ∂L/∂x, (`n_x`, m, `T_x`), zero in the padding; (0, m, `T_x`) where the input is token ids. [`backward_into`]
     /// overwrites it.
     pub dx: Array3<A>,
     /// ∂L/∂a0, (`n_a`, m). [`backward_into`] overwrites it.
@@ -41,7 +41,7 @@ impl<A: Scalar> Default for Backward<A> {
 }
 
 impl<A: Scalar> Backward<A> {
-    /// Sets `gradients` to zero and keeps their memory: once before the [`backward_into`] calls of every update.
+    /// Sets `gradients` to zero and keeps their memory. Call it once before the [`backward_into`] calls of every update.
     ///
     /// # Examples
     ///
@@ -80,7 +80,7 @@ impl<A: PartialEq> PartialEq for Backward<A> {
     }
 }
 
-/// The gradients of a sequence, by back-propagation through time.
+/// Computes the gradients of a sequence by back-propagation through time.
 ///
 /// - `upstream.hidden`: (`n_a`, m, `T_x`)
 /// - `upstream.logits`, `upstream.output`: (`n_y`, m, `T_x`)
@@ -102,8 +102,8 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another
-/// shape than the array that it belongs to.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another shape than
+/// its array.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -115,14 +115,31 @@ pub fn backward<A: Scalar>(
     Ok(back)
 }
 
-/// [`backward`] into memory that is reused: *adds* to `back.gradients`, overwrites `back.dx` and `back.da0`.
+/// Runs [`backward`], *adds* to `back.gradients`, and overwrites `back.dx` and `back.da0`. It reuses the memory of `back`.
 ///
-/// Chunks of a sequence go in one after the other, the last one first, each with the `da0` of the one after it as
-/// [`Upstream::last_hidden`]; the sum has the bits of the whole. A default `back` starts from zero gradients.
+/// For a sequence in chunks, call it once for each chunk, the last chunk first. Pass the `da0` of the next chunk as
+/// [`Upstream::last_hidden`]. The sum is bit-identical to the gradient of the whole sequence. A default `back` starts from
+/// zero gradients.
+///
+/// # Examples
+///
+/// ```
+/// use elman::{sequence, Dims, Parameters, Upstream};
+/// use ndarray::Array3;
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let cache = sequence::forward(&p, &Array3::ones((3, 10, 4)), None)?;
+/// let mut back = sequence::Backward::default();
+/// for _ in 0..2 {
+///     sequence::backward_into(&p, &cache, Upstream::hidden(&Array3::ones((5, 10, 4))), &mut back)?;
+/// }
+/// assert_eq!(back.gradients.ba()[0], 80.0, "the gradients of two calls, accumulated");
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
-/// As [`backward`], and [`Error::Network`] where `back.gradients` belongs to a network of other dimensions; `back` stays
-/// as it was.
+/// As [`backward`], and [`Error::Network`] where `back.gradients` belongs to a network of other dimensions. An error leaves
+/// `back` unchanged.
 pub fn backward_into<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -132,7 +149,7 @@ pub fn backward_into<A: Scalar>(
     call::<A, CompiledPass>(Call { parameters, cache, upstream, back })
 }
 
-/// The memory that a backward pass is computed in.
+/// The workspace of a backward pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace<A> {
     block: Block<A>,
@@ -147,7 +164,7 @@ impl<A> Default for Workspace<A> {
 }
 
 impl<A: Scalar> Workspace<A> {
-    /// The most memory that a pass of this extent takes, whatever upstream gradients there are.
+    /// Returns the maximum memory of a pass of this extent, for any upstream gradients.
     pub(super) fn bytes(extent: Extent) -> Bytes {
         let walk = if extent.is_in_place() {
             Bytes::of::<A>([extent.rows_of_a_block(), extent.dims.n_y])
@@ -222,7 +239,7 @@ pub(crate) fn run<A: Scalar>(
     workspace.block.weight_gradient.end(&mut results.gradients, tokens);
 }
 
-/// The whole batch, where it lies.
+/// Runs the whole batch in place, without gathering rows.
 fn in_place<A: Scalar>(
     (cache, x): (&Cache<A>, Read<A>),
     upstream: Upstream<'_, A, Ix3>,
@@ -232,7 +249,7 @@ fn in_place<A: Scalar>(
     let Workspace { block: Block { weights, weight_gradient, dz, dlogits }, dy, .. } = workspace;
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
     let steps = block_steps(m);
-    // Whole blocks first: memory does not grow after the first of them.
+    // Whole blocks come first, so the memory does not grow after the first block.
     for last in (1..=t_x).rev().step_by(steps) {
         let block = last.saturating_sub(steps)..last;
         let rows = block.len() * m;
@@ -269,7 +286,7 @@ fn in_place<A: Scalar>(
     }
 }
 
-/// Some steps of an upstream gradient.
+/// Returns some steps of an upstream gradient.
 fn some_steps<'a, A>(array: Option<&'a ArrayRef3<A>>, steps: &Range<usize>) -> Option<ArrayView3<'a, A>> {
     array.map(|array| array.slice_axis(Axis(2), steps.clone().into()))
 }

@@ -8,30 +8,30 @@ use crate::layout::{Bytes, copy_time_major, fit, product, sequence_view, step_vi
 use crate::{Activation, Dims, Scalar, cell};
 use cell::Read;
 
-/// What a forward pass leaves behind: its outputs, and all that the backward pass reads.
+/// The result of a forward pass: its outputs, and all data that the backward pass reads.
 ///
-/// It owns its memory, a copy of the input included. [`forward_into`](crate::sequence::forward_into) refills it, and allocates
-/// nothing once it has been as large, unless it changes between vectors and tokens. This holds for one thread, and on the
-/// threads of a rayon pool. A call that enters a pool from outside goes through rayon's queue, which allocates a block now
-/// and then. Two caches are equal where their values are.
+/// It owns its memory, including a copy of the input. [`forward_into`](crate::sequence::forward_into) refills it. A refill
+/// allocates nothing where the cache has had this size before and does not change between vectors and token ids. This holds
+/// for one thread, and on the threads of a rayon pool. A call from outside a pool goes through rayon's queue, which
+/// sometimes allocates a block. Two caches are equal where their values are equal.
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(crate) dims: Dims,
     pub(crate) activation: Activation,
     pub(crate) m: usize,
     pub(crate) t_x: usize,
-    /// Empty where the input is tokens.
+    /// Empty where the input is token ids.
     pub(crate) x: Vec<A>,
     /// (`T_x`, m)
     pub(crate) tokens: Option<Vec<usize>>,
-    /// m of them, also where all are `T_x`.
+    /// m lengths, even where all are `T_x`.
     pub(crate) lengths: Vec<usize>,
     pub(crate) reversed: bool,
-    /// `a0`, then the hidden state after every step.
+    /// `a0`, then the hidden state after each step.
     pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
     pub(crate) output: Vec<A>,
-    /// The hidden state after every column's own last step, where it is not the last of `states`.
+    /// The hidden state after each column's own last step, where this is not the last of `states`.
     pub(super) last: Vec<A>,
     pub(super) workspace: ForwardWorkspace<A>,
 }
@@ -84,13 +84,13 @@ impl<A> Cache<A> {
     pub fn len(&self) -> usize {
         self.t_x
     }
-    /// Whether there is no step.
+    /// Whether the sequence has no steps.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.t_x == 0
     }
 
-    /// The number of steps of every column, m of them.
+    /// The number of steps of each column, m numbers.
     #[must_use]
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
@@ -101,13 +101,13 @@ impl<A> Cache<A> {
         self.reversed
     }
 
-    /// The input, (`n_x`, m, `T_x`), zero past the end of a column; (0, m, `T_x`) where it is tokens.
+    /// The input, (`n_x`, m, `T_x`), zero in the padding; (0, m, `T_x`) where it is token ids.
     #[must_use]
     pub fn x(&self) -> ArrayView3<'_, A> {
         let n_x = if self.tokens.is_some() { 0 } else { self.dims.n_x };
         sequence_view(n_x, self.m, self.t_x, &self.x)
     }
-    /// The tokens, (m, `T_x`), 0 past the end of a column, where the input is tokens.
+    /// The token ids, (m, `T_x`), 0 in the padding; `None` where the input is vectors.
     #[must_use]
     pub fn tokens(&self) -> Option<ArrayView2<'_, usize>> {
         self.tokens.as_ref().map(|tokens| step_view(self.m, self.t_x, tokens))
@@ -117,36 +117,41 @@ impl<A> Cache<A> {
     pub fn a0(&self) -> ArrayView2<'_, A> {
         step_view(self.dims.n_a, self.m, self.state(0))
     }
-    /// The hidden state after every step, (`n_a`, m, `T_x`).
+    /// The hidden state after each step, (`n_a`, m, `T_x`).
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
         let first = self.state(0).len();
         sequence_view(self.dims.n_a, self.m, self.t_x, &self.states[first..])
     }
-    /// The hidden state after the last step of every column, (`n_a`, m); `a0` where there is none.
+    /// The hidden state after the last step of each column, (`n_a`, m); `a0` where a column has no steps.
     #[must_use]
     pub fn last_hidden(&self) -> ArrayView2<'_, A> {
         let last = if self.schedule().is_plain() { self.state(self.t_x) } else { &self.last };
         step_view(self.dims.n_a, self.m, last)
     }
-    /// Wya·a + by of every step, (`n_y`, m, `T_x`).
+    /// Wya·a + by of each step, (`n_y`, m, `T_x`).
+    ///
+    /// A regression reads the logits, not [`output`](Self::output). With one output, the softmax is always 1, so its
+    /// gradient is zero.
     #[must_use]
     pub fn logits(&self) -> ArrayView3<'_, A> {
         sequence_view(self.dims.n_y, self.m, self.t_x, &self.logits)
     }
-    /// The probabilities of every step, softmax(logits), (`n_y`, m, `T_x`).
+    /// The probabilities of each step, softmax(logits), (`n_y`, m, `T_x`).
+    ///
+    /// A regression reads [`logits`](Self::logits). With one output, the softmax is always 1, so its gradient is zero.
     #[must_use]
     pub fn output(&self) -> ArrayView3<'_, A> {
         sequence_view(self.dims.n_y, self.m, self.t_x, &self.output)
     }
 
-    /// Where time runs forward, the m rows of the hidden state before step `t`, that is after step `t − 1`.
+    /// In forward time, returns the m rows of the hidden state before step `t`, that is, after step `t − 1`.
     fn state(&self, t: usize) -> &[A] {
         let size = self.m * self.dims.n_a;
         &self.states[t * size..][..size]
     }
 
-    /// A column's state before a position of the [`Schedule`]: after the last step that the column has had by then.
+    /// Returns a column's state before a position of the [`Schedule`]: the state after the column's last step before it.
     pub(super) fn state_before(&self, position: usize, column: usize) -> &[A] {
         let (n_a, length) = (self.dims.n_a, self.lengths[column]);
         let previous = if self.reversed {
@@ -162,7 +167,7 @@ impl<A> Cache<A> {
         Schedule { t_x: self.t_x, lengths: &self.lengths, first: 0, reversed: self.reversed }
     }
 
-    /// The row of `states` that a column's step starts from.
+    /// Returns the row of `states` that a column's step starts from.
     pub(super) fn row_before(&self, step: usize, column: usize) -> usize {
         let previous = if self.reversed {
             Some(step + 1).filter(|&step| step < self.lengths[column])
@@ -172,7 +177,7 @@ impl<A> Cache<A> {
         self.row_after(previous, column)
     }
 
-    /// The row of `states` that a column's step leaves: `a0` lies before the first step's. Without a step it is `a0`.
+    /// Returns the row of `states` after a column's step, or the row of `a0` for `None`. `a0` comes first in `states`.
     fn row_after(&self, step: Option<usize>, column: usize) -> usize {
         step.map_or(0, |step| step + 1) * self.m + column
     }
@@ -188,7 +193,7 @@ pub(super) fn read<'a, A>(below: Option<&'a [A]>, tokens: Option<&'a [usize]>, x
 }
 
 impl<A: Scalar> Cache<A> {
-    /// The memory of a cache of this extent, without its workspace.
+    /// Returns the memory of a cache of this extent, without its workspace.
     pub(super) fn bytes(extent: Extent) -> Bytes {
         let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = extent;
         let x = if tokens { Bytes::of::<usize>([m, steps]) } else { Bytes::of::<A>([n_x, m, steps]) };
@@ -197,7 +202,20 @@ impl<A: Scalar> Cache<A> {
         x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m)
     }
 
-    /// A copy of step `t` as the cell would have left it; `None` where it is not a step of every column.
+    /// Copies step `t` to a [`cell::Cache`]; `None` where some column has no step `t`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{sequence, Dims, Parameters};
+    /// use ndarray::Array3;
+    ///
+    /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let cache = sequence::forward(&p, &Array3::ones((3, 10, 4)), None)?;
+    /// let step = cache.step(3).expect("each column has four steps");
+    /// assert_eq!(step.hidden(), cache.last_hidden());
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     #[must_use]
     pub fn step(&self, t: usize) -> Option<cell::Cache<A>> {
         if t >= self.t_x || self.lengths.iter().any(|&length| length <= t) {
@@ -222,7 +240,7 @@ impl<A: Scalar> Cache<A> {
         Some(cell::Cache { dims, activation, m, xt, states, logits: at(&self.logits, n_y), y: at(&self.output, n_y) })
     }
 
-    /// Takes over the input; what is to be computed is unspecified.
+    /// Copies the input and fits the memory of the results. The values of the results are unspecified.
     pub(super) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
         (self.dims, self.m, self.t_x, self.reversed) = (dims, m, t_x, input.reversed);
         self.lengths.clear();
@@ -246,7 +264,7 @@ impl<A: Scalar> Cache<A> {
                 schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
             }
         }
-        // The caller's input may have no elements, or fewer: these products need not fit a `usize`.
+        // The caller's input may be smaller or empty, so these products may overflow a `usize`.
         fit(&mut self.states, product([dims.n_a, m, t_x + 1]));
         fit(&mut self.logits, product([dims.n_y, m, t_x]));
         fit(&mut self.output, product([dims.n_y, m, t_x]));

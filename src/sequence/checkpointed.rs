@@ -13,19 +13,22 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
 /// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
 ///
-/// The forward pass keeps the hidden state at the start of every segment only. Going back, a segment is run again from its
-/// state, and gone back through; what is computed twice has the same bits twice, so the gradients have the bits of
-/// [`backward`](crate::sequence::backward) on the whole.
-///
-/// With L steps in a segment it holds, in elements, beside one forward and one backward workspace (see the
-/// [module](crate::sequence)),
+/// With L steps in a segment, the memory in elements is
 ///
 /// ```text
 /// ⌈T_x/L⌉·n_a·m + L·m·(2·n_x + n_a + 3·n_y)
 /// ```
 ///
-/// the caller's gradient at the logits included; for tokens one `usize` stands for 2·`n_x`. L is where this is least, or the
-/// largest for which it keeps within the bytes that it is given. The last segment is not run again.
+/// plus one forward and one backward workspace (see the [module](crate::sequence)). The formula includes the caller's
+/// gradient of the logits. For token ids, one `usize` replaces 2·`n_x`. L is the value with the least memory, or the largest
+/// value that fits in a given number of bytes.
+///
+/// The forward pass keeps only the hidden state at the start of each segment. The backward pass recomputes each segment from
+/// its state; the last segment is not recomputed. Recomputed values are bit-identical, so the gradients are bit-identical to
+/// those of [`backward`](crate::sequence::backward) on the whole sequence.
+///
+/// This type is gradient checkpointing: it recomputes hidden states. [`io::Checkpoint`](crate::io::Checkpoint) saves a run
+/// to a file.
 ///
 /// Source: T. Chen, B. Xu, C. Zhang, C. Guestrin, *Training Deep Nets with Sublinear Memory Cost*, arXiv:1604.06174
 /// (2016), section 4.
@@ -58,18 +61,18 @@ pub struct Checkpointed<'a, A> {
     input: Input<'a, A>,
     m: usize,
     t_x: usize,
-    /// Steps of a segment.
+    /// The number of steps in a segment.
     length: usize,
     /// The states before the segments, m rows of `n_a` each.
     states: Vec<A>,
     segments: usize,
-    /// Segments that have not been gone back through.
+    /// The number of segments without a backward pass so far.
     left: usize,
-    /// The segment that `cache` holds.
+    /// The segment in `cache`.
     cached: usize,
     cache: Cache<A>,
     back: Backward<A>,
-    /// What the segments behind send to the last state of one.
+    /// The gradient that the later segments send to the last state of a segment.
     da: Array2<A>,
 }
 
@@ -80,7 +83,7 @@ pub struct Segment<'r, 'a, A> {
 }
 
 impl<'a, A: Scalar> Checkpointed<'a, A> {
-    /// Runs a sequence from the hidden state `a0`, in as little memory as segments of one length allow.
+    /// Runs a sequence from the hidden state `a0`, with the segment length that needs the least memory.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
     /// - `a0`: (`n_a`, m), or `None` for zero
@@ -95,13 +98,27 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Self::run(parameters, x.into(), a0.into(), |size| Ok(size.least()))
     }
 
-    /// [`forward`](Self::forward) with the longest segments that keep within so many bytes: fewer steps are run twice, and
-    /// none where everything fits.
+    /// Runs [`forward`](Self::forward) with the longest segments that fit in `memory`. Longer segments mean fewer recomputed
+    /// steps, and none where everything fits.
     ///
-    /// - `memory`: bytes for all that is described above; the input is the caller's, and not among it
+    /// - `memory`: the number of bytes for everything in the description of the type; the caller's input does not count
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::sequence::Checkpointed;
+    /// use elman::{Dims, Parameters};
+    /// use ndarray::Array3;
+    ///
+    /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let x = Array3::ones((3, 1, 100));
+    /// let mut run = Checkpointed::forward_within(64 << 20, &p, &x, None)?;
+    /// assert_eq!(run.next_segment()?.map(|segment| segment.steps()), Some(0..100), "all steps fit in 64 MiB");
+    /// # Ok::<(), elman::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Memory`] where `memory` is too little for any length of segments.
+    /// As [`forward`](Self::forward), and [`Error::Memory`] where `memory` is too small for any segment length.
     pub fn forward_within<'s>(
         memory: usize,
         parameters: &'a Parameters<A>,
@@ -127,7 +144,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         let (m, t_x) = input.check(dims)?;
         a0.check(dims.n_a, &input)?;
         let length = length(Size::new(dims, &input))?;
-        // One segment without a step stands for a sequence without one.
+        // A sequence without steps has one segment without steps.
         let segments = t_x.div_ceil(length).max(1);
         let mut states = vec![A::zero(); product([segments, dims.n_a, m])];
         a0.write_to(&mut states[..dims.n_a * m]);
@@ -147,10 +164,10 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Ok(run)
     }
 
-    /// The last of the segments that have not been gone back through; `None` where all have.
+    /// Returns the last segment without a backward pass so far; `None` where each segment has had one.
     ///
     /// # Errors
-    /// As [`forward`](crate::sequence::forward), though it has run before.
+    /// As [`forward`](crate::sequence::forward), which has already succeeded for this segment.
     pub fn next_segment(&mut self) -> Result<Option<Segment<'_, 'a, A>>, Error> {
         if self.left == 0 {
             return Ok(None);
@@ -161,8 +178,8 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Ok(Some(Segment { run: self }))
     }
 
-    /// ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m): of the segments that have been gone back through, and zero before
-    /// any has.
+    /// Returns ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m), of the segments that have had a backward pass. Without
+    /// any, both are zero.
     #[must_use]
     pub fn into_gradients(self) -> (Gradients<A>, Array2<A>) {
         let Backward { gradients, da0, .. } = self.back;
@@ -185,25 +202,26 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
 }
 
 impl<'r, A: Scalar> Segment<'r, '_, A> {
-    /// Its steps in the sequence.
+    /// The steps of the segment in the sequence.
     #[must_use]
     pub fn steps(&self) -> Range<usize> {
         self.run.steps(self.run.cached)
     }
 
-    /// Its forward pass.
+    /// The forward pass of the segment.
     #[must_use]
     pub fn cache(&self) -> &Cache<A> {
         &self.run.cache
     }
 
-    /// Goes back through it. Returns ∂L/∂x of its steps, (`n_x`, m, steps); (0, m, steps) where the input is tokens.
+    /// Runs the backward pass of the segment. Returns ∂L/∂x of its steps, (`n_x`, m, steps); (0, m, steps) where the input
+    /// is token ids.
     ///
-    /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is what arrives at its last state from the loss
-    ///   itself: what the segments behind it send is added to it
+    /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is the gradient of the segment's last state
+    ///   from the loss itself; this call adds the gradient from the later segments
     ///
     /// # Errors
-    /// As [`backward`](crate::sequence::backward); the segment has then to be gone back through again.
+    /// As [`backward`](crate::sequence::backward). After an error, run the backward pass of this segment again.
     pub fn backward(self, upstream: Upstream<'_, A, Ix3>) -> Result<ArrayView3<'r, A>, Error> {
         let Checkpointed { parameters, left, segments, cache, back, da, .. } = self.run;
         if *left == *segments {
@@ -221,10 +239,10 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
     }
 }
 
-/// What the memory of a [`Checkpointed`] sequence depends on.
+/// The quantities that determine the memory of a [`Checkpointed`] sequence.
 #[derive(Debug, Clone, Copy)]
 struct Size<A> {
-    /// Of the whole sequence.
+    /// The extent of the whole sequence.
     whole: Extent,
     element: PhantomData<A>,
 }
@@ -239,8 +257,10 @@ impl<A: Scalar> Size<A> {
         Size { whole, element: PhantomData }
     }
 
-    /// The length of segments that takes the least memory: at most where the states of all and the steps of one are in
-    /// balance, and less where a block of rows shrinks with it.
+    /// Returns the segment length that takes the least memory.
+    ///
+    /// It is at most the length at which the states of all segments take as much memory as the steps of one. It is smaller
+    /// where a shorter segment has smaller blocks.
     fn least(self) -> usize {
         let Extent { dims, m, steps, .. } = self.whole;
         let (state, step) = (Bytes::of::<A>([m, dims.n_a]), self.step());
@@ -248,7 +268,7 @@ impl<A: Scalar> Size<A> {
         (1..=balance).min_by_key(|&length| self.bytes(length)).unwrap_or(1)
     }
 
-    /// The greatest length that keeps within so many bytes, which are enough for the least memory.
+    /// Returns the greatest length that fits in `memory`, which must be enough for the least memory.
     fn longest(self, memory: Bytes) -> usize {
         let (mut fits, mut above) = (self.least(), self.whole.steps.max(1) + 1);
         while above - fits > 1 {
@@ -262,7 +282,7 @@ impl<A: Scalar> Size<A> {
         fits
     }
 
-    /// The memory of one step of a segment: in the cache, in the caller's gradient at the logits, and in `dx`.
+    /// Returns the memory of one step of a segment: in the cache, in the caller's gradient of the logits, and in `dx`.
     fn step(self) -> Bytes {
         let of = |steps| Cache::<A>::bytes(self.whole.with_steps(steps));
         let Dims { n_x, n_y, .. } = self.whole.dims;
@@ -270,7 +290,7 @@ impl<A: Scalar> Size<A> {
         Bytes(of(1).0.saturating_sub(of(0).0)) + Bytes::of::<A>([self.whole.m, n_y.saturating_add(dx)])
     }
 
-    /// The memory with segments of this length, at most.
+    /// Returns the maximum memory with segments of this length.
     fn bytes(self, length: usize) -> Bytes {
         let segment = self.whole.with_steps(length);
         let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = self.whole;

@@ -9,8 +9,8 @@ use crate::{Dims, Error, Parameters, Scalar};
 
 /// Runs a sequence from the hidden state `a0`.
 ///
-/// - `x`: (`n_x`, m, `T_x`), any array or view; or an [`Input`] of tokens, of columns of different lengths, or reversed
-/// - `a0`: (`n_a`, m)
+/// - `x`: (`n_x`, m, `T_x`), any array or view; or an [`Input`] of token ids, of columns of different lengths, or reversed
+/// - `a0`: (`n_a`, m), or `None` for zero
 /// - result: hidden (`n_a`, m, `T_x`), logits and output (`n_y`, m, `T_x`)
 ///
 /// # Examples
@@ -40,10 +40,26 @@ pub fn forward<'a, A: Scalar>(
     Ok(cache)
 }
 
-/// [`forward`] into a cache, whose memory is reused and whose contents are overwritten.
+/// Runs [`forward`] and writes the result to `cache`. It reuses the memory of `cache` and overwrites its contents.
+///
+/// # Examples
+///
+/// ```
+/// use elman::{sequence, Dims, Parameters};
+/// use ndarray::Array3;
+///
+/// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+/// let x = Array3::ones((3, 10, 4));
+/// let mut cache = sequence::Cache::default();
+/// for _ in 0..2 {
+///     sequence::forward_into(&p, &x, None, &mut cache)?;
+/// }
+/// assert_eq!(cache, sequence::forward(&p, &x, None)?);
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
-/// As [`forward`]; the cache stays as it was.
+/// As [`forward`]; an error leaves `cache` unchanged.
 pub fn forward_into<'a, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
@@ -88,7 +104,7 @@ pub(crate) fn run<A: Scalar>(p: View<A>, below: Option<&[A]>, a0: InitialState<A
     }
 }
 
-/// The whole batch through all of time, where it lies.
+/// Runs the whole batch through all steps in place, without gathering rows.
 fn in_place<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>) {
     let Cache { m, t_x, .. } = *cache;
     let Dims { n_x, n_a, n_y } = cache.dims;

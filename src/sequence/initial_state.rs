@@ -20,6 +20,7 @@ use crate::scalar::Scalar;
 /// let from_zero = sequence::forward(&p, &x, None)?;
 /// assert_eq!(from_zero, sequence::forward(&p, &x, &Array2::zeros((5, 10)))?);
 /// let continued = sequence::forward(&p, &x, &from_zero.last_hidden())?;
+/// assert_eq!(continued.a0(), from_zero.last_hidden());
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix2>> for InitialState<'a, 
 }
 
 impl<A: Scalar> InitialState<'_, A> {
-    /// `a0.dim() == (n_a, m)`, where the input has m columns. Without `n_a`, any number of rows will do.
+    /// Checks that `a0.dim() == (n_a, m)`, where the input has m columns. `None` for `n_a` accepts any number of rows.
     pub(super) fn check(self, n_a: impl Into<Option<usize>>, input: &Input<'_, A>) -> Result<(), Error> {
         let Some(a0) = self.0 else { return Ok(()) };
         let n_a = n_a.into().unwrap_or(a0.nrows());
@@ -80,7 +81,7 @@ impl<A: Scalar> InitialState<'_, A> {
         }
     }
 
-    /// A copy of the array; `None` for zero.
+    /// Copies the array; `None` for zero.
     pub(super) fn to_owned(self) -> Option<Array2<A>> {
         self.0.map(ArrayRef2::to_owned)
     }

@@ -5,12 +5,12 @@ use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Dat
 use crate::error::{Shape, TOKENS, X, check_first_axis, check_len};
 use crate::{Dims, Error};
 
-/// What a sequence reads: vectors or tokens, columns of one length or of many, forward or backward in time.
+/// The input of a sequence: vectors or token ids, columns of equal or different lengths, forward or backward in time.
 ///
-/// - vectors: x, (`n_x`, m, `T_x`), of any layout; a call just hands in `&x`
-/// - [tokens](Input::tokens): (m, `T_x`), each below `n_x`: the vector that is one at the token's place and zero elsewhere
-/// - [lengths](Input::lengths): m of them, where the columns do not all have `T_x` steps
-/// - [reversed](Input::reversed): from every column's last step to its first
+/// - vectors: x, (`n_x`, m, `T_x`), of any layout; a call accepts `&x` directly
+/// - [tokens](Input::tokens): (m, `T_x`), each id below `n_x`; an id is a one-hot vector
+/// - [lengths](Input::lengths): m lengths, where some columns have fewer than `T_x` steps
+/// - [reversed](Input::reversed): from each column's last step to its first
 ///
 /// # Examples
 ///
@@ -70,47 +70,50 @@ impl<'a, A> From<&'a ArrayRef3<A>> for Input<'a, A> {
 }
 
 impl<'a, A> Input<'a, A> {
-    /// Vectors of `n_x` values. A call that takes an input takes `&x` as well: this is for [`lengths`](Self::lengths) and
-    /// [`reversed`](Self::reversed).
+    /// Makes an input of vectors of `n_x` values.
     ///
     /// - `x`: (`n_x`, m, `T_x`), of any layout
+    ///
+    /// Every call that takes an input also takes `&x`. Use this function for [`lengths`](Self::lengths) and
+    /// [`reversed`](Self::reversed).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
         Input { values: Values::Vectors(x), lengths: None, reversed: false }
     }
 
-    /// Token ids. A token is a one-hot vector, so a column of `wax` is looked up instead of multiplied.
-    ///
-    /// The bits are those of the one-hot vectors wherever the weights are finite, but that a zero may have the other sign
-    /// where a bias and the weight that it meets are both −0.
+    /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
     ///
     /// - `ids`: (m, `T_x`), of any layout, each below `n_x`
+    ///
+    /// Where the weights are finite, the result is bit-identical to that of the one-hot vectors. There is one exception:
+    /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
         Input { values: Values::Tokens(ids), lengths: None, reversed: false }
     }
 
-    /// Columns of different lengths: column j has steps 0 … `lengths[j]` − 1, and what lies behind them is not read.
+    /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are
+    /// not read.
     ///
-    /// Behind a column's end, hidden states, logits, probabilities and `dx` are zero. A loss counts nothing there, and
-    /// upstream gradients are not read. `last_hidden` is the state after a column's own last step, and `a0` where it has none.
-    /// A column is bit-identical to the same column alone.
+    /// - `lengths`: m lengths, each at most `T_x`
     ///
-    /// - `lengths`: m of them, each at most `T_x`
+    /// In the padding, hidden states, logits, probabilities and `dx` are zero. A loss ignores the padding, and a backward
+    /// pass does not read upstream gradients there. `last_hidden` is the state after a column's own last step, or `a0` where
+    /// the column has no steps. A column is bit-identical to the same column alone.
     #[must_use]
     pub fn lengths(self, lengths: &'a [usize]) -> Self {
         Input { lengths: Some(lengths), ..self }
     }
 
-    /// Time runs backward: every column from its own last step to step 0, each result in the place of its step.
+    /// Reverses time: each column runs from its own last step to step 0. The result of a step is stored at its own index.
     ///
-    /// `last_hidden` is then the state after step 0. Of a sequence in chunks the last one goes in first.
+    /// `last_hidden` is then the state after step 0. For a sequence in chunks, run the last chunk first.
     #[must_use]
     pub fn reversed(self) -> Self {
         Input { reversed: true, ..self }
     }
 
-    /// m and `T_x`.
+    /// Returns m and `T_x`.
     pub(super) fn size(&self) -> (usize, usize) {
         match self.values {
             Values::Vectors(x) => (x.len_of(Axis(1)), x.len_of(Axis(2))),
@@ -118,7 +121,7 @@ impl<'a, A> Input<'a, A> {
         }
     }
 
-    /// The name of the caller's array, and its shape.
+    /// Returns the name of the caller's array, and its shape.
     pub(super) fn shape(&self) -> (&'static str, Shape) {
         match self.values {
             Values::Vectors(x) => ("x", Shape::of(X, x.shape())),
@@ -126,12 +129,12 @@ impl<'a, A> Input<'a, A> {
         }
     }
 
-    /// The steps at consecutive positions of a sequence, in the order in which they are read.
+    /// Converts positions, which count in the order of computation, to steps.
     pub(super) fn steps(&self, t_x: usize, positions: Range<usize>) -> Range<usize> {
         if self.reversed { t_x - positions.end..t_x - positions.start } else { positions }
     }
 
-    /// Some steps. A column that begins or ends elsewhere has none of them.
+    /// Returns some steps. A column without any of them has length 0.
     pub(super) fn part(self, steps: Range<usize>) -> Part<'a, A> {
         let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
         let lengths = self.lengths.map(|lengths| lengths.iter().map(within).collect());
@@ -142,7 +145,7 @@ impl<'a, A> Input<'a, A> {
         Part { values, lengths, reversed: self.reversed }
     }
 
-    /// m and `T_x`, where everything fits a network of these dimensions.
+    /// Checks the input against the dimensions of a network, and returns m and `T_x`.
     pub(super) fn check(&self, dims: Dims) -> Result<(usize, usize), Error> {
         self.check_lengths()?;
         let (m, t_x) = self.size();
@@ -161,7 +164,7 @@ impl<'a, A> Input<'a, A> {
         Ok(())
     }
 
-    /// Whether these steps fit, where the lengths do.
+    /// Checks the values of these steps. The lengths must already be checked.
     pub(super) fn check_values(&self, Dims { n_x, .. }: Dims, steps: &Range<usize>) -> Result<(), Error> {
         let ids = match self.values {
             Values::Vectors(x) => return check_first_axis("x", x, X, n_x),

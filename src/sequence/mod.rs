@@ -11,33 +11,34 @@
 //!                                                dWya     += dlogits_t·a_tᵀ     dby += Σ dlogits_t
 //! ```
 //!
-//! A sequence may be cut in chunks, forward by handing on `last_hidden`, backward by handing `da0` back; the bits are
-//! those of the whole.
+//! You can split a sequence into chunks. The forward pass takes `last_hidden` of the previous chunk as `a0`. The backward
+//! pass takes `da0` of the next chunk as `last_hidden`. The result is bit-identical to that of the whole sequence.
 //!
-//! [`Input`] says how a sequence is read: as vectors or tokens, with columns of different lengths, forward or backward in
-//! time. Where columns have ended, or time is reversed, a sum over steps and columns still runs from the step that is
-//! computed last to the first, columns ascending.
+//! [`Input`] says how to read a sequence: as vectors or token ids, with columns of different lengths, forward or backward in
+//! time. A sum over steps and columns always runs from the last computed step to the first, columns ascending. This also
+//! holds where columns have ended or time is reversed.
 //!
-//! [`Truncated`] cuts gradients of a long sequence off, [`Checkpointed`] does not.
+//! For a long sequence, [`Truncated`] truncates gradients. [`Checkpointed`] computes exact gradients.
 //!
 //! # Memory
 //!
-//! In elements, with ⌈n⌉ for n rounded up to a multiple of 16; b rows are worked on together: all m·`T_x`, or whole steps
-//! up to 512 rows and at least one.
+//! The table counts elements. ⌈n⌉ is n rounded up to a multiple of 16. b is the number of rows in a block: all m·`T_x` rows,
+//! or whole steps up to 512 rows and at least one step.
 //!
 //! | | |
 //! |---|---|
 //! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x`, and m lengths |
 //! | [`Backward`] | one for each parameter, `n_x`·m·`T_x` for `dx`, `n_a`·m for `da0` |
-//! | weights, packed | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
+//! | packed weights | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
 //! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
 //!
-//! [`forward`] and [`backward`] free packed weights and block when they return, so there is one packed copy at a
-//! time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. Gradients that come in in another
-//! order than time-major, or at the probabilities, take up to 2·`n_y`·b more. Of tokens, there is one `usize` in the place of
-//! `n_x` elements of x, and none of `dx`. Ragged or reversed batches, and all that run on several threads, copy a block's
-//! rows together: (`n_x` + `n_a` + 2·`n_y`)·b for each thread and 2·`n_a`·m forward, (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three
-//! indices for each row backward.
+//! - [`forward`] and [`backward`] free the packed weights and the block when they return, so there is one packed copy at a
+//!   time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call.
+//! - Upstream gradients that are not time-major, or that are gradients of the probabilities, take up to 2·`n_y`·b more.
+//! - Token ids take one `usize` instead of `n_x` elements of x, and have no `dx`.
+//! - Ragged batches, reversed batches and passes on several threads copy a block's rows together. Forward, this takes
+//!   (`n_x` + `n_a` + 2·`n_y`)·b for each thread and 2·`n_a`·m. Backward, it takes
+//!   (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three indices for each row.
 //!
 //! Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
 //! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.
@@ -67,23 +68,23 @@ use crate::kernel::threads;
 use crate::layout::product;
 use extent::Extent;
 
-/// Rows (steps · columns) that are worked on together: large enough that weights are read for many rows at a time, small
-/// enough that the rows stay in cache from one product to the next.
+/// The number of rows (steps · columns) in a block. It is large enough that each read of the weights serves many rows, and
+/// small enough that the rows stay in the CPU cache from one product to the next.
 const BLOCK_ROWS: usize = 512;
 
-/// Multiply-adds that are worth a thread: tens of microseconds, as long as a sleeping one takes to wake up
+/// The number of multiply-adds that justify a thread: tens of microseconds, the time that a sleeping thread takes to wake up
 /// (`cargo bench --bench threads`).
 const MIN_WORK_PER_THREAD: usize = 1 << 20;
 
-/// Columns that are worth a thread: one column alone reads all the weights for a single row.
+/// The number of columns that justify a thread: a single column reads all the weights for one row.
 const MIN_COLUMNS_PER_THREAD: usize = 2;
 
-/// Steps of m columns that are worked on together.
+/// Returns the number of steps of m columns in a block.
 fn block_steps(m: usize) -> usize {
     (BLOCK_ROWS / m.max(1)).max(1)
 }
 
-/// Threads for so many steps, those of all m columns together.
+/// Returns the number of threads for a pass. `steps` is the total over all m columns.
 fn threads_for(Dims { n_x, n_a, n_y }: Dims, steps: usize, m: usize) -> usize {
     let work = product([steps, n_a, n_x.saturating_add(n_a).saturating_add(n_y)]);
     let useful = (work / MIN_WORK_PER_THREAD).min(m / MIN_COLUMNS_PER_THREAD);

@@ -6,11 +6,13 @@ use super::{Cache, InitialState, Input, forward_into};
 use crate::error::check_count;
 use crate::{Error, Parameters, Scalar};
 
-/// Truncated back-propagation through time, TBPTT(k₁, k₂): one update for every k₁ steps, its gradient from the last k₂.
+/// Truncated back-propagation through time, TBPTT(k₁, k₂): an update every k₁ steps, with the gradient of the last k₂ steps.
 ///
-/// The hidden state goes on from window to window, gradients do not. With k₁ = k₂ the windows are the chunks of the
-/// sequence; with k₁ < k₂ they overlap, and a gradient reaches k₂ − k₁ steps beyond the steps whose loss is new; with
-/// k₁ > k₂ the first k₁ − k₂ steps only carry the state on. Parameters may change between windows.
+/// The hidden state continues from window to window, gradients do not. Parameters may change between windows.
+///
+/// - k₁ = k₂: the windows are consecutive chunks of the sequence.
+/// - k₁ < k₂: the windows overlap. A gradient reaches k₂ − k₁ steps further back than the steps with a new loss.
+/// - k₁ > k₂: the first k₁ − k₂ steps only continue the hidden state.
 ///
 /// Source: R. J. Williams, J. Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
 /// trajectories*, Neural Computation 2 (1990) 490–501, there BPTT(h; h′) with h = k₂ and h′ = k₁.
@@ -33,6 +35,7 @@ use crate::{Error, Parameters, Scalar};
 ///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;
 /// }
+/// assert!(p.by()[0] > 0.0, "the class of the targets became more probable");
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -41,34 +44,34 @@ pub struct Truncated<'a, A> {
     t_x: usize,
     k1: usize,
     k2: usize,
-    /// The positions of the last window, which `cache` holds.
+    /// The positions of the last window, the one in `cache`.
     window: Range<usize>,
     /// The state before the first step; `None` is zero.
     a0: Option<Array2<A>>,
     cache: Cache<A>,
 }
 
-/// What one update is made from.
+/// The steps of one update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
-    /// The steps of the sequence that gradients run through: those of the cache.
+    /// The steps that gradients run through: the steps of the cache.
     pub steps: Range<usize>,
-    /// Those among them that no window before has had.
+    /// The steps that no earlier window contained.
     pub fresh: Range<usize>,
 }
 
 impl<'a, A: Scalar> Truncated<'a, A> {
-    /// Windows over a sequence, from the hidden state `a0`.
+    /// Makes windows over a sequence, from the hidden state `a0`.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
-    /// - `a0`: (`n_a`, m)
-    /// - `k1`: steps from one update to the next, at least 1
-    /// - `k2`: steps that a gradient goes back, at least 1
+    /// - `a0`: (`n_a`, m), or `None` for zero
+    /// - `k1`: the number of steps from one update to the next, at least 1
+    /// - `k2`: the number of steps that a gradient goes back, at least 1
     ///
     /// # Errors
     /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m` or `lengths.len() != m`;
-    /// [`Error::Length`] where a length is above `T_x`. What does not fit a network shows when it is read.
+    /// [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the rest.
     pub fn new<'s>(
         x: impl Into<Input<'a, A>>,
         a0: impl Into<InitialState<'s, A>>,
@@ -84,10 +87,10 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
     }
 
-    /// Runs the next window; `None` where the sequence is at its end.
+    /// Runs the forward pass of the next window; `None` at the end of the sequence.
     ///
     /// # Errors
-    /// As [`forward`](crate::sequence::forward); the windows go on where they were.
+    /// As [`forward`](crate::sequence::forward). After an error, the next call runs the same window.
     pub fn next_window(&mut self, parameters: &Parameters<A>) -> Result<Option<Window>, Error> {
         let before = self.window.end;
         if before == self.t_x {
@@ -95,7 +98,7 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         }
         let end = self.t_x.min(before.saturating_add(self.k1));
         let start = end.saturating_sub(self.k2);
-        // All of it before the first of it is read.
+        // Check all steps before reading the first.
         self.input.check_values(parameters.dims(), &self.steps(start.min(before)..end))?;
         let mut a0 =
             if before > 0 { Some(self.state_before(start.min(before) - self.window.start)) } else { self.a0.clone() };
@@ -114,7 +117,7 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         &self.cache
     }
 
-    /// The state of every column before a position of the last window.
+    /// Returns the state of each column before a position of the last window.
     fn state_before(&self, position: usize) -> Array2<A> {
         let mut state = Array2::zeros((self.cache.dims().n_a, self.cache.columns()).f());
         for (column, mut state) in state.columns_mut().into_iter().enumerate() {
