@@ -29,11 +29,11 @@ const NETWORK: &[&str] = &["n_x", "n_a", "n_y"];
 /// let error = sequence::forward(&p, &Array3::ones((4, 10, 6)), None).unwrap_err();
 /// assert_eq!(error.to_string(), "`x` has shape (4, 10, 6), expected (n_x, m, T_x) = (3, _, _)");
 /// ```
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An array or a slice has the wrong shape. This crate never broadcasts.
-    #[error("`{argument}` has shape {found}, expected {expected}")]
+    #[error("`{argument}` has shape {found}, expected {expected}{}", hint(argument, expected, found))]
     Shape {
         /// The argument's name.
         argument: &'static str,
@@ -159,6 +159,24 @@ pub enum Error {
         /// The value that was given.
         found: f64,
     },
+}
+
+/// The message, as in `Display`: `main` and `unwrap` print it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What to do about an input in PyTorch's order of axes.
+fn hint(argument: &str, expected: &Shape, found: &Shape) -> &'static str {
+    let (n_x, found): (_, Vec<_>) = (expected.lengths().next(), found.lengths().collect());
+    match (argument, &found[..]) {
+        ("x", [first, _, last]) if n_x.as_ref() == Some(last) && first != last => {
+            "; `x.permuted_axes([2, 1, 0])` has that shape"
+        }
+        _ => "",
+    }
 }
 
 /// The shape of an array, or the shape that a call needs: `(5, 10)`, or with named axes `(n_x, m, T_x) = (5, _, _)`.

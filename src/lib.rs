@@ -88,7 +88,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `rayon` | yes | threads for large batches, from the rayon pool that the call runs in |
+//! | `rayon` | yes | threads for large batches: those of the current rayon pool, or of the global one |
 //! | `avx512` | no | AVX-512 where the machine has it; needs Rust 1.89 |
 //! | `safetensors` | no | `io::safetensors`, and files of [`io::Checkpoint`] |
 //! | `npz` | no | `io::npz` and `io::npy`; needs Rust 1.89 |

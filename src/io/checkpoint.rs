@@ -151,7 +151,7 @@ impl<A: Scalar> Checkpoint<A> {
         super::safetensors::save(path, &self.to_tensors()?)
     }
 
-    /// Reads a safetensors file.
+    /// Reads a safetensors file (feature `safetensors`).
     ///
     /// # Errors
     /// As [`safetensors::load`](super::safetensors::load) and [`from_tensors`](Self::from_tensors); the path is in

@@ -1,9 +1,10 @@
 //! The errors of a file and of its content.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// The reason why weights could not be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system returned an error.
@@ -50,7 +51,7 @@ pub enum Error {
         tensor: String,
     },
     /// A tensor has elements of another type. Nothing is converted.
-    #[error("`{tensor}` has elements of type {found}, expected {expected}")]
+    #[error("`{tensor}` has elements of type {found}, expected {expected}{}", hint(expected, found))]
     ElementType {
         /// The tensor's name.
         tensor: String,
@@ -89,4 +90,20 @@ pub enum Error {
         /// The value that was found.
         found: String,
     },
+}
+
+/// What to do about the other floating-point type.
+fn hint(expected: &str, found: &str) -> &'static str {
+    match (expected, found) {
+        ("f32", "F64" | "<f8" | ">f8") => "; load it as f64, then call `Parameters::to_f32`",
+        ("f64", "F32" | "<f4" | ">f4") => "; load it as f32, then call `Parameters::to_f64`",
+        _ => "",
+    }
+}
+
+/// The message, as in `Display`: `main` and `unwrap` print it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

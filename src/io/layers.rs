@@ -165,7 +165,7 @@ impl Bias {
     /// Reads the vector; zeros where the layer has no bias.
     pub(super) fn read<A: Scalar>(&self, tensors: &Tensors<A>, length: usize) -> Result<Array1<A>, Error> {
         match self.find(tensors)? {
-            Some(name) => Ok(tensors.vector(name, length)?.to_owned()),
+            Some(name) => Ok(tensors.vector(name, length).map_err(without_bias)?.to_owned()),
             None => Ok(Array1::zeros(length)),
         }
     }
@@ -185,6 +185,17 @@ impl Bias {
             return Ok(());
         }
         Err(wrong_shape(own, "zeros, because the layer has no bias".into(), bias.shape()))
+    }
+}
+
+/// Adds to the error of a missing bias how to read a layer that has none.
+fn without_bias(error: Error) -> Error {
+    match error {
+        Error::Missing { tensor, present } => {
+            let hint = "call `without_bias` or `without_head_bias` for a layer without a bias";
+            Error::Missing { tensor, present: format!("{present}; {hint}") }
+        }
+        other => other,
     }
 }
 

@@ -16,12 +16,12 @@
 //! - [`read`] and [`write_atomic`]: whole files.
 //!
 //! A framework's tensors do not show a layer's nonlinearity. They also do not show whether a layer has no bias or its bias
-//! was lost. The caller therefore says what to expect: an [`Activation`](crate::Activation), and `without_bias()` or `without_head_bias()`
-//! where a layer has no bias. Anything else is refused.
+//! was lost. The caller therefore says what to expect: an [`Activation`](crate::Activation), and `without_bias()` or
+//! `without_head_bias()` where a layer has no bias. Anything else is refused.
 //!
 //! Elements are never converted, and stay bit-identical.
 //!
-//! A file may come from anyone. Every mistake in it is an [`Error`] that names the tensor. Nothing panics, and the file's
+//! A file may come from anyone. Every mistake in it is an [`Error`], which names the tensor where there is one. Nothing panics, and the file's
 //! size limits the memory that a call takes. The matrices of a network without hidden units have no elements, whatever their
 //! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is larger than
 //! 256 and no bias confirms it.

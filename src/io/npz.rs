@@ -12,7 +12,7 @@
 //!
 //! Deflate makes a thousand zeros out of one byte, so a small file could ask for any amount of memory. An archive is
 //! therefore refused where its arrays unpack to more than 32 times the file's length plus 16 MiB. Only arrays that are
-//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives are never refused. Reading
+//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives never reach this limit. Reading
 //! never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
 //!
 //! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
@@ -53,7 +53,7 @@ const BASE: u64 = 16 << 20;
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where it cannot be read, and those of [`from_bytes`].
+/// [`Error::File`] where the system returns an error, and as [`from_bytes`] with the path in [`Error::Content`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }

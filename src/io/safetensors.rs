@@ -49,7 +49,7 @@ const MOST_AXES: usize = 64;
 /// [`save`] has an example.
 ///
 /// # Errors
-/// [`Error::File`] where the system returns an error, and as [`from_bytes`].
+/// [`Error::File`] where the system returns an error, and as [`from_bytes`] with the path in [`Error::Content`].
 pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<Tensors<A>, Error> {
     file::load(path.as_ref(), from_bytes)
 }
@@ -202,7 +202,7 @@ fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a 
         return Err(format!("begins at byte {start} of the data, expected {before}, where the one before it ends"));
     }
     let Some(elements) = data.get(start..end) else {
-        return Err(format!("is bytes {start} to {end} of {}", data.len()));
+        return Err(format!("ends at byte {end} of the data, but the file has {} bytes of data", data.len()));
     };
     if elements.len().checked_mul(8) != Some(bits) {
         return Err(format!("has shape {shape:?} of type {dtype}, {bits} bits, in {} bytes", elements.len()));

@@ -253,14 +253,14 @@ impl<A: Scalar> Cache<A> {
             Values::Vectors(x) => {
                 self.tokens = None;
                 fit(&mut self.x, dims.n_x * m * t_x);
-                copy_time_major(&mut self.x, x);
+                copy_time_major(&mut self.x, &x);
                 schedule.fill_padding(&mut time_major_mut(dims.n_x, m, t_x, &mut self.x), A::zero());
             }
             Values::Tokens(ids) => {
                 self.x.clear();
                 let tokens = self.tokens.get_or_insert_default();
                 fit(tokens, m * t_x);
-                copy_time_major(tokens, ids);
+                copy_time_major(tokens, &ids);
                 schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
             }
         }

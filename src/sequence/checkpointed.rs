@@ -98,8 +98,8 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Self::run(parameters, x.into(), a0.into(), |size| Ok(size.least()))
     }
 
-    /// Runs [`forward`](Self::forward) with the longest segments that fit in `memory`. Longer segments mean fewer recomputed
-    /// steps, and none where everything fits.
+    /// Runs [`forward`](Self::forward) with the longest segments that fit in `memory`. Where everything fits, no step
+    /// is computed twice.
     ///
     /// - `memory`: the number of bytes for everything in the description of the type; the caller's input does not count
     ///

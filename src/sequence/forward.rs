@@ -27,8 +27,8 @@ use crate::{Dims, Error, Parameters, Scalar};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.dim() != (n_a, m)` or `lengths.len() != m`; [`Error::Token`] where a token
-/// is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
+/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.nrows() != n_a` or `lengths.len() != m`; [`Error::Columns`] where
+/// `a0.ncols() != m`; [`Error::Token`] where a token is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
 pub fn forward<'a, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
@@ -66,7 +66,8 @@ pub fn forward_into<'a, A: Scalar>(
     a0: impl Into<InitialState<'a, A>>,
     cache: &mut Cache<A>,
 ) -> Result<(), Error> {
-    call::<A, CompiledPass>(Call { parameters, input: x.into(), a0: a0.into(), cache })
+    let (x, a0) = (x.into(), a0.into());
+    call::<A, CompiledPass>(Call { parameters, input: x.view(), a0: a0.view(), cache })
 }
 
 /// The arguments of [`forward_into`].

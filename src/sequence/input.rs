@@ -7,7 +7,7 @@ use crate::{Dims, Error};
 
 /// The input of a sequence: vectors or token ids, columns of equal or different lengths, forward or backward in time.
 ///
-/// - vectors: x, (`n_x`, m, `T_x`), of any layout; a call accepts `&x` directly
+/// - vectors: x, (`n_x`, m, `T_x`), of any layout; a call accepts `&x` and views directly
 /// - [tokens](Input::tokens): (m, `T_x`), each id below `n_x`; an id is a one-hot vector
 /// - [lengths](Input::lengths): m lengths, where some columns have fewer than `T_x` steps
 /// - [reversed](Input::reversed): from each column's last step to its first
@@ -36,9 +36,9 @@ pub struct Input<'a, A> {
 #[derive(Debug)]
 pub(super) enum Values<'a, A> {
     /// (`n_x`, m, `T_x`)
-    Vectors(&'a ArrayRef3<A>),
+    Vectors(ArrayView3<'a, A>),
     /// (m, `T_x`)
-    Tokens(&'a ArrayRef2<usize>),
+    Tokens(ArrayView2<'a, usize>),
 }
 
 impl<A> Clone for Values<'_, A> {
@@ -48,6 +48,15 @@ impl<A> Clone for Values<'_, A> {
 }
 
 impl<A> Copy for Values<'_, A> {}
+
+impl<A> Values<'_, A> {
+    fn view(&self) -> Values<'_, A> {
+        match self {
+            Values::Vectors(x) => Values::Vectors(x.view()),
+            Values::Tokens(ids) => Values::Tokens(ids.view()),
+        }
+    }
+}
 
 impl<A> Clone for Input<'_, A> {
     fn clone(&self) -> Self {
@@ -60,6 +69,12 @@ impl<A> Copy for Input<'_, A> {}
 impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
     fn from(x: &'a ArrayBase<S, Ix3>) -> Self {
         Input::vectors(x)
+    }
+}
+
+impl<'a, A> From<ArrayView3<'a, A>> for Input<'a, A> {
+    fn from(x: ArrayView3<'a, A>) -> Self {
+        Input { values: Values::Vectors(x), lengths: None, reversed: false }
     }
 }
 
@@ -78,7 +93,7 @@ impl<'a, A> Input<'a, A> {
     /// [`reversed`](Self::reversed).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
-        Input { values: Values::Vectors(x), lengths: None, reversed: false }
+        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false }
     }
 
     /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
@@ -89,7 +104,7 @@ impl<'a, A> Input<'a, A> {
     /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
-        Input { values: Values::Tokens(ids), lengths: None, reversed: false }
+        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false }
     }
 
     /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are
@@ -111,6 +126,11 @@ impl<'a, A> Input<'a, A> {
     #[must_use]
     pub fn reversed(self) -> Self {
         Input { reversed: true, ..self }
+    }
+
+    /// Shortens the lifetime, which a copy cannot: views are invariant.
+    pub(super) fn view(&self) -> Input<'_, A> {
+        Input { values: self.values.view(), lengths: self.lengths, reversed: self.reversed }
     }
 
     /// Returns m and `T_x`.
@@ -139,8 +159,8 @@ impl<'a, A> Input<'a, A> {
         let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
         let lengths = self.lengths.map(|lengths| lengths.iter().map(within).collect());
         let values = match self.values {
-            Values::Vectors(x) => PartValues::Vectors(x.slice_axis(Axis(2), steps.into())),
-            Values::Tokens(ids) => PartValues::Tokens(ids.slice_axis(Axis(1), steps.into())),
+            Values::Vectors(x) => Values::Vectors(x.slice_axis_move(Axis(2), steps.into())),
+            Values::Tokens(ids) => Values::Tokens(ids.slice_axis_move(Axis(1), steps.into())),
         };
         Part { values, lengths, reversed: self.reversed }
     }
@@ -167,7 +187,7 @@ impl<'a, A> Input<'a, A> {
     /// Checks the values of these steps. The lengths must already be checked.
     pub(super) fn check_values(&self, Dims { n_x, .. }: Dims, steps: &Range<usize>) -> Result<(), Error> {
         let ids = match self.values {
-            Values::Vectors(x) => return check_first_axis("x", x, X, n_x),
+            Values::Vectors(x) => return check_first_axis("x", &x, X, n_x),
             Values::Tokens(ids) => ids,
         };
         for (column, ids) in ids.rows().into_iter().enumerate() {
@@ -185,22 +205,13 @@ impl<'a, A> Input<'a, A> {
 
 /// Some steps of an input.
 pub(super) struct Part<'a, A> {
-    values: PartValues<'a, A>,
+    values: Values<'a, A>,
     lengths: Option<Vec<usize>>,
     reversed: bool,
 }
 
-enum PartValues<'a, A> {
-    Vectors(ArrayView3<'a, A>),
-    Tokens(ArrayView2<'a, usize>),
-}
-
 impl<A> Part<'_, A> {
     pub(super) fn input(&self) -> Input<'_, A> {
-        let values = match &self.values {
-            PartValues::Vectors(x) => Values::Vectors(x),
-            PartValues::Tokens(ids) => Values::Tokens(ids),
-        };
-        Input { values, lengths: self.lengths.as_deref(), reversed: self.reversed }
+        Input { values: self.values.view(), lengths: self.lengths.as_deref(), reversed: self.reversed }
     }
 }

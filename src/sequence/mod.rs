@@ -29,7 +29,7 @@
 //! |---|---|
 //! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x`, and m lengths |
 //! | [`Backward`] | one for each parameter, `n_x`·m·`T_x` for `dx`, `n_a`·m for `da0` |
-//! | packed weights | forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
+//! | packed weights | `n_a` + `n_y`, and forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
 //! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
 //!
 //! - [`forward`] and [`backward`] free the packed weights and the block when they return, so there is one packed copy at a

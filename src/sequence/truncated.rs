@@ -70,7 +70,8 @@ impl<'a, A: Scalar> Truncated<'a, A> {
     /// - `k2`: the number of steps that a gradient goes back, at least 1
     ///
     /// # Errors
-    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Shape`] where `a0.ncols() != m` or `lengths.len() != m`;
+    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where `a0.ncols() != m`; [`Error::Shape`] where
+    /// `lengths.len() != m`;
     /// [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the rest.
     pub fn new<'s>(
         x: impl Into<Input<'a, A>>,

@@ -165,7 +165,10 @@ fn an_x_in_the_order_of_torch_is_told_the_order_of_its_axes() {
     let (inputs, parameters, _) = problem();
     let torch = inputs.x.view().permuted_axes([2, 1, 0]);
     let error = sequence::forward(&parameters, &torch, None).unwrap_err().to_string();
-    assert_eq!(error, "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _)");
+    assert_eq!(
+        error,
+        "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _); `x.permuted_axes([2, 1, 0])` has that shape"
+    );
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn documented_peak<A: Scalar>(shape: Shape) -> usize {
     let cache = n_x * m * t_x + n_a * m * (t_x + 1) + 2 * n_y * m * t_x;
     let loss = n_y * m * t_x;
     let gradients = shape.dims().len() + n_x * m * t_x + n_a * m;
-    let packed = padded(n_x) * n_a + padded(n_a) * (n_a + n_y);
+    let packed = padded(n_x) * n_a + padded(n_a) * (n_a + n_y) + n_a + n_y;
     let block = 2 * n_a * b + n_y * b + padded(n_x) * b + padded(n_a) * (b + m);
     (cache + loss + gradients + packed + block) * size_of::<A>() + m * size_of::<usize>()
 }

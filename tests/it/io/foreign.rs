@@ -82,7 +82,7 @@ fn a_damaged_file_is_not_taken_for_another_format() {
     let mut single = npy::to_bytes(&Array1::<f32>::zeros(3));
     single.truncate(single.len() - 1);
     let [message, ..] = messages(&safe);
-    assert!(message.unwrap_err().contains("tensor `x` is bytes 0 to 24 of 23"));
+    assert!(message.unwrap_err().contains("tensor `x` ends at byte 24 of the data, but the file has 23"));
     let [_, message, _] = messages(&zipped);
     assert!(!message.unwrap_err().contains("it is"));
     let [.., message] = messages(&single);
