@@ -95,8 +95,8 @@ pub enum Error {
 /// What to do about the other floating-point type.
 fn hint(expected: &str, found: &str) -> &'static str {
     match (expected, found) {
-        ("f32", "F64" | "<f8" | ">f8") => "; load it as f64, then call `Parameters::to_f32`",
-        ("f64", "F32" | "<f4" | ">f4") => "; load it as f32, then call `Parameters::to_f64`",
+        ("f32", "F64" | "<f8" | ">f8") => "; load the file as f64 (`Parameters::to_f32` converts a network)",
+        ("f64", "F32" | "<f4" | ">f4") => "; load the file as f32 (`Parameters::to_f64` converts a network)",
         _ => "",
     }
 }

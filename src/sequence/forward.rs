@@ -29,10 +29,10 @@ use crate::{Dims, Error, Parameters, Scalar};
 /// # Errors
 /// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.nrows() != n_a` or `lengths.len() != m`; [`Error::Columns`] where
 /// `a0.ncols() != m`; [`Error::Token`] where a token is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
-pub fn forward<'a, A: Scalar>(
+pub fn forward<'a, 's, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
-    a0: impl Into<InitialState<'a, A>>,
+    a0: impl Into<InitialState<'s, A>>,
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, a0, &mut cache)?;
@@ -60,10 +60,10 @@ pub fn forward<'a, A: Scalar>(
 ///
 /// # Errors
 /// As [`forward`]; an error leaves `cache` unchanged.
-pub fn forward_into<'a, A: Scalar>(
+pub fn forward_into<'a, 's, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
-    a0: impl Into<InitialState<'a, A>>,
+    a0: impl Into<InitialState<'s, A>>,
     cache: &mut Cache<A>,
 ) -> Result<(), Error> {
     let (x, a0) = (x.into(), a0.into());

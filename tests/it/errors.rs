@@ -2,7 +2,7 @@
 //! nothing panics, and the outputs stay unchanged.
 
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
-use elman::{Dims, Error, Parameters, Upstream, cell, sequence};
+use elman::{Activation, Dims, Error, Parameters, Upstream, cell, diagnostics, sequence};
 use ndarray::{Array1, Array2, Array3, Axis, Ix2, Ix3, Slice};
 
 use crate::support::lengths;
@@ -376,4 +376,19 @@ fn a_step_past_the_end_of_a_cache_is_none() {
     for t in [4, 5, usize::MAX] {
         assert!(cache.step(t).is_none());
     }
+}
+
+#[test]
+fn a_cache_of_another_nonlinearity_is_refused() {
+    let (inputs, parameters, cache) = problem();
+    let other = parameters.with_activation(Activation::Relu);
+    let errors = [
+        sequence::backward(&other, &cache, Upstream::default()).unwrap_err(),
+        cell::backward(&other, &cache.step(0).unwrap(), Upstream::default()).unwrap_err(),
+        diagnostics::gradient_norms(&other, &cache, Upstream::default()).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.to_string(), "`cache` belongs to a network of tanh units, expected relu");
+    }
+    assert!(sequence::forward(&other, &inputs.x, None).unwrap().hidden().iter().all(|a| *a >= 0.0));
 }

@@ -122,7 +122,10 @@ fn npy_files_round_trip_in_any_layout_and_refuse_another_element_type() {
     assert_eq!(back.mapv(f32::to_bits), x.t().mapv(f32::to_bits));
 
     let error = npy::from_bytes::<f64>(&npy::to_bytes(&x)).unwrap_err();
-    assert_eq!(error.to_string(), "`the array` has elements of type <f4, expected f64");
+    assert_eq!(
+        error.to_string(),
+        "`the array` has elements of type <f4, expected f64; load the file as f32 (`Parameters::to_f64` converts a network)"
+    );
     let mut longer = npy::to_bytes(&x);
     longer.push(0);
     assert!(npy::from_bytes::<f32>(&longer).unwrap_err().to_string().contains("25 bytes of data"));

@@ -491,7 +491,8 @@ fn torch_refuses_tensors_that_do_not_fit() {
     assert_refused(
         torch_with(|tensors| assert!(tensors.remove("encoder.rnn.bias_hh_l0"))),
         "there is no tensor `encoder.rnn.bias_hh_l0`: there are `encoder.rnn.bias_ih_l0`, `encoder.rnn.weight_hh_l0`, \
-         `encoder.rnn.weight_ih_l0`, `head.bias`, `head.weight`",
+         `encoder.rnn.weight_ih_l0`, `head.bias`, `head.weight`; \
+         call `without_bias` or `without_head_bias` for a layer without a bias",
     );
     assert_refused(
         torch::RnnCell::new("", Tanh).to_tensors(&payloads()),
@@ -627,7 +628,8 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     short.remove("head.bias");
     assert_refused(
         onnx_rnn().from_tensors(&short),
-        "there is no tensor `head.bias`: there are `B`, `R`, `W`, `head.weight`",
+        "there is no tensor `head.bias`: there are `B`, `R`, `W`, `head.weight`; \
+         call `without_bias` or `without_head_bias` for a layer without a bias",
     );
     assert_refused(
         onnx::Rnn::new("W", "R", "", Tanh).with_gemm("V", "c", true).to_tensors(&payloads()),

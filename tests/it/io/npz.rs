@@ -100,7 +100,10 @@ fn every_version_is_read_and_a_file_that_is_not_an_array_is_listed() {
 fn the_other_float_type_is_named_and_never_converted() {
     let tensors = npz::from_bytes::<f64>(&fixture("npz_f32.npz")).unwrap();
     let error = tensors.get("big_endian").unwrap_err().to_string();
-    assert_eq!(error, "`big_endian` has elements of type >f4, expected f64");
+    assert_eq!(
+        error,
+        "`big_endian` has elements of type >f4, expected f64; load the file as f32 (`Parameters::to_f64` converts a network)"
+    );
 }
 
 fn samples<A: Bits>() -> Tensors<A> {
@@ -153,7 +156,10 @@ fn content_that_an_archive_cannot_hold_is_an_error() {
 
     let listed = npz::from_bytes::<f32>(&fixture("npz_f64.npz")).unwrap();
     let error = npz::to_bytes(&listed).unwrap_err().to_string();
-    assert_eq!(error, "`big_endian` has elements of type >f8, expected f32");
+    assert_eq!(
+        error,
+        "`big_endian` has elements of type >f8, expected f32; load the file as f64 (`Parameters::to_f32` converts a network)"
+    );
 
     let mut tensors = Tensors::new();
     tensors.insert("n".repeat(70_000), Array1::<f32>::zeros(1));

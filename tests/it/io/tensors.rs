@@ -1,7 +1,7 @@
 //! Named arrays as a collection, and the error of a missing one.
 
-use elman::io::{Error, Tensors};
-use elman::{Dims, Parameters};
+use elman::io::{Checkpoint, Error, Tensors, keras};
+use elman::{Activation, Dims, Parameters};
 use ndarray::{Array1, array};
 
 #[test]
@@ -65,4 +65,54 @@ fn parameters_convert_between_precisions() {
     assert_eq!(single.dims(), p.dims());
     assert_eq!(single.to_f64().as_slice()[0].to_bits(), f64::from(0.1_f32).to_bits());
     assert_eq!(p.to_f64().as_slice()[5].to_bits(), values[5].to_bits());
+}
+
+#[test]
+fn the_nonlinearity_is_stored_with_the_parameters() {
+    for activation in Activation::ALL {
+        let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 }).with_activation(activation);
+        assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
+        let checkpoint = Checkpoint::new(p.clone());
+        let mut tensors = checkpoint.to_tensors().unwrap();
+        assert_eq!(tensors.metadata()["elman.activation"], activation.name());
+        assert_eq!(Checkpoint::from_tensors(&tensors).unwrap(), checkpoint);
+        assert_eq!(
+            Checkpoint::from_tensors(&Tensors::from(&p)).unwrap(),
+            checkpoint,
+            "five tensors are a checkpoint, too"
+        );
+        assert_eq!((p.to_f32().activation(), p.to_f32().to_f64()), (activation, p));
+        tensors.metadata_mut().insert("elman.activation".into(), "swish".into());
+        let error = Checkpoint::from_tensors(&tensors).unwrap_err().to_string();
+        assert_eq!(error, "metadata `elman.activation` is `swish`, expected `tanh`, `relu`, `sigmoid` or `identity`");
+    }
+}
+
+/// The names in metadata are those of the frameworks, in any case.
+#[test]
+fn a_framework_layer_reads_the_nonlinearity_that_the_caller_expects() {
+    for (activation, names) in [
+        (Activation::Tanh, ["tanh", "Tanh", "TANH"]),
+        (Activation::Relu, ["relu", "Relu", "ReLU"]),
+        (Activation::Sigmoid, ["sigmoid", "Sigmoid", "SIGMOID"]),
+        (Activation::Identity, ["linear", "Affine", "identity"]),
+    ] {
+        let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 0 }).with_activation(activation);
+        let layer = keras::SimpleRnn::new("rnn/", activation);
+        let mut tensors = layer.to_tensors(&p).unwrap();
+        assert_eq!(layer.from_tensors(&tensors).unwrap(), p);
+        for name in names {
+            tensors.metadata_mut().insert("rnn/activation".into(), name.into());
+            assert_eq!(layer.from_tensors(&tensors).unwrap(), p);
+            let other = if activation == Activation::Relu { Activation::Tanh } else { Activation::Relu };
+            let error = keras::SimpleRnn::new("rnn/", other).from_tensors(&tensors).unwrap_err().to_string();
+            let expected = format!("`rnn/activation` shows a network of {name} units, expected one of {other} units");
+            assert_eq!(error, expected);
+            let error = keras::SimpleRnn::new("rnn/", other).to_tensors(&p).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("`activation` shows a network of {activation} units, expected one of {other} units")
+            );
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use elman::loss::{IGNORE, Loss, Reduction, cross_entropy_into};
 use elman::sequence::Input;
-use elman::{Gradients, Parameters, Scalar, sequence};
+use elman::{Activation, Gradients, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2};
 
 use super::Convert;
@@ -33,7 +33,8 @@ pub struct Reading {
 impl<A: Scalar> Problem<A> {
     pub fn draw(seed: u32, shape: Shape) -> Self {
         let mut rng = Numpy::seed(seed);
-        let inputs = inputs(&mut rng, shape).map(A::narrow);
+        let mut inputs = inputs(&mut rng, shape).map(A::narrow);
+        inputs.activation = Activation::ALL[(seed as usize - 1) % Activation::ALL.len()];
         let upstream = Linear::draw(&mut rng, shape).map(A::narrow);
         let targets = Array2::from_shape_fn((shape.m, shape.t_x), |(j, t)| {
             if (j + 2 * t) % 7 == 6 { IGNORE } else { (5 * j + 3 * t + j * t) % shape.n_y }
