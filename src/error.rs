@@ -5,8 +5,6 @@ use std::{fmt, iter, slice};
 
 use ndarray::{ArrayRef, Dimension};
 
-use crate::kernel::Activation;
-
 /// The axes of an input of vectors.
 pub(crate) const X: &[&str] = &["n_x", "m", "T_x"];
 /// The axes of an input of tokens, and of targets.
@@ -72,15 +70,38 @@ pub enum Error {
         /// The dimensions that were given.
         found: Shape,
     },
+    /// A cache or gradients come from a stack of another shape.
+    #[error("`{argument}` belongs to a stack {found}, expected {expected}")]
+    Architecture {
+        /// The argument's name.
+        argument: &'static str,
+        /// The stack that the call needs, such as `3 → 5 tanh → 2`.
+        expected: Box<str>,
+        /// The stack of the argument.
+        found: Box<str>,
+    },
+    /// A state of a stack is missing.
+    #[error("`{argument}` has no state for layer {layer}, direction {direction}")]
+    States {
+        /// The argument's name.
+        argument: &'static str,
+        /// The layer.
+        layer: usize,
+        /// The direction.
+        direction: &'static str,
+    },
+    /// A stack has no layer, so it computes nothing.
+    #[error("the stack has no layer, expected at least 1")]
+    NoLayers,
     /// A cache comes from a network with another nonlinearity.
     #[error("`{argument}` belongs to a network of {found} units, expected {expected}")]
     Activation {
         /// The argument's name.
         argument: &'static str,
         /// The nonlinearity of the parameters.
-        expected: Activation,
+        expected: &'static str,
         /// The nonlinearity of the argument.
-        found: Activation,
+        found: &'static str,
     },
     /// A network has more parameters than a machine can address.
     #[error("a network of {found} has more parameters than a machine can address")]
@@ -304,8 +325,8 @@ pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected:
     Err(Error::Network { argument, expected: Shape::of(&[], &expected), found: Shape::of(NETWORK, &found) })
 }
 
-/// `found == expected`, for a cache.
-pub(crate) fn check_activation(found: Activation, expected: Activation) -> Result<(), Error> {
+/// `found == expected`, the names of the nonlinearities of a cache and of the parameters.
+pub(crate) fn check_activation(found: &'static str, expected: &'static str) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(Error::Activation { argument: "cache", expected, found }) }
 }
 

@@ -49,7 +49,7 @@ use std::fmt;
 use ndarray::{Array, ArrayRef, Dimension};
 
 use crate::error::{check_network, check_same_shape};
-use crate::{Error, Gradients, Parameters};
+use crate::{Error, Gradients, Parameters, stack};
 
 /// Half the width of the first difference, for an element of magnitude up to one. It is small enough for the Taylor series
 /// of a network's loss, and large enough to make the rounding error of the loss negligible.
@@ -222,6 +222,41 @@ pub fn parameters<R: Outcome>(
     let present = loss(values).loss()?;
     let numeric = gradient_by_differences(&mut values.clone(), Parameters::as_mut_slice, |p| loss(p).loss())?;
     Ok(Report::of(present, gradients.as_slice(), &numeric, |i| values.name_of(i).unwrap_or_default()))
+}
+
+/// [`parameters`] for a stack of layers.
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{self, Architecture, Layer, Upstream};
+/// use elman::{gradcheck, init};
+/// use ndarray::Array3;
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let architecture = Architecture::new(2, [Layer::new(3).bidirectional(), Layer::new(2)], 2);
+/// let p = init::torch_stack::<f64>(architecture, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+/// let x = Array3::from_shape_fn((2, 3, 4), |(i, j, t)| (i + 2 * j + 3 * t) as f64 / 10.0);
+/// let ones = Array3::ones((2, 3, 4));
+/// let back = stack::backward(&p, &stack::forward(&p, &x, None)?, Upstream::hidden(&ones))?;
+/// let report = gradcheck::stack_parameters(&p, &back.gradients, |p| {
+///     Ok(stack::forward(p, &x, None)?.head().map_or(0.0, |top| top.hidden().sum()))
+/// })?;
+/// assert!(report.is_within(1e-8), "{report}");
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Architecture`] where `gradients` belongs to another stack; an error of `loss`.
+pub fn stack_parameters<R: Outcome>(
+    values: &stack::Parameters<f64>,
+    gradients: &stack::Gradients<f64>,
+    mut loss: impl FnMut(&stack::Parameters<f64>) -> R,
+) -> Result<Report, Error> {
+    stack::check_architecture("gradients", gradients.architecture(), values.architecture())?;
+    let current = loss(values).loss()?;
+    let numeric = gradient_by_differences(&mut values.clone(), stack::Parameters::as_mut_slice, |p| loss(p).loss())?;
+    Ok(Report::of(current, gradients.as_slice(), &numeric, |i| values.name_of(i).unwrap_or_default()))
 }
 
 /// Compares the gradient of a loss with respect to an array of any number of axes, such as an input or an initial state.

@@ -35,8 +35,10 @@ use rand::distr::{Distribution, Uniform};
 
 use crate::error::{check_range, check_shape};
 use crate::kernel::{Epilogue, Packed, Rows, Start, product};
+use crate::parameters::ViewMut;
 use crate::scalar::{narrow, widen};
-use crate::{Dims, Error, Parameters, Scalar};
+use crate::stack::Architecture;
+use crate::{Dims, Error, Parameters, Scalar, stack};
 use normal::normal;
 
 /// The standard deviation of [`irnn`]'s normal weights.
@@ -62,15 +64,54 @@ const IRNN_DEVIATION: f64 = 0.001;
 /// ```
 pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
     let mut p = Parameters::zeros(dims);
-    let mut view = p.view_mut();
-    let [wax, waa, wya, ba, by] = view.split();
-    let uniform = uniform(1.0, dims.n_a);
-    for weights in [wax, waa, wya] {
-        fill(weights, || uniform.sample(rng));
-    }
-    fill(ba, || uniform.sample(rng) + uniform.sample(rng));
-    fill(by, || uniform.sample(rng));
+    torch_layer(p.view_mut(), dims.n_a, rng);
     p
+}
+
+/// [`torch`] for every layer of a stack: ±1/√`n_a` in a layer, and ±1/√width in the head on a layer of that width.
+///
+/// # Examples
+///
+/// ```
+/// use elman::init;
+/// use elman::stack::{Architecture, Layer};
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let architecture = Architecture::new(3, [Layer::new(4), Layer::new(8).bidirectional()], 2);
+/// let p = init::torch_stack::<f64>(architecture, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+/// assert!(p.by().iter().all(|b| b.abs() <= 0.25));
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+pub fn torch_stack<A: Scalar>(
+    architecture: Architecture,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<stack::Parameters<A>, Error> {
+    stack_of(architecture, |view, width| torch_layer(view, width, rng))
+}
+
+fn torch_layer<A: Scalar>(mut view: ViewMut<A>, width: usize, rng: &mut (impl Rng + ?Sized)) {
+    let [hidden, head] = [view.dims.n_a, width].map(|n| uniform(1.0, n));
+    let [wax, waa, wya, ba, by] = view.split();
+    for weights in [wax, waa] {
+        fill(weights, || hidden.sample(rng));
+    }
+    fill(wya, || head.sample(rng));
+    fill(ba, || hidden.sample(rng) + hidden.sample(rng));
+    fill(by, || head.sample(rng));
+}
+
+/// Fills every layer and direction of a stack. `fill` gets the number of the head's inputs, too.
+fn stack_of<A: Scalar>(
+    architecture: Architecture,
+    mut fill: impl FnMut(ViewMut<A>, usize),
+) -> Result<stack::Parameters<A>, Error> {
+    let width = architecture.layers().last().map_or(0, |layer| layer.width());
+    let mut p = stack::Parameters::zeros(architecture)?;
+    p.views_mut().into_iter().for_each(|view| fill(view, width));
+    Ok(p)
 }
 
 /// Keras's default: Glorot-uniform `wax` and `wya`, an orthogonal `waa`, zero biases.
@@ -96,18 +137,32 @@ pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 /// assert!((p.waa().row(0).dot(&p.waa().row(0)) - 1.0).abs() < 1e-15);
 /// ```
 pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
-    let Dims { n_x, n_a, n_y } = dims;
     let mut p = Parameters::zeros(dims);
-    let mut view = p.view_mut();
+    keras_layer(p.view_mut(), dims.n_a, rng);
+    p
+}
+
+/// [`keras`] for every layer of a stack. The head's Glorot range counts the outputs of both directions.
+///
+/// # Errors
+/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+pub fn keras_stack<A: Scalar>(
+    architecture: Architecture,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<stack::Parameters<A>, Error> {
+    stack_of(architecture, |view, width| keras_layer(view, width, rng))
+}
+
+fn keras_layer<A: Scalar>(mut view: ViewMut<A>, width: usize, rng: &mut (impl Rng + ?Sized)) {
+    let Dims { n_x, n_a, n_y } = view.dims;
     let [wax, waa, wya, _, _] = view.split();
     let glorot = uniform(6.0, n_x + n_a);
     fill(wax, || glorot.sample(rng));
     for (value, q) in waa.iter_mut().zip(orthogonal(n_a, rng)) {
         *value = narrow(q);
     }
-    let glorot = uniform(6.0, n_a + n_y);
+    let glorot = uniform(6.0, width + n_y);
     fill(wya, || glorot.sample(rng));
-    p
 }
 
 /// IRNN: `waa` is the identity, `wax` and `wya` are normal with standard deviation 0.001, biases are zero.
@@ -131,13 +186,28 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 /// ```
 pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<A> {
     let mut p = Parameters::zeros(dims);
-    p.waa_mut().diag_mut().fill(A::one());
-    let mut view = p.view_mut();
-    let [wax, _, wya, _, _] = view.split();
+    irnn_layer(p.view_mut(), rng);
+    p
+}
+
+/// [`irnn`] for every layer of a stack.
+///
+/// # Errors
+/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+pub fn irnn_stack<A: Scalar>(
+    architecture: Architecture,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<stack::Parameters<A>, Error> {
+    stack_of(architecture, |view, _| irnn_layer(view, rng))
+}
+
+fn irnn_layer<A: Scalar>(mut view: ViewMut<A>, rng: &mut (impl Rng + ?Sized)) {
+    let n_a = view.dims.n_a;
+    let [wax, waa, wya, _, _] = view.split();
+    waa.iter_mut().step_by(n_a + 1).for_each(|diagonal| *diagonal = A::one());
     for weights in [wax, wya] {
         fill(weights, || IRNN_DEVIATION * normal(rng));
     }
-    p
 }
 
 /// [`torch`], then `waa` scaled to the spectral radius `radius`.

@@ -54,6 +54,7 @@
 //! | [`coming_from`] | PyTorch, Keras, Flax, ONNX and NumPy beside this crate |
 //! | [`cell`] | one step, forward and backward; [`cell::Stepper`] for serving |
 //! | [`sequence`] | many steps, and back-propagation through time; tokens, ragged and reversed batches; long sequences |
+//! | [`stack`] | layers of any widths and nonlinearities, in one or two directions, with one head |
 //! | [`loss`] | cross-entropy with softmax, computed from logits |
 //! | [`batches`] | token streams with a carried state, buckets of similar length, padding |
 //! | [`sampling`] | draws the next token from logits: temperature, top-k, top-p, greedy |
@@ -122,6 +123,7 @@ pub mod loss;
 pub mod optim;
 pub mod sampling;
 pub mod sequence;
+pub mod stack;
 /// One page for each task: what to call, as a whole program.
 pub mod tasks {
     #[doc = include_str!("../docs/tasks/classification.md")]

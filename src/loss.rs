@@ -15,7 +15,7 @@ use crate::error::{TOKENS, check_range, check_shape};
 use crate::kernel::Rows;
 use crate::layout::reshape_time_major;
 use crate::scalar::{narrow, widen};
-use crate::{Error, Scalar, sequence};
+use crate::{Error, Scalar, sequence, stack};
 
 /// A label to ignore: it adds nothing to the loss, to its gradient or to the count of the mean.
 pub const IGNORE: usize = usize::MAX;
@@ -51,6 +51,33 @@ pub enum Reduction {
     Mean,
     /// Their sum times this factor. For a sequence in chunks, 1/N gives the mean over its N labels.
     Scaled(f64),
+}
+
+/// What a loss reads: the logits, the probabilities and the lengths of a forward pass. Every cache converts into it.
+#[derive(Debug)]
+pub struct Outputs<'a, A> {
+    /// (`T_x`, m, `n_y`)
+    logits: &'a [A],
+    output: &'a [A],
+    lengths: &'a [usize],
+    /// `n_y`, m, `T_x`
+    shape: [usize; 3],
+}
+
+impl<'a, A: Scalar> From<&'a sequence::Cache<A>> for Outputs<'a, A> {
+    fn from(cache: &'a sequence::Cache<A>) -> Self {
+        let shape = [cache.dims.n_y, cache.m, cache.t_x];
+        Outputs { logits: cache.logit_rows(), output: cache.output_rows(), lengths: &cache.lengths, shape }
+    }
+}
+
+impl<'a, A: Scalar> From<&'a stack::Cache<A>> for Outputs<'a, A> {
+    fn from(cache: &'a stack::Cache<A>) -> Self {
+        match cache.head() {
+            Some(head) => head.into(),
+            None => Outputs { logits: &[], output: &[], lengths: &[], shape: [0; 3] },
+        }
+    }
 }
 
 /// The value of a loss and its gradient.
@@ -94,8 +121,8 @@ impl<A: Scalar> Default for Loss<A> {
 /// # Errors
 /// [`Error::Shape`] where `targets.dim() != (m, T_x)`; [`Error::Label`] where a label is neither below `n_y` nor
 /// [`IGNORE`]; [`Error::Range`] where a scale is not finite.
-pub fn cross_entropy<A: Scalar>(
-    cache: &sequence::Cache<A>,
+pub fn cross_entropy<'a, A: Scalar>(
+    cache: impl Into<Outputs<'a, A>>,
     targets: &ArrayRef2<usize>,
     reduction: Reduction,
 ) -> Result<Loss<A>, Error> {
@@ -122,13 +149,13 @@ pub fn cross_entropy<A: Scalar>(
 ///
 /// # Errors
 /// As [`cross_entropy`]; an error leaves `loss` unchanged.
-pub fn cross_entropy_into<A: Scalar>(
-    cache: &sequence::Cache<A>,
+pub fn cross_entropy_into<'a, A: Scalar>(
+    cache: impl Into<Outputs<'a, A>>,
     targets: &ArrayRef2<usize>,
     reduction: Reduction,
     loss: &mut Loss<A>,
 ) -> Result<(), Error> {
-    let (n_y, m, t_x) = (cache.dims.n_y, cache.m, cache.t_x);
+    let Outputs { logits, output, lengths, shape: [n_y, m, t_x] } = cache.into();
     check_shape("targets", targets, TOKENS, [m, t_x])?;
     if let Reduction::Scaled(share) = reduction {
         check_range("reduction", share, "finite", narrow::<A>(share).is_finite())?;
@@ -136,7 +163,7 @@ pub fn cross_entropy_into<A: Scalar>(
     // Ignore the padding, whatever its values.
     let labels = || {
         targets.columns().into_iter().enumerate().flat_map(|(step, labels)| {
-            let labels = labels.into_iter().zip(&cache.lengths);
+            let labels = labels.into_iter().zip(lengths);
             labels.map(move |(&label, &length)| if step < length { label } else { IGNORE })
         })
     };
@@ -153,9 +180,8 @@ pub fn cross_entropy_into<A: Scalar>(
     };
     let dlogits = reshape_time_major(&mut loss.dlogits, (n_y, m, t_x));
     let mut sum = 0.0;
-    let columns = Rows::ascending(&cache.logits, n_y)
-        .zip(Rows::ascending(&cache.output, n_y))
-        .zip(dlogits.chunks_exact_mut(n_y.max(1)));
+    let columns =
+        Rows::ascending(logits, n_y).zip(Rows::ascending(output, n_y)).zip(dlogits.chunks_exact_mut(n_y.max(1)));
     for (((z, y), dz), label) in columns.zip(labels()) {
         if label == IGNORE {
             dz.fill(A::zero());

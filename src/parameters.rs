@@ -75,22 +75,36 @@ impl Dims {
         [self.n_x, self.n_a, self.n_y]
     }
 
-    fn wax(self) -> Range<usize> {
+    /// The name of an element of the flat buffer: `waa[3, 1]`.
+    pub(crate) fn name_of(self, index: usize) -> Option<String> {
+        let Dims { n_x, n_a, .. } = self;
+        for (name, range, columns) in [("wax", self.wax(), n_x), ("waa", self.waa(), n_a), ("wya", self.wya(), n_a)] {
+            if range.contains(&index) {
+                let at = index - range.start;
+                return Some(format!("{name}[{}, {}]", at / columns, at % columns));
+            }
+        }
+        let biases = [("ba", self.ba()), ("by", self.by())];
+        let bias = biases.into_iter().find(|(_, range)| range.contains(&index));
+        bias.map(|(name, range)| format!("{name}[{}]", index - range.start))
+    }
+
+    pub(crate) fn wax(self) -> Range<usize> {
         0..self.n_a * self.n_x
     }
-    fn waa(self) -> Range<usize> {
+    pub(crate) fn waa(self) -> Range<usize> {
         let start = self.wax().end;
         start..start + self.n_a * self.n_a
     }
-    fn wya(self) -> Range<usize> {
+    pub(crate) fn wya(self) -> Range<usize> {
         let start = self.waa().end;
         start..start + self.n_y * self.n_a
     }
-    fn ba(self) -> Range<usize> {
+    pub(crate) fn ba(self) -> Range<usize> {
         let start = self.wya().end;
         start..start + self.n_a
     }
-    fn by(self) -> Range<usize> {
+    pub(crate) fn by(self) -> Range<usize> {
         let start = self.ba().end;
         start..start + self.n_y
     }
@@ -302,9 +316,7 @@ impl<A: Scalar> Parameters<A> {
     /// [`Error::Network`] where `other.dims() != self.dims()`.
     pub fn scaled_add(&mut self, factor: A, other: &Self) -> Result<(), Error> {
         check_network("other", other.dims.triple(), self.dims.triple())?;
-        for (value, &other) in self.flat.iter_mut().zip(&other.flat) {
-            *value += factor * other;
-        }
+        scaled_add(&mut self.flat, factor, &other.flat);
         Ok(())
     }
 
@@ -325,7 +337,7 @@ impl<A: Scalar> Parameters<A> {
     /// [`Error::Network`] where `other.dims() != self.dims()`.
     pub fn dot(&self, other: &Self) -> Result<f64, Error> {
         check_network("other", other.dims.triple(), self.dims.triple())?;
-        Ok(self.flat.iter().zip(&other.flat).map(|(&a, &b)| widen(a) * widen(b)).sum())
+        Ok(dot(&self.flat, &other.flat))
     }
 
     /// The Euclidean norm ‖θ‖₂, summed in double precision.
@@ -392,18 +404,7 @@ impl<A: Scalar> Parameters<A> {
     /// ```
     #[must_use]
     pub fn name_of(&self, index: usize) -> Option<String> {
-        let Dims { n_x, n_a, .. } = self.dims;
-        let matrices = [("wax", self.dims.wax(), n_x), ("waa", self.dims.waa(), n_a), ("wya", self.dims.wya(), n_a)];
-        for (name, range, columns) in matrices {
-            if range.contains(&index) {
-                let at = index - range.start;
-                return Some(format!("{name}[{}, {}]", at / columns, at % columns));
-            }
-        }
-        [("ba", self.dims.ba()), ("by", self.dims.by())]
-            .into_iter()
-            .find(|(_, range)| range.contains(&index))
-            .map(|(name, range)| format!("{name}[{}]", index - range.start))
+        self.dims.name_of(index)
     }
 
     pub(crate) fn view(&self) -> View<'_, A> {
@@ -420,7 +421,7 @@ impl<A: Scalar> Parameters<A> {
 pub(crate) struct View<'a, A> {
     pub(crate) dims: Dims,
     pub(crate) activation: Activation,
-    /// As many as the dimensions say, in the order of [`Parameters::as_slice`].
+    /// In the order of [`Parameters::as_slice`], with `by` or without.
     pub(crate) flat: &'a [A],
 }
 
@@ -437,8 +438,9 @@ impl<'a, A> View<'a, A> {
     pub(crate) fn ba(self) -> &'a [A] {
         &self.flat[self.dims.ba()]
     }
+    /// Empty for the second direction of a layer: the first one has the bias.
     pub(crate) fn by(self) -> &'a [A] {
-        &self.flat[self.dims.by()]
+        &self.flat[self.dims.by().start..]
     }
 }
 
@@ -446,7 +448,7 @@ impl<'a, A> View<'a, A> {
 #[derive(Debug)]
 pub(crate) struct ViewMut<'a, A> {
     pub(crate) dims: Dims,
-    /// As many as the dimensions say, in the order of [`Parameters::as_slice`].
+    /// In the order of [`Parameters::as_slice`], with `by` or without.
     pub(crate) flat: &'a mut [A],
 }
 
@@ -466,6 +468,18 @@ impl<A> ViewMut<'_, A> {
 }
 
 /// Computes ‖v‖₂ of a slice, with one sequential sum in double precision.
+/// values ← values + `factor` · other
+pub(crate) fn scaled_add<A: Scalar>(values: &mut [A], factor: A, other: &[A]) {
+    for (value, &other) in values.iter_mut().zip(other) {
+        *value += factor * other;
+    }
+}
+
+/// Σ aᵢ·bᵢ, one chain in double precision.
+pub(crate) fn dot<A: Scalar>(a: &[A], b: &[A]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| widen(a) * widen(b)).sum()
+}
+
 pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
     sum_of_squares(values).sqrt()
 }

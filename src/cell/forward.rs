@@ -120,11 +120,19 @@ pub fn forward<A: Scalar>(
 }
 
 /// The input of rows: a vector of `n_x` values for each row, or a token id for each row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Read<'a, A> {
     Vectors(&'a [A]),
     Tokens(&'a [usize]),
 }
+
+impl<A> Clone for Read<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Read<'_, A> {}
 
 /// z ← ba + Wax·x
 pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Weights<A>) {
@@ -152,7 +160,10 @@ pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], wei
 }
 
 /// logits ← by + Wya·a, y ← softmax(logits)
+///
+/// The second direction of a layer has no `by`: it adds Wya·a to the first direction's logits.
 pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], weights: &Weights<A>) {
-    product(logits, Start::Bias(&weights.by), a, &weights.wya, Epilogue::Store);
+    let start = if weights.by.len() == weights.dims.n_y { Start::Bias(&weights.by) } else { Start::Present };
+    product(logits, start, a, &weights.wya, Epilogue::Store);
     softmax(y, logits, weights.dims.n_y);
 }

@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, Axis, Ix3};
 
 use super::block::{Block, Results};
-use super::cache::read;
+use super::cache::{Sources, input};
 use super::columns::{self, BackwardWorkspace};
 use super::{Cache, Extent, block_steps, threads_for};
 use crate::cell::{Inputs, Read, States, Steps, head_gradient, input_gradient, logits_gradient, recurrence_gradient};
@@ -190,7 +190,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     let Dims { n_x, n_a, n_y } = dims;
     let (m, t_x) = (cache.m, cache.t_x);
     check_network("cache", cache.dims.triple(), dims.triple())?;
-    check_activation(cache.activation, parameters.activation())?;
+    check_activation(cache.activation.name(), parameters.activation().name())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     if back.gradients.dims() == Dims::default() {
         back.gradients = Gradients::zeros(dims);
@@ -205,20 +205,21 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
         dx: reshape_time_major(dx, (n_dx, m, t_x)),
         da0: reshape_time_major(da0, (n_a, m)),
     };
-    run(parameters.view(), (cache, None), upstream, results, workspace);
+    run(parameters.view(), (cache, Sources::default()), upstream, results, workspace);
     Ok(())
 }
 
-/// The gradients of a forward pass, where everything fits. Its input was `below`, the hidden states of the layer below, or
-/// else is in `cache`. Where `results.dx` has no elements, the gradient of the input is not computed.
+/// Computes the gradients of a pass whose arguments are checked. Where `results.dx` has no elements, there is no gradient of
+/// the input.
 pub(crate) fn run<A: Scalar>(
     p: View<A>,
-    (cache, below): (&Cache<A>, Option<&[A]>),
+    (cache, sources): (&Cache<A>, Sources<A>),
     upstream: Upstream<'_, A, Ix3>,
     mut results: Results<A>,
     workspace: &mut Workspace<A>,
 ) {
-    let x = read(below, cache.tokens.as_deref(), &cache.x);
+    let x = input(sources, cache.tokens.as_deref(), &cache.x);
+    let y = sources.output.unwrap_or(&cache.output);
     let tokens = matches!(x, Read::Tokens(_));
     workspace.block.weights.pack_backward(p, !results.dx.is_empty());
     workspace.block.weight_gradient.begin(&results.gradients, tokens);
@@ -230,18 +231,18 @@ pub(crate) fn run<A: Scalar>(
     let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
-        in_place((cache, x), upstream, results.reborrow(), workspace);
+        in_place((cache, x, y), upstream, results.reborrow(), workspace);
     } else {
         let Workspace { block, columns, .. } = &mut *workspace;
         let results = results.reborrow();
-        threads::enter(threads, || columns::backward(threads, (cache, x), upstream, results, block, columns));
+        threads::enter(threads, || columns::backward(threads, (cache, x, y), upstream, results, block, columns));
     }
     workspace.block.weight_gradient.end(&mut results.gradients, tokens);
 }
 
 /// Runs the whole batch in place, without gathering rows.
 fn in_place<A: Scalar>(
-    (cache, x): (&Cache<A>, Read<A>),
+    (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
     Results { mut gradients, dx, da0 }: Results<A>,
     workspace: &mut Workspace<A>,
@@ -257,7 +258,7 @@ fn in_place<A: Scalar>(
 
         let [hidden, logits, output] =
             [upstream.hidden, upstream.logits, upstream.output].map(|array| some_steps(array, &block));
-        let y = &cache.output[of(n_y)];
+        let y = &y[of(n_y)];
         let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
         fit(dz, n_a * rows);
         let mut start = Start::Present;

@@ -183,13 +183,34 @@ impl<A> Cache<A> {
     }
 }
 
-/// What the steps of a sequence read: the hidden states of the layer below, or token ids, or vectors.
-pub(super) fn read<'a, A>(below: Option<&'a [A]>, tokens: Option<&'a [usize]>, x: &'a [A]) -> Read<'a, A> {
-    match (below, tokens) {
-        (Some(below), _) => Read::Vectors(below),
-        (None, Some(tokens)) => Read::Tokens(tokens),
-        (None, None) => Read::Vectors(x),
+/// What a pass reads instead of its own memory. A layer of a stack reads other layers' memory without a copy.
+#[derive(Debug)]
+pub(crate) struct Sources<'a, A> {
+    /// The input: the hidden states of the layer below, or the input of the other direction.
+    pub(crate) input: Option<Read<'a, A>>,
+    /// The other direction's share of the logits, to which this direction adds its own.
+    pub(crate) logits: Option<&'a [A]>,
+    /// The probabilities of both directions together.
+    pub(crate) output: Option<&'a [A]>,
+}
+
+impl<A> Clone for Sources<'_, A> {
+    fn clone(&self) -> Self {
+        *self
     }
+}
+
+impl<A> Copy for Sources<'_, A> {}
+
+impl<A> Default for Sources<'_, A> {
+    fn default() -> Self {
+        Sources { input: None, logits: None, output: None }
+    }
+}
+
+/// The input of a pass: that of its sources, or else that of its cache.
+pub(super) fn input<'a, A>(sources: Sources<'a, A>, tokens: Option<&'a [usize]>, x: &'a [A]) -> Read<'a, A> {
+    sources.input.unwrap_or(tokens.map_or(Read::Vectors(x), Read::Tokens))
 }
 
 impl<A: Scalar> Cache<A> {
@@ -241,7 +262,7 @@ impl<A: Scalar> Cache<A> {
     }
 
     /// Copies the input and fits the memory of the results. The values of the results are unspecified.
-    pub(super) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
+    pub(crate) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
         (self.dims, self.m, self.t_x, self.reversed) = (dims, m, t_x, input.reversed);
         self.lengths.clear();
         match input.lengths {
@@ -264,9 +285,43 @@ impl<A: Scalar> Cache<A> {
                 schedule.fill_padding(&mut time_major_mut(1, m, t_x, tokens), 0);
             }
         }
-        // The caller's input may be smaller or empty, so these products may overflow a `usize`.
-        fit(&mut self.states, product([dims.n_a, m, t_x + 1]));
-        fit(&mut self.logits, product([dims.n_y, m, t_x]));
-        fit(&mut self.output, product([dims.n_y, m, t_x]));
+        self.fit_results(dims, m, t_x);
+    }
+
+    /// Prepares for another layer or direction of the batch of `other`. [`Sources`] then say what the input is.
+    pub(crate) fn follow(&mut self, dims: Dims, reversed: bool, other: &Cache<A>) {
+        (self.dims, self.m, self.t_x, self.reversed) = (dims, other.m, other.t_x, reversed);
+        self.lengths.clone_from(&other.lengths);
+        self.x.clear();
+        self.tokens = None;
+        self.fit_results(dims, other.m, other.t_x);
+    }
+
+    /// Makes room for the results, whose contents are unspecified.
+    fn fit_results(&mut self, Dims { n_a, n_y, .. }: Dims, m: usize, t_x: usize) {
+        // The input may be smaller or empty, so these products may overflow a `usize`.
+        fit(&mut self.states, product([n_a, m, t_x + 1]));
+        fit(&mut self.logits, product([n_y, m, t_x]));
+        fit(&mut self.output, product([n_y, m, t_x]));
+    }
+
+    /// The input in this cache, for the other direction to read.
+    pub(crate) fn own_input(&self) -> Read<'_, A> {
+        input(Sources::default(), self.tokens.as_deref(), &self.x)
+    }
+
+    /// The logits of all steps, (`T_x`, m, `n_y`).
+    pub(crate) fn logit_rows(&self) -> &[A] {
+        &self.logits
+    }
+
+    /// The probabilities of all steps, (`T_x`, m, `n_y`).
+    pub(crate) fn output_rows(&self) -> &[A] {
+        &self.output
+    }
+
+    /// The hidden states after all steps, (`T_x`, m, `n_a`).
+    pub(crate) fn hidden_rows(&self) -> &[A] {
+        &self.states[self.m * self.dims.n_a..]
     }
 }

@@ -1,4 +1,4 @@
-use super::cache::read;
+use super::cache::{Sources, input};
 use super::columns::{self, ForwardWorkspace};
 use super::{Cache, InitialState, Input, block_steps, threads_for};
 use crate::cell::{Read, head, input_projection, recurrence};
@@ -86,27 +86,27 @@ fn pass<A: Scalar>(Call { parameters, input, a0, cache }: Call<A>) -> Result<(),
     a0.check(dims.n_a, &input)?;
 
     cache.take(dims, m, t_x, input);
-    run(parameters.view(), None, a0, cache);
+    run(parameters.view(), Sources::default(), a0, cache);
     Ok(())
 }
 
-/// Runs the sequence that `cache` was prepared for. The input is `below`, the hidden states of the layer below, or else in
-/// `cache`.
-pub(crate) fn run<A: Scalar>(p: View<A>, below: Option<&[A]>, a0: InitialState<A>, cache: &mut Cache<A>) {
+/// Runs the sequence that `cache` was prepared for.
+pub(crate) fn run<A: Scalar>(p: View<A>, sources: Sources<A>, a0: InitialState<A>, cache: &mut Cache<A>) {
     cache.activation = p.activation;
     a0.write_to(&mut cache.states[..p.dims.n_a * cache.m]);
-    cache.workspace.weights.pack_forward(p, cache.tokens.is_some());
+    let x = input(sources, cache.tokens.as_deref(), &cache.x);
+    cache.workspace.weights.pack_forward(p, matches!(x, Read::Tokens(_)));
     let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
-        in_place(cache, below);
+        in_place(cache, sources);
     } else {
-        threads::enter(threads, || columns::forward(cache, below, threads));
+        threads::enter(threads, || columns::forward(cache, sources, threads));
     }
 }
 
 /// Runs the whole batch through all steps in place, without gathering rows.
-fn in_place<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>) {
+fn in_place<A: Scalar>(cache: &mut Cache<A>, sources: Sources<A>) {
     let Cache { m, t_x, .. } = *cache;
     let Dims { n_x, n_a, n_y } = cache.dims;
     let weights = &cache.workspace.weights;
@@ -116,12 +116,16 @@ fn in_place<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>) {
         let of = |n: usize| block.start * m * n..block.end * m * n;
         let (before, a) = cache.states.split_at_mut((first + 1) * m * n_a);
         let a = &mut a[..block.len() * m * n_a];
-        let x = match read(below, cache.tokens.as_deref(), &cache.x) {
+        let x = match input(sources, cache.tokens.as_deref(), &cache.x) {
             Read::Tokens(tokens) => Read::Tokens(&tokens[of(1)]),
             Read::Vectors(x) => Read::Vectors(&x[of(n_x)]),
         };
         input_projection(a, x, weights);
         recurrence(a, &before[first * m * n_a..], weights);
-        head(&mut cache.logits[of(n_y)], &mut cache.output[of(n_y)], a, weights);
+        let logits = &mut cache.logits[of(n_y)];
+        if let Some(partial) = sources.logits {
+            logits.copy_from_slice(&partial[of(n_y)]);
+        }
+        head(logits, &mut cache.output[of(n_y)], a, weights);
     }
 }

@@ -30,7 +30,7 @@ use crate::{Dims, Error};
 pub struct Input<'a, A> {
     pub(super) values: Values<'a, A>,
     pub(super) lengths: Option<&'a [usize]>,
-    pub(super) reversed: bool,
+    pub(crate) reversed: bool,
 }
 
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl<'a, A> Input<'a, A> {
     }
 
     /// Shortens the lifetime, which a copy cannot: views are invariant.
-    pub(super) fn view(&self) -> Input<'_, A> {
+    pub(crate) fn view(&self) -> Input<'_, A> {
         Input { values: self.values.view(), lengths: self.lengths, reversed: self.reversed }
     }
 
@@ -166,7 +166,7 @@ impl<'a, A> Input<'a, A> {
     }
 
     /// Checks the input against the dimensions of a network, and returns m and `T_x`.
-    pub(super) fn check(&self, dims: Dims) -> Result<(usize, usize), Error> {
+    pub(crate) fn check(&self, dims: Dims) -> Result<(usize, usize), Error> {
         self.check_lengths()?;
         let (m, t_x) = self.size();
         self.check_values(dims, &(0..t_x))?;

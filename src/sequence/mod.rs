@@ -63,6 +63,11 @@ pub use initial_state::InitialState;
 pub use input::Input;
 pub use truncated::{Truncated, Window};
 
+pub(crate) use backward::{Workspace as BackwardWorkspace, run as run_backward};
+pub(crate) use block::Results;
+pub(crate) use cache::Sources;
+pub(crate) use forward::run as run_forward;
+
 use crate::Dims;
 use crate::kernel::threads;
 use crate::layout::product;

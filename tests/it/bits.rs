@@ -429,7 +429,7 @@ fn spoil<A: Scalar>(problem: &Problem<A>, workspace: &mut Workspace<A>) {
     let Problem { inputs, upstream, targets, .. } = problem;
     let targets = &targets.mapv(|label| if label == IGNORE { 0 } else { label });
     sequence::forward_into(&parameters, &inputs.x, &inputs.a0, cache).unwrap();
-    cross_entropy_into(cache, targets, Reduction::Sum, loss).unwrap();
+    cross_entropy_into(&*cache, targets, Reduction::Sum, loss).unwrap();
     back.gradients = Gradients::zeros(parameters.dims());
     sequence::backward_into(&parameters, cache, upstream.upstream(), back).unwrap();
     let written = cache.hidden().iter().chain(&cache.output()).chain(&loss.dlogits).copied().collect::<Vec<_>>();

@@ -23,6 +23,7 @@ mod optim;
 mod parameters;
 mod sampling;
 mod scalar;
+mod stack;
 mod torch;
 
 mod io {

@@ -62,7 +62,7 @@ impl<A: Scalar> Packed<A> {
 /// Runs block by block: each thread computes the gradients of its columns, then all threads share the weight gradient.
 pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
-    (cache, x): (&Cache<A>, Read<A>),
+    (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
     Results { mut gradients, dx, da0 }: Results<A>,
     Block { weights, weight_gradient, dz, dlogits }: &mut Block<A>,
@@ -84,7 +84,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
         logits,
         output,
         a: time_major(n_a, m, t_x, &cache.states[m * n_a..]),
-        y: time_major(n_y, m, t_x, &cache.output),
+        y: time_major(n_y, m, t_x, y),
     };
     for block in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
         let rows = schedule.rows(&block);

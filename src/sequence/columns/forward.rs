@@ -4,8 +4,9 @@ use super::rows;
 use crate::cell::{Read, Weights, head, input_projection, recurrence};
 use crate::kernel::threads;
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
+use crate::sequence::cache::{Sources, input};
 use crate::sequence::schedule::{Run, Schedule};
-use crate::sequence::{Cache, Extent, cache::read};
+use crate::sequence::{Cache, Extent};
 use crate::{Dims, Scalar};
 
 /// The workspace of a forward pass.
@@ -60,8 +61,8 @@ impl<A: Scalar> Packed<A> {
     }
 }
 
-/// Runs the sequence in `cache`, starting from the states before the first step. The input is `below`, or else in `cache`.
-pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, below: Option<&[A]>, threads: usize) {
+/// Runs the sequence in `cache`, starting from the states before the first step.
+pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, sources: Sources<A>, threads: usize) {
     let Cache { dims: Dims { n_a, n_y, .. }, m, t_x, .. } = *cache;
     let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
     let Workspace { weights, bounds, packed } = &mut cache.workspace;
@@ -70,11 +71,11 @@ pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, below: Optio
     let (a0, hidden) = cache.states.split_at_mut(n_a * m);
     fit(&mut cache.last, n_a * m);
     cache.last.copy_from_slice(a0);
-    let x = read(below, cache.tokens.as_deref(), &cache.x);
+    let x = input(sources, cache.tokens.as_deref(), &cache.x);
     let sequences = [(n_a, hidden), (n_y, &mut cache.logits), (n_y, &mut cache.output)]
         .map(|(n, flat)| time_major_mut(n, m, t_x, flat));
     let columns = Columns { schedule, sequences, last: &mut cache.last, packed };
-    let pass = Pass { weights, x, m };
+    let pass = Pass { weights, x, partial: sources.logits, m };
     threads::run_parts(
         columns,
         0..threads,
@@ -90,6 +91,8 @@ struct Pass<'a, A> {
     weights: &'a Weights<A>,
     /// The input of the whole batch, (`T_x`, m, `n_x`).
     x: Read<'a, A>,
+    /// The other direction's share of the logits of the whole batch, (`T_x`, m, `n_y`).
+    partial: Option<&'a [A]>,
     m: usize,
 }
 
@@ -160,6 +163,9 @@ impl<A: Scalar> Pass<'_, A> {
 
             fit(logits, rows * n_y);
             fit(output, rows * n_y);
+            if let Some(partial) = self.partial {
+                schedule.gather(runs, &time_major(n_y, m, schedule.t_x, partial), logits);
+            }
             head(logits, output, a, weights);
             for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output]) {
                 schedule.scatter(runs, packed, sequence);

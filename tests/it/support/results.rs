@@ -87,7 +87,7 @@ impl<A: Scalar> Problem<A> {
     pub fn run_in(&self, workspace: &mut Workspace<A>) -> Results {
         let Workspace { cache, loss, back } = workspace;
         sequence::forward_into(&self.parameters, self.input(), &self.inputs.a0, cache).unwrap();
-        cross_entropy_into(cache, &self.targets, Reduction::Mean, loss).unwrap();
+        cross_entropy_into(&*cache, &self.targets, Reduction::Mean, loss).unwrap();
         back.gradients = Gradients::zeros(self.shape.dims());
         sequence::backward_into(&self.parameters, cache, self.upstream.upstream(), back).unwrap();
         let mut results = Results::forward(cache);

@@ -1,0 +1,182 @@
+use ndarray::{Array3, ArrayView3, Axis, Slice};
+
+use super::architecture::check_architecture;
+use super::{Cache, Direction, Gradients, Parameters, States, Upstream};
+use crate::error::Error;
+use crate::layout::reshape_time_major;
+use crate::scalar::{Scalar, call, compiled};
+use crate::sequence::{self, Results};
+use crate::upstream::Upstream as LayerUpstream;
+
+/// The gradients of a stack, and the workspace of the backward pass.
+///
+/// `Backward::default()` is the empty start for [`backward_into`]; [`with_dx`](Self::with_dx) one that also computes the
+/// gradient of the input.
+#[derive(Debug, Clone)]
+pub struct Backward<A> {
+    /// ∂L/∂θ. [`backward_into`] accumulates into it.
+    pub gradients: Gradients<A>,
+    /// ∂L/∂x, (`n_x`, m, `T_x`), where it is `Some`; (0, m, `T_x`) for token ids. [`backward_into`] overwrites it.
+    pub dx: Option<Array3<A>>,
+    /// The gradients at the initial states. [`backward_into`] overwrites them.
+    pub d_states: States<A>,
+    workspace: Workspace<A>,
+}
+
+/// The memory of a backward pass.
+#[derive(Debug, Clone)]
+struct Workspace<A> {
+    pass: sequence::BackwardWorkspace<A>,
+    /// The gradient at a layer's output, (width, m, `T_x`).
+    above: Array3<A>,
+    /// The gradients at its input, one for each direction.
+    below: [Array3<A>; 2],
+}
+
+impl<A: Scalar> Default for Backward<A> {
+    fn default() -> Self {
+        let [above, forward, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
+        let pass = sequence::BackwardWorkspace::default();
+        let workspace = Workspace { pass, above, below: [forward, reverse] };
+        Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), workspace }
+    }
+}
+
+impl<A: PartialEq> PartialEq for Backward<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.gradients == other.gradients && self.dx == other.dx && self.d_states == other.d_states
+    }
+}
+
+impl<A: Scalar> Backward<A> {
+    /// An empty start that also computes ∂L/∂x.
+    #[must_use]
+    pub fn with_dx() -> Self {
+        Backward { dx: Some(Array3::default([0; 3])), ..Backward::default() }
+    }
+
+    /// Sets `gradients` to zero and keeps their memory: once before the [`backward_into`] calls of every update.
+    pub fn zero_gradients(&mut self) {
+        self.gradients.fill(A::zero());
+    }
+}
+
+/// Computes the gradients of a stack by back-propagation through time, without that of the input.
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{self, Architecture, Layer, Upstream};
+/// use ndarray::Array3;
+///
+/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2))?;
+/// let cache = stack::forward(&p, &Array3::ones((3, 4, 10)), None)?;
+/// let back = stack::backward(&p, &cache, Upstream::logits(&Array3::ones((2, 4, 10))))?;
+/// assert_eq!(back.gradients.by()[0], 40.0);
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Architecture`] where `cache` belongs to another stack; [`Error::Shape`] where a gradient has another shape than
+/// its array; [`Error::States`] where a gradient of a state is missing.
+pub fn backward<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A>,
+) -> Result<Backward<A>, Error> {
+    let mut back = Backward::default();
+    backward_into(parameters, cache, upstream, &mut back)?;
+    Ok(back)
+}
+
+/// [`backward`] into memory that is reused: *adds* to `back.gradients`, overwrites the rest.
+///
+/// # Errors
+/// As [`backward`], and [`Error::Architecture`] where `back.gradients` belongs to another stack; an error leaves `back`
+/// unchanged.
+pub fn backward_into<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A>,
+    back: &mut Backward<A>,
+) -> Result<(), Error> {
+    call::<A, CompiledPass>(Call { parameters, cache, upstream, back })
+}
+
+/// The arguments of [`backward_into`].
+struct Call<'a, A> {
+    parameters: &'a Parameters<A>,
+    cache: &'a Cache<A>,
+    upstream: Upstream<'a, A>,
+    back: &'a mut Backward<A>,
+}
+
+compiled!(CompiledPass: Call<'a, A> => Result<(), Error>, pass);
+
+fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Result<(), Error> {
+    let architecture = parameters.architecture();
+    let first = cache.head().ok_or(Error::NoLayers)?;
+    let (m, t_x) = (first.columns(), first.len());
+    check_architecture("cache", cache.architecture(), architecture)?;
+    upstream.check(architecture, m, t_x)?;
+    if back.gradients.architecture().layers().is_empty() {
+        back.gradients = Gradients::zeros(architecture.clone())?;
+    }
+    check_architecture("back.gradients", back.gradients.architecture(), architecture)?;
+
+    let Backward { gradients, dx, d_states, workspace } = back;
+    let Workspace { pass: workspace, above, below } = workspace;
+    d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
+    let mut gradients = gradients.views_mut();
+    let tokens = cache.pass(0, Direction::Forward).is_some_and(|pass| pass.tokens().is_some());
+    // The highest layer first, and of a layer the forward direction first.
+    for layer in (0..architecture.layers().len()).rev() {
+        let is_top = layer + 1 == architecture.layers().len();
+        let passes = parameters.views().zip(cache.passes()).enumerate();
+        for (index, ((part, p), (key, cache_of_pass))) in passes.filter(|(_, ((part, _), _))| part.layer == layer) {
+            let hidden = if is_top { upstream.hidden.map(|hidden| hidden.view()) } else { Some(above.view()) };
+            let hidden = hidden.map(|hidden| units(hidden, part.direction, part.dims.n_a));
+            let last = upstream.last_states.and_then(|states| states.arrays.get(index)).map(|(_, state)| &**state);
+            let upstream = LayerUpstream {
+                hidden: hidden.as_deref(),
+                logits: upstream.logits.filter(|_| is_top),
+                output: upstream.output.filter(|_| is_top),
+                last_hidden: last,
+            };
+            let n_dx = if layer > 0 || dx.is_some() && !tokens { part.dims.n_x } else { 0 };
+            let state = &mut d_states.arrays[index];
+            state.0 = key;
+            let results = Results {
+                gradients: crate::parameters::ViewMut { dims: part.dims, flat: &mut *gradients[index].flat },
+                dx: reshape_time_major(&mut below[usize::from(part.direction == Direction::Reverse)], (n_dx, m, t_x)),
+                da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
+            };
+            sequence::run_backward(
+                p,
+                (cache_of_pass, cache.sources(layer, part.direction)),
+                upstream,
+                results,
+                workspace,
+            );
+        }
+        let [forward, reverse] = &mut *below;
+        if architecture.layers()[layer].bidirectional {
+            *forward += &*reverse;
+        }
+        std::mem::swap(above, forward);
+    }
+    if let Some(dx) = dx {
+        // `above` is the gradient at the input of the lowest layer.
+        std::mem::swap(dx, above);
+    }
+    Ok(())
+}
+
+/// A direction's units of a gradient at a layer's output.
+fn units<A>(gradient: ArrayView3<'_, A>, direction: Direction, n_a: usize) -> ArrayView3<'_, A> {
+    let units = match direction {
+        Direction::Forward => Slice::from(..n_a),
+        Direction::Reverse => Slice::from(n_a..),
+    };
+    gradient.slice_axis_move(Axis(0), units)
+}

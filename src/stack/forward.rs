@@ -1,0 +1,196 @@
+use ndarray::ArrayView3;
+
+use super::{Architecture, Direction, Parameters, States};
+use crate::cell::Read;
+use crate::layout::fit;
+use crate::scalar::{call, compiled};
+use crate::sequence::{self, InitialState, Input, Sources};
+use crate::{Error, Scalar};
+
+/// The results of a forward pass, and everything that the backward pass reads.
+///
+/// [`forward_into`] reuses its memory, and allocates nothing once it has been as large.
+#[derive(Debug, Clone)]
+pub struct Cache<A> {
+    pub(super) architecture: Architecture,
+    /// One for each layer and direction, in the order of the flat buffer.
+    passes: Vec<sequence::Cache<A>>,
+    /// For each layer: the two directions side by side, (`T_x`, m, width), where a bidirectional layer has one above it.
+    joined: Vec<Vec<A>>,
+}
+
+impl<A> Default for Cache<A> {
+    fn default() -> Self {
+        Cache { architecture: Architecture::default(), passes: Vec::new(), joined: Vec::new() }
+    }
+}
+
+impl<A: PartialEq> PartialEq for Cache<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.architecture == other.architecture && self.passes == other.passes
+    }
+}
+
+impl<A> Cache<A> {
+    /// The shape of the stack that filled this cache.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The pass of a layer and direction: its hidden states, initial state and last state. `None` where there is none.
+    #[must_use]
+    pub fn pass(&self, layer: usize, direction: Direction) -> Option<&sequence::Cache<A>> {
+        self.passes().find(|(key, _)| *key == (layer, direction)).map(|(_, pass)| pass)
+    }
+
+    /// The hidden states of a layer and direction after every step, (`n_a`, m, `T_x`). `None` where there is none.
+    #[must_use]
+    pub fn hidden(&self, layer: usize, direction: Direction) -> Option<ArrayView3<'_, A>> {
+        self.pass(layer, direction).map(sequence::Cache::hidden)
+    }
+
+    /// The pass that holds the logits and the probabilities of the head: the last one of the highest layer. `None` before the
+    /// first pass, and where there are no layers.
+    #[must_use]
+    pub fn head(&self) -> Option<&sequence::Cache<A>> {
+        self.passes.last()
+    }
+
+    /// The passes by layer and direction, in the order of the flat buffer.
+    pub(super) fn passes(&self) -> impl DoubleEndedIterator<Item = ((usize, Direction), &sequence::Cache<A>)> {
+        let keys: Vec<_> = self.architecture.parts().map(|part| (part.layer, part.direction)).collect();
+        keys.into_iter().zip(&self.passes)
+    }
+
+    /// What the passes of a layer read from other passes.
+    pub(super) fn sources(&self, layer: usize, direction: Direction) -> Sources<'_, A>
+    where
+        A: Scalar,
+    {
+        sources(&self.architecture, &self.passes, &self.joined, layer, direction)
+    }
+}
+
+/// Runs a stack over a sequence.
+///
+/// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
+/// - `states`: the initial states of all layers and directions, or `None` for zero
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{self, Architecture, Direction, Layer};
+/// use ndarray::Array3;
+///
+/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2))?;
+/// let cache = stack::forward(&p, &Array3::ones((3, 4, 10)), None)?;
+/// assert_eq!(cache.hidden(0, Direction::Reverse).unwrap().dim(), (5, 4, 10));
+/// assert_eq!(cache.head().unwrap().output()[[1, 3, 9]], 0.5);
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] where `x.dim().0 != n_x`, a state is not (`n_a`, m) or `lengths.len() != m`; [`Error::States`] where a
+/// state is missing; [`Error::Token`] where a token id is not below `n_x`; [`Error::Length`] where a length is above `T_x`;
+/// [`Error::NoLayers`] where the stack has no layer.
+pub fn forward<'a, 's, A: Scalar>(
+    parameters: &Parameters<A>,
+    x: impl Into<Input<'a, A>>,
+    states: impl Into<Option<&'s States<A>>>,
+) -> Result<Cache<A>, Error> {
+    let mut cache = Cache::default();
+    forward_into(parameters, x, states, &mut cache)?;
+    Ok(cache)
+}
+
+/// [`forward`] into a cache, whose memory is reused and whose contents are overwritten.
+///
+/// # Errors
+/// As [`forward`]; an error leaves `cache` unchanged.
+pub fn forward_into<'a, 's, A: Scalar>(
+    parameters: &Parameters<A>,
+    x: impl Into<Input<'a, A>>,
+    states: impl Into<Option<&'s States<A>>>,
+    cache: &mut Cache<A>,
+) -> Result<(), Error> {
+    let (input, states) = (x.into(), states.into());
+    call::<A, CompiledPass>(Call { parameters, input: input.view(), states, cache })
+}
+
+/// The arguments of [`forward_into`].
+struct Call<'a, A> {
+    parameters: &'a Parameters<A>,
+    input: Input<'a, A>,
+    states: Option<&'a States<A>>,
+    cache: &'a mut Cache<A>,
+}
+
+compiled!(CompiledPass: Call<'a, A> => Result<(), Error>, pass);
+
+fn pass<A: Scalar>(Call { parameters, input, states, cache }: Call<A>) -> Result<(), Error> {
+    let architecture = parameters.architecture();
+    let first = architecture.parts().next().ok_or(Error::NoLayers)?;
+    let (m, t_x) = input.check(first.dims)?;
+    states.map_or(Ok(()), |states| states.check("states", architecture, m))?;
+
+    cache.architecture.clone_from(architecture);
+    let Cache { passes, joined, .. } = cache;
+    passes.resize_with(architecture.parts().count(), sequence::Cache::default);
+    joined.resize_with(architecture.layers().len(), Vec::new);
+    passes[0].take(first.dims, m, t_x, input);
+    for (index, (part, p)) in parameters.views().enumerate() {
+        let (before, rest) = passes.split_at_mut(index);
+        let pass = &mut rest[0];
+        if let Some(first) = before.first() {
+            let reversed = input.reversed != (part.direction == Direction::Reverse);
+            pass.follow(part.dims, reversed, first);
+        }
+        let a0 = states.and_then(|states| states.arrays.get(index)).map(|(_, state)| &**state);
+        let sources = sources(architecture, before, joined, part.layer, part.direction);
+        sequence::run_forward(p, sources, InitialState::from(a0), pass);
+
+        let layer = architecture.layers()[part.layer];
+        let is_top = part.layer + 1 == architecture.layers().len();
+        if layer.bidirectional && part.direction == Direction::Reverse && !is_top {
+            join(&mut joined[part.layer], before[index - 1].hidden_rows(), pass.hidden_rows(), layer.n_a);
+        }
+    }
+    Ok(())
+}
+
+/// joined ← the rows of both directions, side by side
+fn join<A: Scalar>(joined: &mut Vec<A>, forward: &[A], reverse: &[A], n: usize) {
+    fit(joined, 2 * forward.len());
+    let rows = forward.chunks_exact(n.max(1)).zip(reverse.chunks_exact(n.max(1)));
+    for (joined, (forward, reverse)) in joined.chunks_exact_mut(2 * n.max(1)).zip(rows) {
+        joined[..n].copy_from_slice(forward);
+        joined[n..].copy_from_slice(reverse);
+    }
+}
+
+/// What a pass reads from the passes before it.
+fn sources<'a, A: Scalar>(
+    architecture: &Architecture,
+    passes: &'a [sequence::Cache<A>],
+    joined: &'a [Vec<A>],
+    layer: usize,
+    direction: Direction,
+) -> Sources<'a, A> {
+    let keys = || architecture.parts().map(|part| (part.layer, part.direction));
+    let pass = |layer, direction| keys().position(|key| key == (layer, direction)).and_then(|index| passes.get(index));
+    let input = match layer.checked_sub(1) {
+        None if direction == Direction::Forward => None,
+        None => pass(0, Direction::Forward).map(sequence::Cache::own_input),
+        Some(below) if architecture.layers()[below].bidirectional => Some(Read::Vectors(&joined[below])),
+        Some(below) => pass(below, Direction::Forward).map(|pass| Read::Vectors(pass.hidden_rows())),
+    };
+    let partial = if direction == Direction::Reverse { pass(layer, Direction::Forward) } else { None };
+    let last = passes.get(keys().count() - 1);
+    let is_top = layer + 1 == architecture.layers().len();
+    Sources {
+        input,
+        logits: partial.map(|pass| pass.logit_rows()),
+        output: last.filter(|_| is_top).map(|pass| pass.output_rows()),
+    }
+}

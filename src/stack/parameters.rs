@@ -1,0 +1,218 @@
+//! The parameters of a stack, in one flat buffer.
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+
+use super::architecture::{Part, check_architecture};
+use super::{Architecture, Direction};
+use crate::error::too_large;
+use crate::parameters::{View, ViewMut, dot, norm, scaled_add};
+use crate::scalar::{narrow, widen};
+use crate::{Error, Scalar};
+
+/// The parameters of a stack, in one buffer with a view for each matrix.
+///
+/// The buffer holds layer by layer, the lowest first, and the forward direction before the reverse one. Each has `wax`, `waa`,
+/// `wya` (in the highest layer), `ba`, and `by` (in the highest layer's forward direction), each row-major. A stack of one
+/// layer in one direction has the order of [`Parameters`](crate::Parameters).
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{Architecture, Direction, Layer, Parameters};
+///
+/// let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2);
+/// let mut p = Parameters::<f32>::zeros(architecture)?;
+/// p.waa_mut(0, Direction::Reverse).unwrap()[[3, 1]] = 0.5;
+/// let index = p.as_slice().iter().position(|&value| value == 0.5).unwrap();
+/// assert_eq!(p.name_of(index).as_deref(), Some("layers[0].reverse.waa[3, 1]"));
+/// assert_eq!(p.wax(1, Direction::Forward).unwrap().dim(), (7, 10));
+/// assert_eq!(p.norm(), 0.5);
+/// # Ok::<(), elman::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parameters<A> {
+    architecture: Architecture,
+    flat: Vec<A>,
+}
+
+/// The gradient of a loss with respect to [`Parameters`]: each element has the position of its parameter.
+pub type Gradients<A> = Parameters<A>;
+
+/// Defines a read accessor and a write accessor of one array of a layer and direction.
+macro_rules! arrays {
+    ($($(#[$doc:meta])* $name:ident $name_mut:ident: $range:ident, $view:ident $view_mut:ident, |$dims:ident| $shape:expr;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// `None` where there is no such layer or direction.
+        #[must_use]
+        pub fn $name(&self, layer: usize, direction: Direction) -> Option<$view<'_, A>> {
+            let (part, range) = self.architecture.part(layer, direction)?;
+            let $dims = part.dims;
+            let flat = &self.flat[range];
+            Some($view::from_shape($shape, flat.get($dims.$range()).unwrap_or(&[])).expect(AS_LONG))
+        }
+
+        $(#[$doc])*
+        /// For writing.
+        ///
+        /// `None` where there is no such layer or direction.
+        pub fn $name_mut(&mut self, layer: usize, direction: Direction) -> Option<$view_mut<'_, A>> {
+            let (part, range) = self.architecture.part(layer, direction)?;
+            let $dims = part.dims;
+            let flat = &mut self.flat[range];
+            Some($view_mut::from_shape($shape, flat.get_mut($dims.$range()).unwrap_or(&mut [])).expect(AS_LONG))
+        }
+    )+};
+}
+
+const AS_LONG: &str = "a range is as long as its shape says";
+
+impl<A: Scalar> Parameters<A> {
+    /// Parameters that are all zero.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where a machine cannot address so many parameters.
+    pub fn zeros(architecture: Architecture) -> Result<Self, Error> {
+        let Some(length) = architecture.checked_len() else {
+            let widest = architecture.layers().iter().map(|layer| layer.n_a).max().unwrap_or(0);
+            return Err(too_large([architecture.n_x(), widest, architecture.n_y()]));
+        };
+        Ok(Parameters { architecture, flat: vec![A::zero(); length] })
+    }
+
+    /// The shape of the stack.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    arrays! {
+        /// Input to hidden of a layer and direction, (`n_a`, width of the layer below).
+        wax wax_mut: wax, ArrayView2 ArrayViewMut2, |dims| (dims.n_a, dims.n_x);
+        /// Hidden to hidden of a layer and direction, (`n_a`, `n_a`).
+        waa waa_mut: waa, ArrayView2 ArrayViewMut2, |dims| (dims.n_a, dims.n_a);
+        /// Hidden to output of a direction, (`n_y`, `n_a`). All layers but the highest have no outputs.
+        wya wya_mut: wya, ArrayView2 ArrayViewMut2, |dims| (dims.n_y, dims.n_a);
+        /// Hidden bias of a layer and direction, (`n_a`).
+        ba ba_mut: ba, ArrayView1 ArrayViewMut1, |dims| dims.n_a;
+    }
+
+    /// The output bias, (`n_y`).
+    #[must_use]
+    pub fn by(&self) -> ArrayView1<'_, A> {
+        ArrayView1::from(self.top().map_or(&[][..], |(part, range)| &self.flat[range][part.dims.by()]))
+    }
+
+    /// The output bias, (`n_y`), for writing.
+    pub fn by_mut(&mut self) -> ArrayViewMut1<'_, A> {
+        let place = self.top();
+        ArrayViewMut1::from(place.map_or(&mut [][..], |(part, range)| &mut self.flat[range][part.dims.by()]))
+    }
+
+    /// Every parameter, in the order of the type's description.
+    #[must_use]
+    pub fn as_slice(&self) -> &[A] {
+        &self.flat
+    }
+
+    /// Every parameter, for writing, in the order of [`as_slice`](Self::as_slice).
+    pub fn as_mut_slice(&mut self) -> &mut [A] {
+        &mut self.flat
+    }
+
+    /// θ ← `value` in every element.
+    pub fn fill(&mut self, value: A) {
+        self.flat.fill(value);
+    }
+
+    /// θ ← θ + `factor` · `other`
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] where `other` belongs to another stack.
+    pub fn scaled_add(&mut self, factor: A, other: &Self) -> Result<(), Error> {
+        check_architecture("other", &other.architecture, &self.architecture)?;
+        scaled_add(&mut self.flat, factor, &other.flat);
+        Ok(())
+    }
+
+    /// Σ θᵢ · otherᵢ, summed in the order of [`as_slice`](Self::as_slice) in double precision.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] where `other` belongs to another stack.
+    pub fn dot(&self, other: &Self) -> Result<f64, Error> {
+        check_architecture("other", &other.architecture, &self.architecture)?;
+        Ok(dot(&self.flat, &other.flat))
+    }
+
+    /// The Euclidean norm ‖θ‖₂, summed in double precision.
+    #[must_use]
+    pub fn norm(&self) -> f64 {
+        norm(&self.flat)
+    }
+
+    /// A copy in single precision, each element rounded to the nearest `f32`; infinite where it is too large for one.
+    #[must_use]
+    pub fn to_f32(&self) -> Parameters<f32> {
+        self.converted()
+    }
+
+    /// A copy in double precision.
+    #[must_use]
+    pub fn to_f64(&self) -> Parameters<f64> {
+        self.converted()
+    }
+
+    fn converted<B: Scalar>(&self) -> Parameters<B> {
+        let flat = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { architecture: self.architecture.clone(), flat }
+    }
+
+    /// The name of an element of the flat buffer, such as `layers[1].reverse.waa[3, 1]` or `by[0]`; `None` past the end.
+    #[must_use]
+    pub fn name_of(&self, index: usize) -> Option<String> {
+        let mut start = 0;
+        for part in self.architecture.parts() {
+            if index < start + part.len() {
+                let name = part.dims.name_of(index - start)?;
+                let Part { layer, direction, .. } = part;
+                return Some(if name.starts_with("by") { name } else { format!("layers[{layer}].{direction}.{name}") });
+            }
+            start += part.len();
+        }
+        None
+    }
+
+    /// The parameters of each layer and direction, in the order of the flat buffer.
+    pub(crate) fn views(&self) -> impl Iterator<Item = (Part, View<'_, A>)> {
+        let mut rest = &self.flat[..];
+        self.architecture.parts().map(move |part| {
+            let (flat, later) = rest.split_at(part.len());
+            rest = later;
+            (part, View { dims: part.dims, activation: part.activation, flat })
+        })
+    }
+
+    /// The same, for writing.
+    pub(crate) fn views_mut(&mut self) -> Vec<ViewMut<'_, A>> {
+        let mut rest = &mut self.flat[..];
+        let view = |part: Part| {
+            let (flat, later) = std::mem::take(&mut rest).split_at_mut(part.len());
+            rest = later;
+            ViewMut { dims: part.dims, flat }
+        };
+        self.architecture.parts().map(view).collect()
+    }
+
+    fn top(&self) -> Option<(Part, std::ops::Range<usize>)> {
+        self.architecture.part(self.architecture.layers().len().checked_sub(1)?, Direction::Forward)
+    }
+}
+
+/// One layer in one direction.
+impl<A: Scalar> From<&crate::Parameters<A>> for Parameters<A> {
+    fn from(p: &crate::Parameters<A>) -> Self {
+        let layer = super::Layer::new(p.dims().n_a).with_activation(p.activation());
+        let architecture = Architecture::new(p.dims().n_x, [layer], p.dims().n_y);
+        Parameters { architecture, flat: p.as_slice().to_vec() }
+    }
+}
