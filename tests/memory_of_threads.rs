@@ -159,7 +159,7 @@ fn warm_passes_on_the_threads_of_a_pool_allocate_nothing() {
             back.gradients = Gradients::zeros(parameters.dims());
             let mut pass = || {
                 sequence::forward_into(parameters, problem.input(), &inputs.a0, cache).unwrap();
-                cross_entropy_into(cache, targets, Reduction::Mean, loss).unwrap();
+                cross_entropy_into(&*cache, targets, Reduction::Mean, loss).unwrap();
                 sequence::backward_into(parameters, cache, upstream.upstream(), back).unwrap();
             };
             pass();

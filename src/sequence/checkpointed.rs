@@ -190,7 +190,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         let size = self.parameters.dims().n_a * self.m;
         let a0 = step_view(self.parameters.dims().n_a, self.m, &self.states[segment * size..][..size]);
         let part = self.input.part(self.steps(segment));
-        forward_into(self.parameters, part.input(), &a0, &mut self.cache)?;
+        forward_into(self.parameters, part.input(), a0, &mut self.cache)?;
         self.cached = segment;
         Ok(())
     }

@@ -1,4 +1,4 @@
-use ndarray::{Array3, ArrayView3, Axis, Slice};
+use ndarray::{Array3, ArrayRef3, ArrayView3, Axis, Slice};
 
 use super::architecture::check_architecture;
 use super::{Cache, Direction, Gradients, Parameters, States, Upstream};
@@ -134,7 +134,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
         let is_top = layer + 1 == architecture.layers().len();
         let passes = parameters.views().zip(cache.passes()).enumerate();
         for (index, ((part, p), (key, cache_of_pass))) in passes.filter(|(_, ((part, _), _))| part.layer == layer) {
-            let hidden = if is_top { upstream.hidden.map(|hidden| hidden.view()) } else { Some(above.view()) };
+            let hidden = if is_top { upstream.hidden } else { Some(&**above) };
             let hidden = hidden.map(|hidden| units(hidden, part.direction, part.dims.n_a));
             let last = upstream.last_states.and_then(|states| states.arrays.get(index)).map(|(_, state)| &**state);
             let upstream = LayerUpstream {
@@ -173,10 +173,10 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
 }
 
 /// A direction's units of a gradient at a layer's output.
-fn units<A>(gradient: ArrayView3<'_, A>, direction: Direction, n_a: usize) -> ArrayView3<'_, A> {
+fn units<A>(gradient: &ArrayRef3<A>, direction: Direction, n_a: usize) -> ArrayView3<'_, A> {
     let units = match direction {
         Direction::Forward => Slice::from(..n_a),
         Direction::Reverse => Slice::from(n_a..),
     };
-    gradient.slice_axis_move(Axis(0), units)
+    gradient.slice_axis(Axis(0), units)
 }

@@ -190,7 +190,7 @@ fn sources<'a, A: Scalar>(
     let is_top = layer + 1 == architecture.layers().len();
     Sources {
         input,
-        logits: partial.map(|pass| pass.logit_rows()),
-        output: last.filter(|_| is_top).map(|pass| pass.output_rows()),
+        logits: partial.map(sequence::Cache::logit_rows),
+        output: last.filter(|_| is_top).map(sequence::Cache::output_rows),
     }
 }

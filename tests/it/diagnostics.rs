@@ -54,7 +54,7 @@ fn parts(loss: &Linear<f64>) -> [Linear<f64>; 5] {
 /// The steps after `t`, as a separate sequence.
 fn after<A: Scalar>(inputs: &Inputs<A>, cache: &sequence::Cache<A>, t: usize) -> sequence::Cache<A> {
     let x = inputs.x.slice_axis(Axis(2), Slice::from(t + 1..));
-    sequence::forward(&inputs.parameters(), &x, &cache.hidden().index_axis(Axis(2), t)).unwrap()
+    sequence::forward(&inputs.parameters(), x, cache.hidden().index_axis(Axis(2), t)).unwrap()
 }
 
 /// ∂L/∂a of one step, (`n_a`, m): `da0` of the later steps, plus the gradient from the step itself.
@@ -194,7 +194,7 @@ fn the_norms_of_a_column_do_not_depend_on_the_batch() {
     for j in 0..SHAPES[0].m {
         let column = Slice::from(j..=j);
         let (x, a0) = (inputs.x.slice_axis(Axis(1), column), inputs.a0.slice_axis(Axis(1), column));
-        let cache = sequence::forward(&parameters, &x, &a0).unwrap();
+        let cache = sequence::forward(&parameters, x, a0).unwrap();
         let (hidden, last) = (hidden.slice_axis(Axis(1), column), last.slice_axis(Axis(1), column));
         let upstream = Upstream::hidden(&hidden).with_last_hidden(&last);
         assert_eq!(gradient_norms(&parameters, &cache, upstream).unwrap().row(0), gradients.row(j));
@@ -355,7 +355,7 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_same_norms_alone() {
                 last_hidden: loss.last_hidden.as_ref().map(|last| last.slice(s![.., j..=j]).to_owned()),
             };
             let a0 = inputs.a0.slice(s![.., j..=j]);
-            let cache_alone = sequence::forward(&p, &cut(&inputs.x), &a0).unwrap();
+            let cache_alone = sequence::forward(&p, &cut(&inputs.x), a0).unwrap();
             above += saturation(&cache_alone, 0.5).unwrap() * f64::from(u32::try_from(length).unwrap());
             for (norms, alone) in [
                 (&gradients, gradient_norms(&p, &cache_alone, alone.upstream()).unwrap()),

@@ -164,7 +164,7 @@ fn a_forward_pass_refuses_every_x_and_a0_that_does_not_fit() {
 fn an_x_in_the_order_of_torch_is_told_the_order_of_its_axes() {
     let (inputs, parameters, _) = problem();
     let torch = inputs.x.view().permuted_axes([2, 1, 0]);
-    let error = sequence::forward(&parameters, &torch, None).unwrap_err().to_string();
+    let error = sequence::forward(&parameters, torch, None).unwrap_err().to_string();
     assert_eq!(
         error,
         "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _); `x.permuted_axes([2, 1, 0])` has that shape"
@@ -188,7 +188,7 @@ fn tokens_and_an_a0_of_other_columns_are_both_named() {
 fn an_a0_for_one_column_is_not_broadcast_over_ten() {
     let (inputs, parameters, _) = problem();
     let a0 = inputs.a0.slice_axis(Axis(1), Slice::from(..1));
-    let error = sequence::forward(&parameters, &inputs.x, &a0).unwrap_err();
+    let error = sequence::forward(&parameters, &inputs.x, a0).unwrap_err();
     assert_message(&error, &["`a0` has shape (5, 1), expected (n_a, m) = (5, 10)"]);
     let xt = inputs.x.index_axis(Axis(2), 0);
     assert_shape(cell::forward(&parameters, &xt, &a0), "a_prev", &[5, 10], &[5, 1]);

@@ -121,7 +121,7 @@ fn layout_does_not_matter<A: Scalar>() {
         let expected = inputs.forward();
         every_layout3(&inputs.x, |layout, x| {
             assert_eq!(x, inputs.x, "the test's copy in {layout}");
-            let found = sequence::forward(&parameters, &x, &inputs.a0).unwrap();
+            let found = sequence::forward(&parameters, x, &inputs.a0).unwrap();
             assert_eq!(found, expected, "{shape:?}: x in {layout}");
             let (xt, a0) = (x.index_axis(Axis(2), 0), &inputs.a0);
             let step = cell::forward(&parameters, &xt, a0).unwrap();
@@ -132,7 +132,7 @@ fn layout_does_not_matter<A: Scalar>() {
             assert_eq!(stepper.hidden(), step.a_next(), "{shape:?}: xt in {layout}");
         });
         every_layout2(&inputs.a0, |layout, a0| {
-            let found = sequence::forward(&parameters, &inputs.x, &a0).unwrap();
+            let found = sequence::forward(&parameters, &inputs.x, a0).unwrap();
             assert_eq!(found, expected, "{shape:?}: a0 in {layout}");
             let xt = inputs.x.index_axis(Axis(2), 0);
             let step = cell::forward(&parameters, &xt, &a0).unwrap();
