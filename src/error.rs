@@ -90,6 +90,11 @@ pub enum Error {
         /// The direction.
         direction: &'static str,
     },
+    /// The reverse direction of a stack's highest layer has an output bias, which the stack has once.
+    #[error(
+        "the reverse direction of `networks` has an output bias that is not zero, expected it in the forward direction"
+    )]
+    OutputBias,
     /// A stack has no layer, so it computes nothing.
     #[error("the stack has no layer, expected at least 1")]
     NoLayers,
@@ -325,9 +330,13 @@ pub(crate) fn check_network(argument: &'static str, found: [usize; 3], expected:
     Err(Error::Network { argument, expected: Shape::of(&[], &expected), found: Shape::of(NETWORK, &found) })
 }
 
-/// `found == expected`, the names of the nonlinearities of a cache and of the parameters.
-pub(crate) fn check_activation(found: &'static str, expected: &'static str) -> Result<(), Error> {
-    if found == expected { Ok(()) } else { Err(Error::Activation { argument: "cache", expected, found }) }
+/// `found == expected`, the names of two nonlinearities.
+pub(crate) fn check_activation(
+    argument: &'static str,
+    found: &'static str,
+    expected: &'static str,
+) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::Activation { argument, expected, found }) }
 }
 
 /// Makes the error for a network of these dimensions, (`n_x`, `n_a`, `n_y`).

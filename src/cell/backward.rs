@@ -49,7 +49,7 @@ pub fn backward<A: Scalar>(
     let Dims { n_x, n_a, n_y } = dims;
     let m = cache.m;
     check_network("cache", cache.dims.triple(), dims.triple())?;
-    check_activation(cache.activation.name(), parameters.activation().name())?;
+    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
     upstream.check([n_a, m], [n_y, m])?;
     let mut weights = Weights::default();
     weights.pack_backward(parameters.view(), true);

@@ -54,7 +54,7 @@ pub fn gradient_norms<A: Scalar>(
     let Dims { n_a, n_y, .. } = parameters.dims();
     let (m, t_x) = (cache.columns(), cache.len());
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
-    check_activation(cache.activation.name(), parameters.activation().name())?;
+    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     let mut weights = Weights::default();
     weights.pack_backward(parameters.view(), false);
@@ -127,7 +127,7 @@ pub fn jacobian_norms<A: Scalar>(
     #[expect(clippy::cast_precision_loss, reason = "a number of vectors in memory is far below 2⁵³")]
     let count = probes as f64;
     check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
-    check_activation(cache.activation.name(), parameters.activation().name())?;
+    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
     check_range("probes", count, "at least 1", probes > 0)?;
     let mut weights = Weights::default();
     weights.pack_backward(parameters.view(), false);

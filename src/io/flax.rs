@@ -27,7 +27,8 @@
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
 
 use super::layers::{
-    Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, gated, network, stated,
+    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, check_stated, gated, network,
+    read_network, stated, write_network,
 };
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
@@ -132,13 +133,7 @@ impl SimpleCell {
     /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
     ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
-        self.check_residual(tensors)?;
-        self.check_names(tensors)?;
-        let matrices = self.weights().read(tensors)?;
-        self.check_biases(tensors)?;
-        let ba = self.bias().read(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head, self.activation)
+        read_network(self, tensors)
     }
 
     /// Converts a network to tensors.
@@ -149,12 +144,7 @@ impl SimpleCell {
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
     ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
-        let mut tensors = Tensors::new();
-        self.check_residual(&tensors)?;
-        self.weights().write(parameters, &mut tensors)?;
-        self.bias().write("ba", &parameters.ba(), &mut tensors)?;
-        self.head.write(parameters, &mut tensors)?;
-        Ok(tensors)
+        write_network(self, parameters)
     }
 
     fn check_residual<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
@@ -197,5 +187,31 @@ impl SimpleCell {
 
     fn name(&self, layer: &str, array: &str) -> String {
         format!("{}{layer}{}{array}", self.prefix, self.separator)
+    }
+}
+
+impl RecurrentLayer for SimpleCell {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+        check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
+        self.check_residual(tensors)?;
+        self.check_names(tensors)?;
+        let matrices = self.weights().read(tensors)?;
+        self.check_biases(tensors)?;
+        let ba = self.bias().read(tensors, matrices.1.nrows())?;
+        Ok(Recurrence::new(matrices, ba))
+    }
+
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        self.check_residual(tensors)?;
+        self.weights().write(p, tensors)?;
+        self.bias().write("ba", &p.ba(), tensors)
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
     }
 }

@@ -24,7 +24,10 @@
 //!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
-use super::layers::{Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, gated};
+use super::layers::{
+    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, gated, read_network,
+    write_network,
+};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
 
@@ -118,15 +121,7 @@ impl SimpleRnn {
     /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
     ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        check_activation(self.activation, tensors, &self.prefix, "activation")?;
-        let matrices = self.weights().read(tensors)?;
-        // The bias of a plain layer is a vector. A matrix of two rows is the bias of a GRU, also of a GRU of one unit.
-        let two_rows = |name: &&str| matches!(tensors.shape(name), Some([2, _]));
-        if let Some(bias) = self.bias.find(tensors)?.filter(two_rows) {
-            return Err(gated(bias, "a GRU, whose bias has two rows"));
-        }
-        let ba = self.bias.read(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head, self.activation)
+        read_network(self, tensors)
     }
 
     /// Converts a network to tensors.
@@ -136,11 +131,7 @@ impl SimpleRnn {
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
     ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
-        let mut tensors = Tensors::new();
-        self.weights().write(parameters, &mut tensors)?;
-        self.bias.write("ba", &parameters.ba(), &mut tensors)?;
-        self.head.write(parameters, &mut tensors)?;
-        Ok(tensors)
+        write_network(self, parameters)
     }
 
     fn weights(&self) -> Recurrent {
@@ -150,6 +141,33 @@ impl SimpleRnn {
             axes: Axes::InOut,
             activation: self.activation,
         }
+    }
+}
+
+impl RecurrentLayer for SimpleRnn {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+        check_activation(self.activation, tensors, &self.prefix, "activation")?;
+        let matrices = self.weights().read(tensors)?;
+        // The bias of a plain layer is a vector. A matrix of two rows is the bias of a GRU, also of a GRU of one unit.
+        let two_rows = |name: &&str| matches!(tensors.shape(name), Some([2, _]));
+        if let Some(bias) = self.bias.find(tensors)?.filter(two_rows) {
+            return Err(gated(bias, "a GRU, whose bias has two rows"));
+        }
+        let ba = self.bias.read(tensors, matrices.1.nrows())?;
+        Ok(Recurrence::new(matrices, ba))
+    }
+
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        self.weights().write(p, tensors)?;
+        self.bias.write("ba", &p.ba(), tensors)
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
     }
 }
 

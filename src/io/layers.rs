@@ -1,10 +1,10 @@
 //! Code that the frameworks share: a recurrent layer, a dense layer, and the networks that are refused.
 
-use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
+use ndarray::{Array, Array1, Array2, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip, concatenate};
 
 use super::Error;
 use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
-use crate::{Activation, Parameters, Scalar};
+use crate::{Activation, Parameters, Scalar, stack};
 
 /// The order of a matrix's axes in a file. `out` are the units that the layer computes, `in` the values that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,10 @@ impl Bias {
     }
 
     /// States that the layer has no bias.
+    pub(super) fn is_present(&self) -> bool {
+        self.present
+    }
+
     pub(super) fn remove(&mut self) {
         self.present = false;
     }
@@ -209,7 +213,7 @@ pub(super) struct Dense {
 
 /// The output layer: a dense layer, where the caller names one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Head {
+pub struct Head {
     dense: Option<Dense>,
     without_bias: bool,
 }
@@ -255,20 +259,25 @@ impl Head {
     }
 
     /// Adds the layer's tensors. Where no layer is named, `n_y` must be 0.
-    pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+    fn write<A: Scalar>(
+        &self,
+        wya: &ArrayView2<'_, A>,
+        by: &ArrayRef1<A>,
+        tensors: &mut Tensors<A>,
+    ) -> Result<(), Error> {
         let Some(Dense { weights, bias, axes }) = self.dense() else {
-            if p.dims().n_y == 0 {
+            if wya.nrows() == 0 {
                 return Ok(());
             }
-            let expected = format!("[0, {}], because no output layer is named", p.dims().n_a);
-            return Err(wrong_shape("wya", expected, p.wya().shape()));
+            let expected = format!("[0, {}], because no output layer is named", wya.ncols());
+            return Err(wrong_shape("wya", expected, wya.shape()));
         };
-        let wya = axes.write(&p.wya());
+        let written = axes.write(wya);
         if bias.find(tensors)?.is_none() {
-            check_outputs(&weights, axes, wya.shape(), p.wya().dim())?;
+            check_outputs(&weights, axes, written.shape(), wya.dim())?;
         }
-        insert_new(tensors, &weights, wya)?;
-        bias.write("by", &p.by(), tensors)
+        insert_new(tensors, &weights, written)?;
+        bias.write("by", by, tensors)
     }
 }
 
@@ -295,17 +304,113 @@ pub(super) fn sum<A: Scalar>(first: &ArrayRef1<A>, second: &ArrayRef1<A>) -> Arr
     Zip::from(first).and(second).map_collect(|&first, &second| if second.is_zero() { first } else { first + second })
 }
 
-/// Makes a network from a recurrent layer and its head.
-pub(super) fn assemble<A: Scalar>(
+/// A recurrent layer of a framework, and the head on its hidden states.
+pub trait RecurrentLayer {
+    /// Reads the layer without its head.
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error>;
+    /// Adds the layer's tensors without its head's. The network may have a head, which is not written.
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error>;
+    /// The head.
+    fn head(&self) -> &Head;
+    /// The nonlinearity.
+    fn activation(&self) -> Activation;
+}
+
+/// `wax`, `waa` and `ba`, whose shapes fit each other.
+#[derive(Debug)]
+pub struct Recurrence<A> {
+    pub(super) wax: Array2<A>,
+    pub(super) waa: Array2<A>,
+    pub(super) ba: Array1<A>,
+}
+
+impl<A: Scalar> Recurrence<A> {
+    pub(super) fn new((wax, waa): (ArrayView2<'_, A>, ArrayView2<'_, A>), ba: Array1<A>) -> Self {
+        Recurrence { wax: wax.to_owned(), waa: waa.to_owned(), ba }
+    }
+
+    /// The network with this head.
+    fn with_head(self, wya: &ArrayView2<'_, A>, by: &ArrayRef1<A>, activation: Activation) -> Parameters<A> {
+        let parameters = Parameters::from_arrays(&self.wax, &self.waa, wya, &self.ba, by);
+        parameters.expect("every shape was checked").with_activation(activation)
+    }
+}
+
+/// Reads a network of one layer.
+pub(super) fn read_network<A: Scalar>(
+    layer: &impl RecurrentLayer,
     tensors: &Tensors<A>,
-    (wax, waa): (ArrayView2<'_, A>, ArrayView2<'_, A>),
-    ba: &Array1<A>,
-    head: &Head,
-    activation: Activation,
 ) -> Result<Parameters<A>, Error> {
-    let (wya, by) = head.read(tensors, waa.nrows())?;
-    let parameters = Parameters::from_arrays(&wax, &waa, &wya, ba, &by).expect("every shape was checked");
-    Ok(parameters.with_activation(activation))
+    let recurrence = layer.read(tensors)?;
+    let (wya, by) = layer.head().read(tensors, recurrence.waa.nrows())?;
+    Ok(recurrence.with_head(&wya, &by, layer.activation()))
+}
+
+/// The tensors of a network of one layer.
+pub(super) fn write_network<A: Scalar>(layer: &impl RecurrentLayer, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
+    let mut tensors = Tensors::new();
+    layer.write(p, &mut tensors)?;
+    layer.head().write(&p.wya(), &p.by(), &mut tensors)?;
+    Ok(tensors)
+}
+
+/// Reads a stack: for each layer its one or two directions. The head is that of the highest layer's first direction.
+pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
+    layers: &[Vec<L>],
+    tensors: &Tensors<A>,
+) -> Result<stack::Parameters<A>, Error> {
+    let mut networks = Vec::with_capacity(layers.len());
+    for (index, directions) in layers.iter().enumerate() {
+        let is_top = index + 1 == layers.len();
+        let recurrences = directions.iter().map(|layer| layer.read(tensors)).collect::<Result<Vec<_>, _>>()?;
+        let width = recurrences.iter().map(|recurrence| recurrence.waa.nrows()).sum();
+        let none = Head::default();
+        let head = directions.first().map_or(&none, L::head);
+        let (wya, by) = if is_top { head } else { &none }.read(tensors, width)?;
+        let (mut start, mut by) = (0, by);
+        let mut pairs = Vec::with_capacity(directions.len());
+        for (layer, recurrence) in directions.iter().zip(recurrences) {
+            let end = start + recurrence.waa.nrows();
+            let units = wya.slice_axis(Axis(1), (start..end).into());
+            pairs.push(recurrence.with_head(&units, &by, layer.activation()));
+            // The second direction has no output bias.
+            by.fill(A::zero());
+            start = end;
+        }
+        networks.push(pairs);
+    }
+    Ok(stack::Parameters::from_networks(&networks)?)
+}
+
+/// The tensors of a stack.
+pub(super) fn write_stack<A: Scalar, L: RecurrentLayer>(
+    layers: &[Vec<L>],
+    p: &stack::Parameters<A>,
+) -> Result<Tensors<A>, Error> {
+    let shapes = p.architecture().layers();
+    let fits = shapes.len() == layers.len()
+        && shapes.iter().zip(layers).all(|(shape, directions)| shape.directions().len() == directions.len());
+    if !fits {
+        let directions = |counts: Vec<usize>| format!("layers of {counts:?} directions");
+        return Err(Error::Network {
+            tensor: "the stack".into(),
+            expected: directions(layers.iter().map(Vec::len).collect()),
+            found: directions(shapes.iter().map(|shape| shape.directions().len()).collect()),
+        });
+    }
+    let mut tensors = Tensors::new();
+    for (index, directions) in layers.iter().enumerate() {
+        let networks: Vec<_> = shapes[index].directions().iter().filter_map(|&d| p.network(index, d)).collect();
+        for (layer, network) in directions.iter().zip(&networks) {
+            layer.write(network, &mut tensors)?;
+        }
+        if let (true, Some(first)) = (index + 1 == layers.len(), directions.first()) {
+            let units: Vec<_> = networks.iter().map(Parameters::wya).collect();
+            let wya = concatenate(Axis(1), &units).expect("all have n_y rows");
+            first.head().write(&wya.view(), &p.by(), &mut tensors)?;
+        }
+    }
+    Ok(tensors)
 }
 
 /// Finds a setting of a layer, and returns its key and value.

@@ -12,6 +12,7 @@
 //! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]. [`coming_from`](crate::coming_from) compares them. This
 //!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: use `Tensors::from(&p)` and
 //!   `Parameters::try_from(&tensors)`.
+//! - [`Stack`]: the layers of a stack, each with names of its own.
 //! - [`Checkpoint`]: parameters together with the optimiser and its state, as `Tensors`.
 //! - [`read`] and [`write_atomic`]: whole files.
 //!
@@ -36,6 +37,7 @@ mod foreign;
 mod layers;
 mod notes;
 mod optimizer;
+mod stack;
 mod tensors;
 
 pub mod flax;
@@ -52,6 +54,7 @@ pub mod torch;
 pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use file::{read, write_atomic};
+pub use stack::{Layer, Stack};
 pub use tensors::Tensors;
 #[cfg(feature = "serde")]
 pub(crate) use tensors::abridged;

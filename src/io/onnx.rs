@@ -32,7 +32,8 @@
 use ndarray::{Array1, Axis, concatenate};
 
 use super::layers::{
-    Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, check_stated, insert_new, network, stated, sum,
+    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, check_stated, insert_new,
+    network, read_network, stated, sum, write_network,
 };
 use super::tensors::{abridged, wrong_shape};
 use super::{Error, Tensors};
@@ -133,16 +134,7 @@ impl Rnn {
     /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more than 256
     ///   inputs, or outputs that no bias confirms.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        check_activation(self.activation, tensors, "", "activations")?;
-        self.check_attributes(tensors)?;
-        for name in [&self.w, &self.r] {
-            if let Some([2, _, _]) = tensors.shape(name) {
-                return Err(network(name, "a bidirectional network", "one direction"));
-            }
-        }
-        let matrices = self.weights().read(tensors)?;
-        let ba = self.read_biases(tensors, matrices.1.nrows())?;
-        assemble(tensors, matrices, &ba, &self.head, self.activation)
+        read_network(self, tensors)
     }
 
     /// Converts a network to tensors. `ba` is the first half of `B`, the second half is zero.
@@ -153,18 +145,7 @@ impl Rnn {
     /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, where a bias is not zero and its layer has none, or where
     ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
-        let mut tensors = Tensors::new();
-        self.check_attributes(&tensors)?;
-        self.weights().write(parameters, &mut tensors)?;
-        if let Some(name) = self.b.find(&tensors)? {
-            let zeros = Array1::zeros(parameters.dims().n_a);
-            let halves = concatenate(Axis(0), &[parameters.ba(), zeros.view()]).expect("vectors always fit");
-            insert_new(&mut tensors, name, halves.insert_axis(Axis(0)))?;
-        } else {
-            self.b.write("ba", &parameters.ba(), &mut tensors)?;
-        }
-        self.head.write(parameters, &mut tensors)?;
-        Ok(tensors)
+        write_network(self, parameters)
     }
 
     /// Returns the sum of both halves, or zeros where the operator has no `B`.
@@ -201,6 +182,40 @@ impl Rnn {
             axes: Axes::OneOutIn,
             activation: self.activation,
         }
+    }
+}
+
+impl RecurrentLayer for Rnn {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+        check_activation(self.activation, tensors, "", "activations")?;
+        self.check_attributes(tensors)?;
+        for name in [&self.w, &self.r] {
+            if let Some([2, _, _]) = tensors.shape(name) {
+                return Err(network(name, "a bidirectional network", "one direction"));
+            }
+        }
+        let matrices = self.weights().read(tensors)?;
+        let ba = self.read_biases(tensors, matrices.1.nrows())?;
+        Ok(Recurrence::new(matrices, ba))
+    }
+
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        self.check_attributes(tensors)?;
+        self.weights().write(p, tensors)?;
+        let Some(name) = self.b.find(tensors)? else {
+            return self.b.write("ba", &p.ba(), tensors);
+        };
+        let zeros = Array1::zeros(p.dims().n_a);
+        let halves = concatenate(Axis(0), &[p.ba(), zeros.view()]).expect("vectors always fit");
+        insert_new(tensors, name, halves.insert_axis(Axis(0)))
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
     }
 }
 

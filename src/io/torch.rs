@@ -26,9 +26,12 @@
 
 use ndarray::Array1;
 
-use super::layers::{Axes, Bias, Dense, Head, Recurrent, assemble, check_activation, network, sum};
+use super::layers::{
+    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, network, read_network,
+    read_stack, sum, write_network, write_stack,
+};
 use super::{Error, Tensors};
-use crate::{Activation, Parameters, Scalar};
+use crate::{Activation, Parameters, Scalar, stack};
 
 /// `torch.nn.RNN` of one layer and one direction, and a `torch.nn.Linear` on its hidden states.
 ///
@@ -111,7 +114,8 @@ macro_rules! layer {
             /// - [`Error::Shape`] where a tensor does not have the shape above, or `n_a == 0` and the file declares more
             ///   than 256 inputs, or outputs that no bias confirms.
             pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-                self.0.read(tensors)
+                self.0.check_single(tensors)?;
+                read_network(&self.0, tensors)
             }
 
             /// Converts a network to tensors. `ba` is the first of the two biases, the second is zero.
@@ -121,7 +125,7 @@ macro_rules! layer {
             /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has
             ///   none, or where [`from_tensors`](Self::from_tensors) would refuse the shape.
             pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
-                self.0.write(parameters)
+                write_network(&self.0, parameters)
             }
         }
     };
@@ -133,7 +137,7 @@ layer!(RnnCell, "");
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Layer {
     prefix: String,
-    suffix: &'static str,
+    suffix: String,
     activation: Activation,
     /// The bias of the input and the bias of the hidden state.
     biases: [Bias; 2],
@@ -141,9 +145,9 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(prefix: &str, suffix: &'static str, activation: Activation) -> Self {
+    fn new(prefix: &str, suffix: &str, activation: Activation) -> Self {
         let biases = ["bias_ih", "bias_hh"].map(|name| Bias::named(format!("{prefix}{name}{suffix}")));
-        Layer { prefix: prefix.into(), suffix, activation, biases, head: Head::default() }
+        Layer { prefix: prefix.into(), suffix: suffix.into(), activation, biases, head: Head::default() }
     }
 
     fn weights(&self) -> Recurrent {
@@ -151,24 +155,14 @@ impl Layer {
         Recurrent { kernel, feedback, axes: Axes::OutIn, activation: self.activation }
     }
 
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Parameters<A>, Error> {
-        check_activation(self.activation, tensors, &self.prefix, "nonlinearity")?;
-        self.check_names(tensors)?;
-        let matrices = self.weights().read(tensors)?;
-        let [ih, hh] = &self.biases;
-        let n_a = matrices.1.nrows();
-        let ba = sum(&ih.read(tensors, n_a)?, &hh.read(tensors, n_a)?);
-        assemble(tensors, matrices, &ba, &self.head, self.activation)
-    }
-
-    fn check_names<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
+    /// Refuses a layer with a second direction, and the first of several layers.
+    fn check_single<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         if self.suffix.is_empty() {
             return Ok(());
         }
         for (name, found, expected) in [
-            ("weight_hr_l0", "a network with projections", "one without"),
-            ("weight_ih_l0_reverse", "a bidirectional network", "one direction"),
-            ("weight_ih_l1", "a stack of layers", "a single layer"),
+            ("weight_ih_l0_reverse", "a bidirectional network", "one direction: read it by `stack_from_tensors`"),
+            ("weight_ih_l1", "a stack of layers", "a single layer: read it by `stack_from_tensors`"),
         ] {
             let name = format!("{}{name}", self.prefix);
             if tensors.contains(&name) {
@@ -178,13 +172,96 @@ impl Layer {
         Ok(())
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
-        let mut tensors = Tensors::new();
-        self.weights().write(p, &mut tensors)?;
+    /// The same layer, with the names of another layer or direction.
+    fn with_suffix(&self, suffix: &str) -> Self {
+        let mut layer = Layer { head: self.head.clone(), ..Layer::new(&self.prefix, suffix, self.activation) };
+        layer
+            .biases
+            .iter_mut()
+            .zip(&self.biases)
+            .filter(|(_, own)| !own.is_present())
+            .for_each(|(bias, _)| bias.remove());
+        layer
+    }
+
+    /// The layers and directions of a stack.
+    fn stack(&self, layers: usize, bidirectional: bool) -> Vec<Vec<Self>> {
+        let directions: &[&str] = if bidirectional { &["", "_reverse"] } else { &[""] };
+        let layer =
+            |layer| directions.iter().map(|direction| self.with_suffix(&format!("_l{layer}{direction}"))).collect();
+        (0..layers).map(layer).collect()
+    }
+}
+
+impl RecurrentLayer for Layer {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+        check_activation(self.activation, tensors, &self.prefix, "nonlinearity")?;
+        let projection = format!("{}weight_hr{}", self.prefix, self.suffix);
+        if tensors.contains(&projection) {
+            return Err(network(&projection, "a network with projections", "one without"));
+        }
+        let matrices = self.weights().read(tensors)?;
         let [ih, hh] = &self.biases;
-        ih.write("ba", &p.ba(), &mut tensors)?;
-        hh.write("ba", &Array1::zeros(p.dims().n_a), &mut tensors)?;
-        self.head.write(p, &mut tensors)?;
-        Ok(tensors)
+        let n_a = matrices.1.nrows();
+        Ok(Recurrence::new(matrices, sum(&ih.read(tensors, n_a)?, &hh.read(tensors, n_a)?)))
+    }
+
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        self.weights().write(p, tensors)?;
+        let [ih, hh] = &self.biases;
+        ih.write("ba", &p.ba(), tensors)?;
+        hh.write("ba", &Array1::zeros(p.dims().n_a), tensors)
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+}
+
+impl Rnn {
+    /// Converts tensors to a stack: any `num_layers`, `bidirectional`, `nonlinearity` and `bias` of `torch.nn.RNN`.
+    ///
+    /// The number of layers and the directions are those of the tensors' names: `weight_ih_l1_reverse`. The `Linear` of
+    /// [`with_linear`](Self::with_linear) reads the highest layer's output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::io::torch::Rnn;
+    /// use elman::stack::{self, Architecture, Layer};
+    /// use elman::Activation;
+    ///
+    /// let layer = Layer::new(7).bidirectional().with_activation(Activation::Relu);
+    /// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [layer, layer], 5))?;
+    /// let rnn = Rnn::new("rnn.", Activation::Relu).with_linear("head.");
+    /// let tensors = rnn.stack_to_tensors(&p)?;
+    /// assert_eq!(tensors.get("rnn.weight_ih_l1_reverse")?.shape(), [7, 14]);
+    /// assert_eq!(tensors.get("head.weight")?.shape(), [5, 14]);
+    /// assert_eq!(rnn.stack_from_tensors(&tensors)?, p);
+    /// # Ok::<(), elman::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_tensors`](Self::from_tensors), except that several layers and two directions are no error.
+    pub fn stack_from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<stack::Parameters<A>, Error> {
+        let contains = |suffix: &str| tensors.contains(&format!("{}weight_ih{suffix}", self.0.prefix));
+        // One layer at least, so that its tensors are the missing ones.
+        let layers = 1 + (1..tensors.len()).take_while(|layer| contains(&format!("_l{layer}"))).count();
+        read_stack(&self.0.stack(layers, contains("_l0_reverse")), tensors)
+    }
+
+    /// Converts a stack to tensors, as [`to_tensors`](Self::to_tensors) does for one layer.
+    ///
+    /// # Errors
+    /// As [`to_tensors`](Self::to_tensors), and [`Error::Network`] where some layers have one direction and others two, or
+    /// different nonlinearities: `torch.nn.RNN` has neither.
+    pub fn stack_to_tensors<A: Scalar>(&self, parameters: &stack::Parameters<A>) -> Result<Tensors<A>, Error> {
+        let layers = parameters.architecture().layers();
+        let bidirectional = layers.first().is_some_and(|layer| layer.bidirectional);
+        write_stack(&self.0.stack(layers.len(), bidirectional), parameters)
     }
 }

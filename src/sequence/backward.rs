@@ -190,7 +190,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     let Dims { n_x, n_a, n_y } = dims;
     let (m, t_x) = (cache.m, cache.t_x);
     check_network("cache", cache.dims.triple(), dims.triple())?;
-    check_activation(cache.activation.name(), parameters.activation().name())?;
+    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
     if back.gradients.dims() == Dims::default() {
         back.gradients = Gradients::zeros(dims);

@@ -3,11 +3,11 @@
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::architecture::{Part, check_architecture};
-use super::{Architecture, Direction};
-use crate::error::too_large;
+use super::{Architecture, Direction, Layer};
+use crate::error::{check_activation, check_count, check_network, too_large};
 use crate::parameters::{View, ViewMut, dot, norm, scaled_add};
 use crate::scalar::{narrow, widen};
-use crate::{Error, Scalar};
+use crate::{Dims, Error, Scalar};
 
 /// The parameters of a stack, in one buffer with a view for each matrix.
 ///
@@ -78,6 +78,53 @@ impl<A: Scalar> Parameters<A> {
             return Err(too_large([architecture.n_x(), widest, architecture.n_y()]));
         };
         Ok(Parameters { architecture, flat: vec![A::zero(); length] })
+    }
+
+    /// Joins networks of one layer: for each layer, the lowest first, the network of each direction.
+    ///
+    /// The networks of the highest layer have the outputs; of two directions, only the forward one has an output bias.
+    ///
+    /// # Errors
+    /// [`Error::Network`] where a layer does not have one network or two of the same dimensions, where `n_x` is not the width
+    /// of the layer below, where a lower layer has outputs, and where a reverse direction has an output bias that is not zero.
+    pub fn from_networks(networks: &[Vec<crate::Parameters<A>>]) -> Result<Self, Error> {
+        let mut layers: Vec<Layer> = Vec::with_capacity(networks.len());
+        let n_x = networks.first().and_then(|first| first.first()).map_or(0, |network| network.dims().n_x);
+        let n_y = networks.last().and_then(|last| last.first()).map_or(0, |network| network.dims().n_y);
+        for (index, directions) in networks.iter().enumerate() {
+            let first = directions.first().ok_or(Error::NoLayers)?;
+            let expected = Dims {
+                n_x: layers.last().map_or(n_x, |below| below.width()),
+                n_a: first.dims().n_a,
+                n_y: if index + 1 == networks.len() { n_y } else { 0 },
+            };
+            for network in directions {
+                check_network("networks", network.dims().triple(), expected.triple())?;
+                check_activation("networks", network.activation().name(), first.activation().name())?;
+            }
+            check_count("networks[..].len()", directions.len(), "1 or 2", directions.len() <= 2)?;
+            let layer = Layer::new(expected.n_a).with_activation(first.activation());
+            layers.push(if directions.len() == 2 { layer.bidirectional() } else { layer });
+        }
+        let mut p = Parameters::zeros(Architecture::new(n_x, layers, n_y))?;
+        for (view, network) in p.views_mut().into_iter().zip(networks.iter().flatten()) {
+            let (shared, by) = network.as_slice().split_at(view.flat.len());
+            if by.iter().any(|value| !value.is_zero()) {
+                return Err(Error::OutputBias);
+            }
+            view.flat.copy_from_slice(shared);
+        }
+        Ok(p)
+    }
+
+    /// A copy of one layer and direction, as a network of its own. Of the reverse direction, `by` is zero. `None` where there
+    /// is no such layer or direction.
+    #[must_use]
+    pub fn network(&self, layer: usize, direction: Direction) -> Option<crate::Parameters<A>> {
+        let (part, range) = self.architecture.part(layer, direction)?;
+        let mut network = crate::Parameters::zeros(part.dims).with_activation(part.activation);
+        network.as_mut_slice()[..range.len()].copy_from_slice(&self.flat[range]);
+        Some(network)
     }
 
     /// The shape of the stack.
@@ -211,7 +258,7 @@ impl<A: Scalar> Parameters<A> {
 /// One layer in one direction.
 impl<A: Scalar> From<&crate::Parameters<A>> for Parameters<A> {
     fn from(p: &crate::Parameters<A>) -> Self {
-        let layer = super::Layer::new(p.dims().n_a).with_activation(p.activation());
+        let layer = Layer::new(p.dims().n_a).with_activation(p.activation());
         let architecture = Architecture::new(p.dims().n_x, [layer], p.dims().n_y);
         Parameters { architecture, flat: p.as_slice().to_vec() }
     }

@@ -34,6 +34,7 @@ mod io {
     #[cfg(feature = "safetensors")]
     mod hostile;
     mod interop;
+    mod interop_stack;
     #[cfg(feature = "npz")]
     mod npz;
     #[cfg(feature = "npz")]

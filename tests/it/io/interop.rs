@@ -417,10 +417,13 @@ fn zeros(shape: &[usize]) -> ArrayD<f64> {
 #[test]
 fn torch_refuses_networks_that_are_not_elman_networks() {
     for (name, message) in [
-        ("weight_ih_l1", "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer"),
+        (
+            "weight_ih_l1",
+            "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer: read it by `stack_from_tensors`",
+        ),
         (
             "weight_ih_l0_reverse",
-            "`encoder.rnn.weight_ih_l0_reverse` shows a bidirectional network, expected one direction",
+            "`encoder.rnn.weight_ih_l0_reverse` shows a bidirectional network, expected one direction: read it by `stack_from_tensors`",
         ),
         ("weight_hr_l0", "`encoder.rnn.weight_hr_l0` shows a network with projections, expected one without"),
     ] {

@@ -1,0 +1,191 @@
+//! Stacks of PyTorch and Keras, from `fixtures/interop_*_stack.py`: results in both precisions, gradients against autograd,
+//! and weights written back.
+
+use elman::io::{Error, Stack, Tensors, keras, torch};
+use elman::stack::{self, Direction, States};
+use elman::{Activation, Scalar};
+use ndarray::{Array2, Array3, Axis, IxDyn, concatenate};
+use serde_json::{Map, Value};
+
+use crate::support::Convert;
+use crate::support::fixture::Fixture;
+
+/// Rounding over four or five steps and three layers, relative to the largest element.
+const SINGLE: f64 = 1e-6;
+const DOUBLE: f64 = 1e-13;
+const GRADIENT: f64 = 1e-12;
+
+fn tensors(fixture: &Fixture, pointer: &str) -> Tensors<f64> {
+    let names = fixture.get::<Map<String, Value>>(pointer);
+    let array = |name: &String| fixture.array::<f64, IxDyn>(&format!("{pointer}/{}", name.replace('/', "~1")));
+    names.keys().map(|name| (name.clone(), array(name))).collect()
+}
+
+/// The states of all layers and directions, in torch's order, which is that of the flat buffer.
+fn states<A: Scalar>(fixture: &Fixture, pointer: &str, p: &stack::Parameters<A>) -> States<A> {
+    let m = fixture.array::<f64, ndarray::Ix2>(&format!("{pointer}/0")).ncols();
+    let mut states = States::zeros(p.architecture(), m);
+    for (index, (layer, direction)) in keys(p).into_iter().enumerate() {
+        let state: Array2<f64> = fixture.array(&format!("{pointer}/{index}"));
+        states.get_mut(layer, direction).unwrap().assign(&state.mapv(A::narrow));
+    }
+    states
+}
+
+fn keys<A: Scalar>(p: &stack::Parameters<A>) -> Vec<(usize, Direction)> {
+    let layers = p.architecture().layers().iter().enumerate();
+    layers
+        .flat_map(|(layer, shape)| {
+            let directions = [Direction::Forward, Direction::Reverse].into_iter();
+            directions.take(1 + usize::from(shape.bidirectional)).map(move |direction| (layer, direction))
+        })
+        .collect()
+}
+
+#[test]
+fn every_torch_rnn_computes_the_same_in_both_precisions_and_has_the_same_gradients() {
+    let fixture = Fixture::read("interop_torch_stack.json");
+    let cases = fixture.get::<Map<String, Value>>("");
+    assert_eq!(cases.len(), 24);
+    for case in cases.keys() {
+        let weights = tensors(&fixture, &format!("/{case}/weights"));
+        let activation = if case.contains("relu") { Activation::Relu } else { Activation::Tanh };
+        let mut rnn = torch::Rnn::new("rnn.", activation).with_linear("head.");
+        if case.contains("plain") {
+            rnn = rnn.without_bias().without_head_bias();
+        }
+        let p = rnn.stack_from_tensors(&weights).unwrap();
+        assert_eq!(p.architecture().layers().len().to_string(), case[..1], "{case}");
+        assert_computes::<f64>(&fixture, case, &p, DOUBLE);
+        assert_computes::<f32>(&fixture, case, &p.to_f32(), SINGLE);
+
+        let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
+        let cache = stack::forward(&p, &x, &states(&fixture, &format!("/{case}/a0"), &p)).unwrap();
+        let dlogits: Array3<f64> = fixture.array(&format!("/{case}/dlogits"));
+        let mut back = stack::Backward::with_dx();
+        stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
+        // Gradients have tanh for a nonlinearity, unless the architecture says more: write them as torch names them.
+        let written = rnn.clone().stack_to_tensors(&biased(&back.gradients, case)).unwrap();
+        for (name, array) in written.arrays().filter(|(name, _)| !name.contains("bias_hh")) {
+            fixture.assert_close(&format!("/{case}/gradients/{name}"), &array.to_owned(), GRADIENT);
+        }
+        fixture.assert_close(&format!("/{case}/dx"), &back.dx.unwrap(), GRADIENT);
+        for (index, (layer, direction)) in keys(&p).into_iter().enumerate() {
+            let found = back.d_states.get(layer, direction).unwrap().to_owned();
+            fixture.assert_close(&format!("/{case}/da0/{index}"), &found, GRADIENT);
+        }
+
+        let again = rnn.stack_to_tensors(&p).unwrap();
+        assert_eq!(rnn.stack_from_tensors(&again).unwrap(), p, "{case}");
+        assert!(again.names().eq(weights.names()), "{case}");
+    }
+}
+
+/// Gradients of biases that torch's layer does not have are left out.
+fn biased(gradients: &stack::Gradients<f64>, case: &str) -> stack::Gradients<f64> {
+    let mut gradients = gradients.clone();
+    if case.contains("plain") {
+        for (layer, direction) in keys(&gradients) {
+            gradients.ba_mut(layer, direction).unwrap().fill(0.0);
+        }
+        gradients.by_mut().fill(0.0);
+    }
+    gradients
+}
+
+fn assert_computes<A: Scalar>(fixture: &Fixture, case: &str, p: &stack::Parameters<A>, tolerance: f64) {
+    let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
+    let cache = stack::forward(p, &x.mapv(A::narrow), &states(fixture, &format!("/{case}/a0"), p)).unwrap();
+    let top = p.architecture().layers().len() - 1;
+    let hidden: Vec<_> = [Direction::Forward, Direction::Reverse]
+        .into_iter()
+        .filter_map(|direction| cache.hidden(top, direction))
+        .map(|hidden| hidden.mapv(Convert::widen))
+        .collect();
+    let views: Vec<_> = hidden.iter().map(|hidden| hidden.view()).collect();
+    fixture.assert_close(&format!("/{case}/hidden"), &concatenate(Axis(0), &views).unwrap(), tolerance);
+    let logits = cache.head().unwrap().logits().mapv(Convert::widen);
+    fixture.assert_close(&format!("/{case}/logits"), &logits, tolerance);
+    for (index, (layer, direction)) in keys(p).into_iter().enumerate() {
+        let last = cache.pass(layer, direction).unwrap().last_hidden().mapv(Convert::widen);
+        fixture.assert_close(&format!("/{case}/last/{index}"), &last, tolerance);
+    }
+}
+
+#[test]
+fn keras_models_of_several_layers_and_directions_compute_the_same() {
+    let fixture = Fixture::read("interop_keras_stack.json");
+    let one = |path: &str, activation| keras::SimpleRnn::new(&format!("model/{path}/simple_rnn_cell/"), activation);
+    let both = |outer: &str, name: &str, activation| {
+        ["forward", "backward"].map(|way| one(&format!("{outer}/{way}_{name}"), activation).with_dense("model/head/"))
+    };
+    let [tanh, relu, sigmoid, identity] = Activation::ALL;
+    let [lower_forward, lower_backward] = both("both", "lower", tanh);
+    let [first, second] = both("both", "lower", identity);
+    let [third, fourth] = both("top", "upper", relu);
+    for (case, model) in [
+        ("two layers", Stack::new().layer(one("lower", relu)).layer(one("upper", sigmoid).with_dense("model/head/"))),
+        ("two directions", Stack::new().bidirectional(lower_forward, lower_backward)),
+        ("mixed", Stack::new().bidirectional(first, second).layer(one("middle", tanh)).bidirectional(third, fourth)),
+        (
+            "without bias",
+            Stack::new().layer(one("lower", relu).without_bias().with_dense("model/head/").without_head_bias()),
+        ),
+    ] {
+        let weights = tensors(&fixture, &format!("/{case}/weights"));
+        let p = model.from_tensors(&weights).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
+        let cache = stack::forward(&p, &x, None).unwrap();
+        fixture.assert_close(&format!("/{case}/logits"), &cache.head().unwrap().logits().to_owned(), DOUBLE);
+        let single = stack::forward(&p.to_f32(), &x.mapv(f32::narrow), None).unwrap();
+        let logits = single.head().unwrap().logits().mapv(f64::from);
+        fixture.assert_close(&format!("/{case}/logits"), &logits, SINGLE);
+        assert_eq!(model.to_tensors(&p).unwrap(), weights, "{case}");
+    }
+}
+
+#[test]
+fn layers_that_do_not_fit_are_refused_by_what_they_are() {
+    let fixture = Fixture::read("interop_torch_stack.json");
+    let rnn = torch::Rnn::new("rnn.", Activation::Tanh).with_linear("head.");
+    let weights = || tensors(&fixture, "/2 2 tanh bias/weights");
+    let refused = |change: &dyn Fn(&mut Tensors<f64>)| {
+        let mut tensors = weights();
+        change(&mut tensors);
+        rnn.stack_from_tensors(&tensors).unwrap_err().to_string()
+    };
+    let error = refused(&|tensors| assert!(tensors.remove("rnn.weight_hh_l1_reverse")));
+    assert!(error.starts_with("there is no tensor `rnn.weight_hh_l1_reverse`"), "{error}");
+    let error = refused(&|tensors| tensors.insert("rnn.weight_ih_l1", Array2::zeros((5, 5))));
+    assert_eq!(error, "`networks` belongs to a network of (n_x, n_a, n_y) = (5, 5, 2), expected (10, 5, 2)");
+    let error = refused(&|tensors| tensors.insert("head.weight", Array2::zeros((2, 5))));
+    assert_eq!(error, "`head.weight` has shape [2, 5], expected [n_y, 10]");
+    let error = refused(&|tensors| tensors.insert("rnn.weight_hr_l0", Array2::zeros((2, 5))));
+    assert!(error.contains("a network with projections"), "{error}");
+    let error = refused(&|tensors| tensors.insert("rnn.weight_hh_l1", Array2::zeros((20, 5))));
+    assert!(error.contains("shows an LSTM of 5 units"), "{error}");
+    let relu = torch::Rnn::new("rnn.", Activation::Relu).with_linear("head.");
+    let p = rnn.stack_from_tensors(&weights()).unwrap();
+    let error = relu.stack_to_tensors(&p).unwrap_err().to_string();
+    assert_eq!(error, "`activation` shows a network of tanh units, expected one of relu units");
+
+    let mixed = [stack::Layer::new(5), stack::Layer::new(5).bidirectional()];
+    let mixed = stack::Parameters::<f64>::zeros(stack::Architecture::new(3, mixed, 2)).unwrap();
+    let error = rnn.stack_to_tensors(&mixed).unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error}");
+
+    let network = |dims| elman::Parameters::<f64>::zeros(dims);
+    let dims = |n_x, n_a, n_y| elman::Dims { n_x, n_a, n_y };
+    let mut biased = network(dims(3, 5, 2));
+    biased.by_mut().fill(1.0);
+    for (networks, start) in [
+        (vec![vec![network(dims(3, 5, 0))], vec![]], "the stack has no layer"),
+        (vec![vec![network(dims(3, 5, 2))], vec![network(dims(5, 7, 2))]], "`networks` belongs to a network"),
+        (vec![vec![network(dims(3, 5, 2)), network(dims(3, 4, 2))]], "`networks` belongs to a network"),
+        (vec![vec![network(dims(3, 5, 2)); 3]], "`networks[..].len()` is 3, expected 1 or 2"),
+        (vec![vec![network(dims(3, 5, 2)), biased]], "the reverse direction of `networks` has an output bias"),
+    ] {
+        let error = stack::Parameters::from_networks(&networks).unwrap_err().to_string();
+        assert!(error.starts_with(start), "{error}");
+    }
+}
