@@ -95,6 +95,12 @@ pub enum Error {
         "the reverse direction of `networks` has an output bias that is not zero, expected it in the forward direction"
     )]
     OutputBias,
+    /// A stack cannot run step by step, because a reverse direction needs the steps to come.
+    #[error("layer {layer} of the stack has two directions, expected one, because steps run forward")]
+    Bidirectional {
+        /// The lowest such layer.
+        layer: usize,
+    },
     /// A stack has no layer, so it computes nothing.
     #[error("the stack has no layer, expected at least 1")]
     NoLayers,

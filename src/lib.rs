@@ -10,7 +10,9 @@
 //! with `n_x` inputs, `n_a` hidden units and `n_y` outputs. A sequence is `T_x` steps. The crate computes the output, and the
 //! gradient of a loss with respect to every parameter, to the input and to the initial hidden state.
 //!
-//! It is not a tensor framework. It has no LSTM, no GRU, no GPU support and no automatic differentiation.
+//! tanh may be relu, sigmoid or the identity ([`Activation`]), and layers and directions stack ([`stack`]).
+//!
+//! It is not a tensor framework. It has no LSTM, no GRU, no dropout, no GPU support and no automatic differentiation.
 //!
 //! # A training loop
 //!
@@ -50,7 +52,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, serving, reproducibility |
+//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, stacks, serving, reproducibility |
 //! | [`coming_from`] | PyTorch, Keras, Flax, ONNX and NumPy beside this crate |
 //! | [`cell`] | one step, forward and backward; [`cell::Stepper`] for serving |
 //! | [`sequence`] | many steps, and back-propagation through time; tokens, ragged and reversed batches; long sequences |
@@ -136,6 +138,8 @@ pub mod tasks {
     pub mod reproducibility {}
     #[doc = include_str!("../docs/tasks/serving.md")]
     pub mod serving {}
+    #[doc = include_str!("../docs/tasks/stacks.md")]
+    pub mod stacks {}
     #[doc = include_str!("../docs/tasks/text.md")]
     pub mod text {}
 }

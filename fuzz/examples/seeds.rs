@@ -12,7 +12,7 @@ use std::path::Path;
 use elman::Activation::Tanh;
 use elman::io::{Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
-use elman::{Dims, Parameters, Scalar};
+use elman::{Dims, Parameters, Scalar, stack};
 use ndarray::{Array2, ArrayD};
 use zip::ZipArchive;
 
@@ -27,9 +27,14 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     let mut p = Parameters::<A>::zeros(Dims { n_x: 2, n_a: 3, n_y: 1 });
     p.fill(A::from(0.5).expect("a float holds one half"));
     p.by_mut()[0] = A::nan();
+    let layer = stack::Layer::new(3).bidirectional();
+    let mut stack = stack::Parameters::zeros(stack::Architecture::new(2, [layer, layer], 1))?;
+    stack.fill(A::from(0.5).expect("a float holds one half"));
     for (name, tensors) in [
         ("elman", Tensors::from(&p)),
         ("torch", torch::Rnn::new("rnn.", Tanh).with_linear("linear.").to_tensors(&p)?),
+        ("torch_stack", torch::Rnn::new("rnn.", Tanh).with_linear("linear.").stack_to_tensors(&stack)?),
+        ("stack", Tensors::from(&stack)),
         ("torch_cell", torch::RnnCell::new("", Tanh).with_linear("linear.").to_tensors(&p)?),
         ("keras", keras::SimpleRnn::new("rnn/", Tanh).with_dense("dense/").to_tensors(&p)?),
         ("keras_places", keras::SimpleRnn::by_index(0, Tanh).with_dense_by_index(3).to_tensors(&p)?),

@@ -3,7 +3,7 @@
 use elman::Activation::Tanh;
 use elman::io::{Checkpoint, Tensors, flax, keras, onnx, torch};
 use elman::optim::{AnyOptimizer, Optimizer};
-use elman::{Dims, Parameters, Scalar, sequence};
+use elman::{Dims, Parameters, Scalar, sequence, stack};
 use ndarray::{Array2, Array3};
 
 /// The largest number of inputs or outputs that `elman::io` reads without an element for each.
@@ -43,6 +43,14 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
     for p in networks.iter().flatten() {
         check(p, elements);
     }
+    let stacks = [
+        stack::Parameters::try_from(tensors),
+        torch::Rnn::new("rnn.", Tanh).with_linear("linear.").stack_from_tensors(tensors),
+        torch::Rnn::new("", Tanh).without_bias().with_linear("linear.").without_head_bias().stack_from_tensors(tensors),
+    ];
+    for p in stacks.iter().flatten() {
+        forward_stack(p, elements);
+    }
     if let Ok(checkpoint) = Checkpoint::try_from(tensors) {
         check(&checkpoint.parameters, elements);
         resume(checkpoint);
@@ -55,6 +63,16 @@ fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
     let most = elements.max(MOST_UNCONFIRMED);
     assert!(n_x <= most && n_a <= elements && n_y <= most, "{:?} of {elements} elements", p.dims());
     forward(p);
+}
+
+/// Runs two steps of two columns through a stack, and writes it.
+fn forward_stack<A: Scalar>(p: &stack::Parameters<A>, elements: usize) {
+    let architecture = p.architecture();
+    let most = elements.max(MOST_UNCONFIRMED);
+    assert!(architecture.n_x() <= most && architecture.n_y() <= most, "{architecture} of {elements} elements");
+    let x = Array3::from_elem((architecture.n_x(), 2, 2), A::one());
+    stack::forward(p, &x, None).expect("the shapes are the stack's");
+    assert!(Tensors::from(p).len() > 4);
 }
 
 /// Runs two steps of two columns.

@@ -24,5 +24,6 @@ pub(crate) use backward::{head_gradient, input_gradient, logits_gradient, recurr
 pub use forward::{Cache, forward};
 pub(crate) use forward::{Read, head, input_projection, recurrence};
 pub use stepper::Stepper;
+pub(crate) use stepper::{Layer, check_tokens, zeros};
 pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};
 pub(crate) use weights::Weights;

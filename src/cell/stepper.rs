@@ -4,7 +4,8 @@ use super::Weights;
 use super::forward::{Read, head, input_projection, recurrence};
 use crate::error::{HIDDEN, X, check_len, check_shape};
 use crate::layout::{copy_time_major, step_view};
-use crate::{Error, Parameters, Scalar};
+use crate::parameters::View;
+use crate::{Dims, Error, Parameters, Scalar};
 
 /// A network that runs step by step and keeps its hidden state: for serving and sampling.
 ///
@@ -29,11 +30,9 @@ use crate::{Error, Parameters, Scalar};
 #[derive(Debug, Clone)]
 pub struct Stepper<'p, A> {
     parameters: &'p Parameters<A>,
-    weights: Weights<A>,
+    layer: Layer<A>,
     m: usize,
     xt: Vec<A>,
-    hidden: Vec<A>,
-    next: Vec<A>,
     logits: Vec<A>,
     output: Vec<A>,
 }
@@ -45,20 +44,9 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// Where the memory of `m` columns is more than a machine can address, as for [`Vec`].
     #[must_use]
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Self {
-        let dims = parameters.dims();
-        let mut weights = Weights::default();
-        weights.pack_forward(parameters.view(), false);
-        let zeros = |n: usize| vec![A::zero(); n.saturating_mul(m)];
-        Stepper {
-            parameters,
-            weights,
-            m,
-            xt: zeros(dims.n_x),
-            hidden: zeros(dims.n_a),
-            next: zeros(dims.n_a),
-            logits: zeros(dims.n_y),
-            output: zeros(dims.n_y),
-        }
+        let Dims { n_x, n_y, .. } = parameters.dims();
+        let layer = Layer::new(parameters.view(), m);
+        Stepper { parameters, layer, m, xt: zeros(n_x, m), logits: zeros(n_y, m), output: zeros(n_y, m) }
     }
 
     /// Runs one step from the current hidden state.
@@ -70,9 +58,8 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
         check_shape("xt", xt, &X[..2], [self.parameters.dims().n_x, self.m])?;
         copy_time_major(&mut self.xt, xt);
-        let Stepper { weights, xt, next, .. } = self;
-        input_projection(next, Read::Vectors(xt), weights);
-        self.finish_step();
+        self.layer.step(Read::Vectors(&self.xt));
+        self.layer.head(&mut self.logits, &mut self.output);
         Ok(())
     }
 
@@ -100,25 +87,10 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// [`Error::Shape`] where `tokens.len() != m`; [`Error::Token`] where an id is not below `n_x`. An error leaves the
     /// state unchanged.
     pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
-        let n_x = self.parameters.dims().n_x;
-        check_len("tokens", tokens, &["m"], self.m)?;
-        if let Some(column) = tokens.iter().position(|&token| token >= n_x) {
-            return Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] });
-        }
-        let Stepper { parameters, weights, next, .. } = self;
-        if weights.embedding.is_empty() {
-            weights.embed(parameters.view());
-        }
-        input_projection(next, Read::Tokens(tokens), weights);
-        self.finish_step();
+        check_tokens(tokens, self.m, self.parameters.dims().n_x)?;
+        self.layer.step_tokens(tokens, self.parameters.view());
+        self.layer.head(&mut self.logits, &mut self.output);
         Ok(())
-    }
-
-    fn finish_step(&mut self) {
-        let Stepper { weights, hidden, next, logits, output, .. } = self;
-        recurrence(next, hidden, weights);
-        head(logits, output, next, weights);
-        std::mem::swap(hidden, next);
     }
 
     /// Sets the hidden state from which the next step starts.
@@ -142,13 +114,13 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// [`Error::Shape`] where `hidden.dim() != (n_a, m)`.
     pub fn set_hidden(&mut self, hidden: &ArrayRef2<A>) -> Result<(), Error> {
         check_shape("hidden", hidden, &HIDDEN[..2], [self.parameters.dims().n_a, self.m])?;
-        copy_time_major(&mut self.hidden, hidden);
+        copy_time_major(&mut self.layer.hidden, hidden);
         Ok(())
     }
 
     /// Sets the hidden state to zero. Logits and output are zero until the next step.
     pub fn reset(&mut self) {
-        for values in [&mut self.hidden, &mut self.logits, &mut self.output] {
+        for values in [&mut self.layer.hidden, &mut self.logits, &mut self.output] {
             values.fill(A::zero());
         }
     }
@@ -156,7 +128,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// The hidden state, (`n_a`, m).
     #[must_use]
     pub fn hidden(&self) -> ArrayView2<'_, A> {
-        step_view(self.parameters.dims().n_a, self.m, &self.hidden)
+        step_view(self.parameters.dims().n_a, self.m, &self.layer.hidden)
     }
 
     /// The logits of the last step, (`n_y`, m).
@@ -169,5 +141,58 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     #[must_use]
     pub fn output(&self) -> ArrayView2<'_, A> {
         step_view(self.parameters.dims().n_y, self.m, &self.output)
+    }
+}
+
+/// The packed weights and the hidden state of one layer.
+#[derive(Debug, Clone)]
+pub(crate) struct Layer<A> {
+    weights: Weights<A>,
+    /// m rows of `n_a` values, also of the state that the next step computes.
+    pub(crate) hidden: Vec<A>,
+    next: Vec<A>,
+}
+
+impl<A: Scalar> Layer<A> {
+    /// A layer whose hidden state is zero.
+    pub(crate) fn new(p: View<A>, m: usize) -> Self {
+        let mut weights = Weights::default();
+        weights.pack_forward(p, false);
+        Layer { weights, hidden: zeros(p.dims.n_a, m), next: zeros(p.dims.n_a, m) }
+    }
+
+    /// hidden ← φ(ba + Wax·x + Waa·hidden)
+    pub(crate) fn step(&mut self, x: Read<A>) {
+        let Layer { weights, hidden, next } = self;
+        input_projection(next, x, weights);
+        recurrence(next, hidden, weights);
+        std::mem::swap(hidden, next);
+    }
+
+    /// [`step`](Self::step) of token ids. The first call transposes `wax`.
+    pub(crate) fn step_tokens(&mut self, tokens: &[usize], p: View<A>) {
+        if self.weights.embedding.is_empty() {
+            self.weights.embed(p);
+        }
+        self.step(Read::Tokens(tokens));
+    }
+
+    /// logits ← by + Wya·hidden, y ← softmax(logits)
+    pub(crate) fn head(&self, logits: &mut [A], y: &mut [A]) {
+        head(logits, y, &self.hidden, &self.weights);
+    }
+}
+
+/// Memory for m columns of n values.
+pub(crate) fn zeros<A: Scalar>(n: usize, m: usize) -> Vec<A> {
+    vec![A::zero(); n.saturating_mul(m)]
+}
+
+/// Checks m token ids of one step, each below `n_x`.
+pub(crate) fn check_tokens(tokens: &[usize], m: usize, n_x: usize) -> Result<(), Error> {
+    check_len("tokens", tokens, &["m"], m)?;
+    match tokens.iter().position(|&token| token >= n_x) {
+        Some(column) => Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] }),
+        None => Ok(()),
     }
 }

@@ -1,6 +1,13 @@
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, ArrayView1, Axis, Ix1, Ix2};
+
 use super::layers::{RecurrentLayer, read_stack, write_stack};
+use super::notes::PREFIX;
+use super::tensors::{ACTIVATION, parse_activation, wrong_shape};
 use super::{Error, Tensors};
-use crate::{Scalar, stack};
+use crate::stack::Direction;
+use crate::{Activation, Parameters, Scalar, stack};
 
 /// A recurrent layer of a framework: [`keras::SimpleRnn`](super::keras::SimpleRnn),
 /// [`flax::SimpleCell`](super::flax::SimpleCell) or [`onnx::Rnn`](super::onnx::Rnn).
@@ -83,4 +90,93 @@ impl<L: Layer> Stack<L> {
     pub fn to_tensors<A: Scalar>(&self, parameters: &stack::Parameters<A>) -> Result<Tensors<A>, Error> {
         write_stack(&self.layers, parameters)
     }
+}
+
+/// The arrays of every layer and direction, `layers.0.forward.wax` and so on, then `by`. The metadata has each layer's
+/// nonlinearity, as `elman.layers.0.activation`.
+impl<A: Scalar> From<&stack::Parameters<A>> for Tensors<A> {
+    fn from(p: &stack::Parameters<A>) -> Self {
+        let mut tensors = Tensors::new();
+        for (layer, shape) in p.architecture().layers().iter().enumerate() {
+            for &direction in shape.directions() {
+                let Some(network) = p.network(layer, direction) else { continue };
+                for (name, matrix) in [("wax", network.wax()), ("waa", network.waa()), ("wya", network.wya())] {
+                    tensors.insert(name_of(layer, direction, name), matrix.to_owned());
+                }
+                tensors.insert(name_of(layer, direction, "ba"), network.ba().to_owned());
+            }
+            tensors.metadata_mut().insert(activation_key(layer), shape.activation.name().into());
+        }
+        tensors.insert("by", p.by().to_owned());
+        tensors
+    }
+}
+
+/// The stack that [`Tensors::from`] wrote; other tensors are ignored. A layer with the tensors of a reverse direction has two
+/// directions.
+impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
+    type Error = Error;
+
+    fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
+        let by = tensors.array::<Ix1>("by")?;
+        let mut networks = Vec::new();
+        for (layer, bidirectional) in layers(tensors).into_iter().enumerate() {
+            let both = [Direction::Forward, Direction::Reverse];
+            let directions = both.into_iter().take(1 + usize::from(bidirectional));
+            let network = |direction| read_network(tensors, &by, layer, direction);
+            networks.push(directions.map(network).collect::<Result<_, _>>()?);
+        }
+        Ok(stack::Parameters::from_networks(&networks)?)
+    }
+}
+
+/// Whether each layer has two directions, by the names of all its tensors: one that lacks some is an error, and not a smaller
+/// stack. There is one layer at least, so that its tensors are the missing ones.
+fn layers<A>(tensors: &Tensors<A>) -> Vec<bool> {
+    let mut found = BTreeMap::from([(0, false)]);
+    for name in tensors.names() {
+        let Some((layer, rest)) = name.strip_prefix("layers.").and_then(|name| name.split_once('.')) else { continue };
+        if let Ok(layer) = layer.parse::<usize>() {
+            *found.entry(layer).or_default() |= rest.starts_with("reverse.");
+        }
+    }
+    // Of numbers with a gap, the missing one is read, and refused.
+    (0..found.len()).map(|layer| found.get(&layer).copied().unwrap_or_default()).collect()
+}
+
+fn read_network<A: Scalar>(
+    tensors: &Tensors<A>,
+    by: &ArrayView1<'_, A>,
+    layer: usize,
+    direction: Direction,
+) -> Result<Parameters<A>, Error> {
+    let mut own = Tensors::new();
+    for name in ["wax", "waa", "wya", "ba"] {
+        own.insert(name, tensors.get(&name_of(layer, direction, name))?.to_owned());
+    }
+    let head = name_of(layer, direction, "wya");
+    let outputs = tensors.array::<Ix2>(&head)?.nrows();
+    if outputs != 0 && outputs != by.len() {
+        let expected = format!("[{}, n_a], as many rows as `by` has elements, or none", by.len());
+        return Err(wrong_shape(&head, expected, tensors.array::<Ix2>(&head)?.shape()));
+    }
+    own.insert(
+        "by",
+        match direction {
+            Direction::Forward => by.slice_axis(Axis(0), (..outputs).into()).to_owned(),
+            Direction::Reverse => Array1::zeros(outputs),
+        },
+    );
+    let key = activation_key(layer);
+    let stated = tensors.metadata().get(&key);
+    let activation = stated.map_or(Ok(Activation::default()), |name| parse_activation(&key, name))?;
+    Ok(Parameters::try_from(&own)?.with_activation(activation))
+}
+
+fn name_of(layer: usize, direction: Direction, array: &str) -> String {
+    format!("layers.{layer}.{direction}.{array}")
+}
+
+fn activation_key(layer: usize) -> String {
+    format!("{PREFIX}layers.{layer}.{ACTIVATION}")
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map};
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
-use super::notes::{PREFIX, refused};
+use super::notes::PREFIX;
 use crate::scalar::type_name;
 use crate::{Activation, Parameters, Scalar};
 
@@ -300,10 +300,17 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
 pub(super) const ACTIVATION: &str = "activation";
 
 fn activation_of<A>(tensors: &Tensors<A>) -> Result<Activation, Error> {
-    let stated = tensors.metadata.get(&format!("{PREFIX}{ACTIVATION}"));
-    let Some(stated) = stated else { return Ok(Activation::default()) };
-    Activation::from_name(stated)
-        .ok_or_else(|| refused(ACTIVATION, "`tanh`, `relu`, `sigmoid` or `identity`", Some(stated)))
+    let key = format!("{PREFIX}{ACTIVATION}");
+    tensors.metadata.get(&key).map_or(Ok(Activation::default()), |stated| parse_activation(&key, stated))
+}
+
+/// The nonlinearity of this name in the metadata.
+pub(super) fn parse_activation(key: &str, stated: &str) -> Result<Activation, Error> {
+    Activation::from_name(stated).ok_or_else(|| Error::Metadata {
+        key: key.into(),
+        expected: "`tanh`, `relu`, `sigmoid` or `identity`".into(),
+        found: format!("`{}`", abridged(stated)),
+    })
 }
 
 /// Measures how similar two names are, for sorting.

@@ -68,6 +68,7 @@ mod backward;
 mod forward;
 mod parameters;
 mod states;
+mod stepper;
 mod upstream;
 
 pub(crate) use architecture::check_architecture;
@@ -76,4 +77,5 @@ pub use backward::{Backward, backward, backward_into};
 pub use forward::{Cache, forward, forward_into};
 pub use parameters::{Gradients, Parameters};
 pub use states::States;
+pub use stepper::Stepper;
 pub use upstream::Upstream;

@@ -1,6 +1,7 @@
 //! A stack is bit-identical to its layers run one by one, in every reading. Its gradients agree with differences.
 
 use allocation_counter::measure;
+use elman::io::Tensors;
 use elman::loss::{Reduction, cross_entropy};
 use elman::sequence::{self, Input};
 use elman::stack::{self, Architecture, Direction, Layer, States};
@@ -413,4 +414,96 @@ fn a_loss_of_a_stack_is_that_of_its_head() {
     assert!((loss.value - expected).abs() < 1e-14);
     assert!(cross_entropy(&stack::Cache::<f64>::default(), &targets, Reduction::Mean).is_err());
     let _: Dims = cache.head().unwrap().dims();
+}
+
+#[test]
+fn a_stepper_is_bit_identical_to_the_stack() {
+    let layers = [Layer::new(17), Layer::new(5).with_activation(Activation::Relu), Layer::new(33)];
+    let p = parameters::<f32>(&Architecture::new(N_X, layers, N_Y), 1);
+    let readings = Readings::<f32>::draw(1);
+    let mut stepper = stack::Stepper::new(&p, M).unwrap();
+    for tokens in [false, true] {
+        stepper.reset();
+        let input = if tokens { Input::tokens(&readings.ids) } else { Input::vectors(&readings.x) };
+        let cache = stack::forward(&p, input, None).unwrap();
+        for t in 0..T_X {
+            if tokens {
+                stepper.step_tokens(&readings.ids.column(t).to_vec()).unwrap();
+            } else {
+                stepper.step(&readings.x.index_axis(Axis(2), t)).unwrap();
+            }
+            if t == 3 {
+                let saved = stepper.states();
+                stepper.reset();
+                stepper.set_states(&saved).unwrap();
+            }
+            for layer in 0..3 {
+                let expected = cache.hidden(layer, Forward).unwrap();
+                assert_eq!(stepper.hidden(layer).unwrap(), expected.index_axis(Axis(2), t), "step {t}, layer {layer}");
+            }
+            if t != 3 {
+                assert_eq!(stepper.logits(), cache.head().unwrap().logits().index_axis(Axis(2), t));
+                assert_eq!(stepper.output(), cache.head().unwrap().output().index_axis(Axis(2), t));
+            }
+        }
+        assert_eq!(stepper.states(), States::last(&cache));
+    }
+    let before = stepper.clone();
+    assert!(stepper.step(&Array2::zeros((N_X, M + 1))).is_err() && stepper.step_tokens(&[3; M]).is_err());
+    assert!(stepper.set_states(&States::zeros(p.architecture(), 2)).is_err());
+    assert_eq!(stepper.states(), before.states());
+    let both = parameters::<f32>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
+    let error = stack::Stepper::new(&both, 1).unwrap_err().to_string();
+    assert_eq!(error, "layer 1 of the stack has two directions, expected one, because steps run forward");
+}
+
+#[test]
+fn a_stack_comes_back_from_named_arrays() {
+    for (seed, architecture) in (1..).zip(architectures()) {
+        let p = parameters::<f64>(&architecture, seed);
+        let tensors = Tensors::from(&p);
+        assert_eq!(stack::Parameters::try_from(&tensors).unwrap(), p, "{architecture}");
+        for name in tensors.names() {
+            let mut fewer = tensors.clone();
+            fewer.remove(name);
+            let error = stack::Parameters::try_from(&fewer).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("there is no tensor `{name}`")), "{error}");
+        }
+        let mut wrong = tensors.clone();
+        wrong.metadata_mut().insert("elman.layers.0.activation".into(), "swish".into());
+        let error = stack::Parameters::try_from(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with("metadata `elman.layers.0.activation` is `swish`, expected `tanh`"), "{error}");
+    }
+    let error = stack::Parameters::try_from(&Tensors::<f32>::new()).unwrap_err().to_string();
+    assert_eq!(error, "there is no tensor `by`: there are no tensors");
+}
+
+/// Shapes without elements ask for memory that no element confirms, and numbers of layers for any number of steps.
+#[test]
+fn a_hostile_stack_is_refused() {
+    let small = Architecture::new(3, [Layer::new(5).bidirectional()], 2);
+    let tensors = || Tensors::from(&stack::Parameters::<f32>::zeros(small.clone()).unwrap());
+    let huge = 1 << 61;
+    for (name, shape) in [
+        ("layers.0.reverse.wya", (huge, 0)),
+        ("layers.0.forward.wya", (huge, 0)),
+        ("layers.0.forward.wax", (0, huge)),
+        ("layers.0.forward.waa", (0, huge)),
+    ] {
+        let mut tensors = tensors();
+        tensors.insert(name, Array2::zeros(shape));
+        assert!(stack::Parameters::try_from(&tensors).is_err(), "{name}");
+        for name in ["layers.0.forward.", "layers.0.reverse."] {
+            tensors.insert(format!("{name}waa"), Array2::zeros((0, 0)));
+            tensors.insert(format!("{name}ba"), ndarray::Array1::zeros(0));
+        }
+        assert!(stack::Parameters::try_from(&tensors).is_err(), "{name}");
+    }
+    for layer in ["2", "18446744073709551615", "99999999999999999999999", "-1", "", "1.1"] {
+        let mut tensors = tensors();
+        tensors.insert(format!("layers.{layer}.forward.wax"), Array2::zeros((5, 10)));
+        let result = stack::Parameters::try_from(&tensors);
+        // Names that are no layer's are ignored, like those of other tensors.
+        assert_eq!(result.is_err(), ["2", "18446744073709551615", "1.1"].contains(&layer), "{layer}");
+    }
 }
