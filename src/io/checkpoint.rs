@@ -8,6 +8,7 @@
 //! | `elman.crate` | the version of this crate that wrote the file |
 //! | `elman.element_type` | `f32` or `f64` |
 //! | `elman.activation` | the nonlinearity: `tanh`, `relu`, `sigmoid` or `identity` |
+//! | `elman.layers`, `elman.layers.0.activation`, … | of a stack, instead of the following and the activation |
 //! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions; the tensors must have them |
 //! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
 //!
@@ -22,12 +23,34 @@ use super::tensors::{ACTIVATION, check_inputs};
 use super::{Error, Tensors, optimizer};
 use crate::optim::AnyOptimizer;
 use crate::scalar::type_name;
-use crate::{Dims, Parameters, Scalar};
+use crate::{Dims, Parameters, Scalar, stack};
 
 const FORMAT: &str = "checkpoint";
 const VERSION: &str = "1";
 
-/// The state of a training run: parameters, the optimiser with its state, and metadata.
+/// The state of a training run of one layer. [`StackCheckpoint`] is that of a stack.
+pub type Checkpoint<A> = Run<A, Parameters<A>>;
+
+/// The state of a training run of a stack.
+///
+/// # Examples
+///
+/// ```
+/// use elman::io::StackCheckpoint;
+/// use elman::optim::{Adam, Optimizer};
+/// use elman::stack::{Architecture, Layer, Parameters};
+///
+/// let mut p = Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2))?;
+/// let (mut adam, g) = (Adam::new(1e-3), p.clone());
+/// adam.step(p.as_mut_slice(), g.as_slice())?;
+/// let checkpoint = StackCheckpoint::new(p).with_optimizer(adam); // and checkpoint.save(path)
+/// assert_eq!(StackCheckpoint::from_tensors(&checkpoint.to_tensors()?)?, checkpoint);
+/// # Ok::<(), elman::io::Error>(())
+/// ```
+pub type StackCheckpoint<A> = Run<A, stack::Parameters<A>>;
+
+/// The state of a training run: parameters, the optimiser with its state, and metadata. [`Checkpoint`] and
+/// [`StackCheckpoint`] are its two kinds.
 ///
 /// A run that continues from a checkpoint is bit-identical to a run that never stopped. `save` and `load` (feature
 /// `safetensors`) write and read a checkpoint as a file of [`Tensors`] with metadata. A file with the five tensors and
@@ -54,26 +77,26 @@ const VERSION: &str = "1";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint<A> {
+pub struct Run<A, P> {
     /// The parameters θ.
-    pub parameters: Parameters<A>,
+    pub parameters: P,
     /// The optimiser of these parameters.
     pub optimizer: Option<AnyOptimizer<A>>,
     /// The caller's metadata. Keys that begin with `elman.` are reserved for this crate.
     pub metadata: BTreeMap<String, String>,
 }
 
-impl<A: Scalar> Checkpoint<A> {
+impl<A: Scalar, P: Network<A>> Run<A, P> {
     /// Makes a checkpoint of parameters alone.
     #[must_use]
-    pub fn new(parameters: Parameters<A>) -> Self {
-        Checkpoint { parameters, optimizer: None, metadata: BTreeMap::new() }
+    pub fn new(parameters: P) -> Self {
+        Run { parameters, optimizer: None, metadata: BTreeMap::new() }
     }
 
     /// Adds the optimiser.
     #[must_use]
     pub fn with_optimizer(self, optimizer: impl Into<AnyOptimizer<A>>) -> Self {
-        Checkpoint { optimizer: Some(optimizer.into()), ..self }
+        Run { optimizer: Some(optimizer.into()), ..self }
     }
 
     /// Reads a checkpoint from named arrays.
@@ -85,21 +108,20 @@ impl<A: Scalar> Checkpoint<A> {
     /// - [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is missing or does not fit.
     /// - [`Error::Metadata`] where a key of this crate is missing, is unknown, or disagrees with the tensors.
     pub fn from_tensors(tensors: &Tensors<A>) -> Result<Self, Error> {
-        let parameters = Parameters::try_from(tensors)?;
+        let parameters = P::read(tensors)?;
         let (mut notes, metadata) = Notes::among(tensors.metadata());
-        if notes.keys().all(|key| key == ACTIVATION) {
-            return Ok(Checkpoint { parameters, optimizer: None, metadata });
+        if notes.keys().all(|key| key.ends_with(ACTIVATION)) {
+            return Ok(Run { parameters, optimizer: None, metadata });
         }
         notes.expect("format", FORMAT)?;
         notes.expect("version", VERSION)?;
         notes.take("crate", "the version of the crate that wrote it")?;
         notes.expect("element_type", type_name::<A>())?;
-        notes.expect(ACTIVATION, parameters.activation().name())?;
-        for (name, n) in named(parameters.dims()) {
-            notes.expect(name, &n.to_string())?;
+        for (key, value) in parameters.settings() {
+            notes.expect(&key, &value)?;
         }
-        let optimizer = optimizer::read(notes, tensors, parameters.dims().len())?;
-        Ok(Checkpoint { parameters, optimizer, metadata })
+        let optimizer = optimizer::read(notes, tensors, parameters.len())?;
+        Ok(Run { parameters, optimizer, metadata })
     }
 
     /// Converts the checkpoint to named arrays, as a file holds them.
@@ -108,21 +130,19 @@ impl<A: Scalar> Checkpoint<A> {
     /// [`Error::Metadata`] where a key of `metadata` begins with `elman.`; [`Error::Shape`] where the optimiser belongs to
     /// other parameters, or `n_a == 0` and `n_x > 256`.
     pub fn to_tensors(&self) -> Result<Tensors<A>, Error> {
-        check_inputs(&self.parameters.wax())?;
-        let mut tensors = Tensors::from(&self.parameters);
+        let mut tensors = self.parameters.write()?;
         let mut notes = Notes::default();
         if let Some(optimizer) = &self.optimizer {
             optimizer::write(optimizer, &mut notes, &mut tensors);
             // Refuse now what a reader would refuse later.
-            optimizer::read(notes.clone(), &tensors, self.parameters.dims().len())?;
+            optimizer::read(notes.clone(), &tensors, self.parameters.len())?;
         }
         notes.insert("format", FORMAT);
         notes.insert("version", VERSION);
         notes.insert("crate", env!("CARGO_PKG_VERSION"));
         notes.insert("element_type", type_name::<A>());
-        notes.insert(ACTIVATION, self.parameters.activation());
-        for (name, n) in named(self.parameters.dims()) {
-            notes.insert(name, n);
+        for (key, value) in self.parameters.settings() {
+            notes.insert(&key, value);
         }
         *tensors.metadata_mut() = notes.beside(&self.metadata)?;
         Ok(tensors)
@@ -158,19 +178,74 @@ impl<A: Scalar> Checkpoint<A> {
     /// [`Error::Content`].
     #[cfg(feature = "safetensors")]
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        super::file::load(path.as_ref(), |bytes| Checkpoint::from_tensors(&super::safetensors::from_bytes(bytes)?))
+        super::file::load(path.as_ref(), |bytes| Run::from_tensors(&super::safetensors::from_bytes(bytes)?))
     }
 }
 
-/// [`Checkpoint::from_tensors`]
-impl<A: Scalar> TryFrom<&Tensors<A>> for Checkpoint<A> {
+/// [`Run::from_tensors`]
+impl<A: Scalar, P: Network<A>> TryFrom<&Tensors<A>> for Run<A, P> {
     type Error = Error;
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
-        Checkpoint::from_tensors(tensors)
+        Run::from_tensors(tensors)
     }
 }
 
-fn named(Dims { n_x, n_a, n_y }: Dims) -> [(&'static str, usize); 3] {
-    [("n_x", n_x), ("n_a", n_a), ("n_y", n_y)]
+/// Parameters that a checkpoint holds: those of one layer, or of a stack.
+pub trait Network<A>: Sized {
+    /// The named arrays, where they can be read again.
+    fn write(&self) -> Result<Tensors<A>, Error>;
+    /// The network of named arrays.
+    fn read(tensors: &Tensors<A>) -> Result<Self, Error>;
+    /// The keys of the metadata that describe the network, without their prefix, and their values.
+    fn settings(&self) -> Vec<(String, String)>;
+    /// The number of parameters.
+    fn len(&self) -> usize;
+}
+
+impl<A: Scalar> Network<A> for Parameters<A> {
+    fn write(&self) -> Result<Tensors<A>, Error> {
+        check_inputs(&self.wax())?;
+        Ok(Tensors::from(self))
+    }
+
+    fn read(tensors: &Tensors<A>) -> Result<Self, Error> {
+        Parameters::try_from(tensors)
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let Dims { n_x, n_a, n_y } = self.dims();
+        let dims = [("n_x", n_x), ("n_a", n_a), ("n_y", n_y)].map(|(name, n)| (name.into(), n.to_string()));
+        [(ACTIVATION.into(), self.activation().name().into())].into_iter().chain(dims).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+}
+
+impl<A: Scalar> Network<A> for stack::Parameters<A> {
+    fn write(&self) -> Result<Tensors<A>, Error> {
+        let tensors = Tensors::from(self);
+        // Refuse now what a reader would refuse later.
+        Self::read(&tensors)?;
+        Ok(tensors)
+    }
+
+    fn read(tensors: &Tensors<A>) -> Result<Self, Error> {
+        stack::Parameters::try_from(tensors)
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let layers = self.architecture().layers();
+        let activations = layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| (format!("layers.{index}.{ACTIVATION}"), layer.activation.name().into()));
+        activations.chain([("layers".into(), layers.len().to_string())]).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
 }

@@ -51,7 +51,7 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Run, StackCheckpoint};
 pub use error::Error;
 pub use file::{read, write_atomic};
 pub use stack::{Layer, Stack};

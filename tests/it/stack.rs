@@ -1,8 +1,9 @@
 //! A stack is bit-identical to its layers run one by one, in every reading. Its gradients agree with differences.
 
 use allocation_counter::measure;
-use elman::io::Tensors;
+use elman::io::{StackCheckpoint, Tensors};
 use elman::loss::{Reduction, cross_entropy};
+use elman::optim::{Adam, Optimizer};
 use elman::sequence::{self, Input};
 use elman::stack::{self, Architecture, Direction, Layer, States};
 use elman::{Activation, Dims, Error, Parameters, Scalar, Upstream, gradcheck, init};
@@ -505,5 +506,31 @@ fn a_hostile_stack_is_refused() {
         let result = stack::Parameters::try_from(&tensors);
         // Names that are no layer's are ignored, like those of other tensors.
         assert_eq!(result.is_err(), ["2", "18446744073709551615", "1.1"].contains(&layer), "{layer}");
+    }
+}
+
+#[test]
+fn a_run_of_a_stack_is_restored_and_continues_with_the_same_bits() {
+    for (seed, architecture) in (1..).zip(architectures()) {
+        let mut p = parameters::<f32>(&architecture, seed);
+        let mut adam = Adam::new(0.01);
+        let gradients = parameters::<f32>(&architecture, seed + 100);
+        adam.step(p.as_mut_slice(), gradients.as_slice()).unwrap();
+        let mut checkpoint = StackCheckpoint::new(p).with_optimizer(adam);
+        checkpoint.metadata.insert("epoch".into(), "7".into());
+        let tensors = checkpoint.to_tensors().unwrap();
+        let mut restored = StackCheckpoint::from_tensors(&tensors).unwrap();
+        assert_eq!(restored, checkpoint);
+        for run in [&mut restored, &mut checkpoint] {
+            run.optimizer.as_mut().unwrap().step(run.parameters.as_mut_slice(), gradients.as_slice()).unwrap();
+        }
+        assert_eq!(restored, checkpoint);
+        for key in tensors.metadata().keys().filter(|key| key.starts_with("elman.")) {
+            let mut fewer = tensors.clone();
+            fewer.metadata_mut().remove(key);
+            assert!(StackCheckpoint::from_tensors(&fewer).is_err(), "{key}");
+        }
+        let alone = StackCheckpoint::from_tensors(&Tensors::from(&checkpoint.parameters)).unwrap();
+        assert_eq!((alone.parameters, alone.optimizer), (checkpoint.parameters, None));
     }
 }
