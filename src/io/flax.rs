@@ -26,10 +26,8 @@
 //!
 //! Sources: the documentation of `flax.linen.SimpleCell` and `flax.nnx.SimpleCell`.
 
-use super::layers::{
-    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, check_stated, gated, network,
-    read_network, stated, write_network,
-};
+use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, check_stated, gated, network, stated};
+use super::networks::{Recurrence, RecurrentLayer, read_network, write_network};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
 

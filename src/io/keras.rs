@@ -24,10 +24,8 @@
 //!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
-use super::layers::{
-    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, gated, read_network,
-    write_network,
-};
+use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, gated};
+use super::networks::{Recurrence, RecurrentLayer, read_network, write_network};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
 

@@ -35,6 +35,7 @@ mod file;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
 mod foreign;
 mod layers;
+mod networks;
 mod notes;
 mod optimizer;
 mod stack;

@@ -32,9 +32,9 @@
 use ndarray::{Array1, Axis, concatenate};
 
 use super::layers::{
-    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, check_stated, insert_new,
-    network, read_network, stated, sum, write_network,
+    Axes, Bias, Dense, Head, Recurrent, check_activation, check_stated, insert_new, network, stated, sum,
 };
+use super::networks::{Recurrence, RecurrentLayer, read_network, write_network};
 use super::tensors::{abridged, wrong_shape};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};

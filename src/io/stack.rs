@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayView1, Axis, Ix1, Ix2};
 
-use super::layers::{RecurrentLayer, read_stack, write_stack};
+use super::networks::{RecurrentLayer, read_stack, write_stack};
 use super::notes::PREFIX;
 use super::tensors::{ACTIVATION, parse_activation, wrong_shape};
 use super::{Error, Tensors};

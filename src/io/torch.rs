@@ -26,10 +26,8 @@
 
 use ndarray::Array1;
 
-use super::layers::{
-    Axes, Bias, Dense, Head, Recurrence, Recurrent, RecurrentLayer, check_activation, network, read_network,
-    read_stack, sum, write_network, write_stack,
-};
+use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, network, sum};
+use super::networks::{Recurrence, RecurrentLayer, read_network, read_stack, write_network, write_stack};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar, stack};
 

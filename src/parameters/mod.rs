@@ -11,104 +11,19 @@
 //! One buffer stores all five, in this order, each row-major. An optimiser, clipping, a norm or a checkpoint is therefore
 //! one loop over [`Parameters::as_slice`]. A gradient has the same elements, so [`Gradients`] is the same type.
 
-use std::ops::Range;
+#[cfg(feature = "approx")]
+mod approximate;
+mod dims;
+mod view;
+
+pub use dims::Dims;
+pub(crate) use view::{View, ViewMut};
 
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::error::{Error, check_network, check_shape, too_large};
 use crate::kernel::Activation;
 use crate::scalar::{Scalar, narrow, widen};
-
-/// The dimensions of a network.
-///
-/// `n_y = 0` is a network without an output layer, such as the lower network of a stack. Every dimension may be zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Dims {
-    /// Inputs per step.
-    pub n_x: usize,
-    /// Hidden units.
-    pub n_a: usize,
-    /// Outputs per step: the classes of the softmax.
-    pub n_y: usize,
-}
-
-impl Dims {
-    /// The number of parameters, `n_a·n_x + n_a² + n_y·n_a + n_a + n_y`.
-    ///
-    /// The result is `usize::MAX` where [`checked_len`](Self::checked_len) is `None`.
-    #[must_use]
-    pub fn len(self) -> usize {
-        self.checked_len().unwrap_or(usize::MAX)
-    }
-
-    /// The number of parameters, or `None` where a machine cannot address that many.
-    ///
-    /// In this check, a dimension of zero counts as one: an array of that shape must also be possible.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use elman::Dims;
-    ///
-    /// assert_eq!(Dims { n_x: 3, n_a: 5, n_y: 2 }.checked_len(), Some(57));
-    /// assert_eq!(Dims { n_x: usize::MAX, n_a: 5, n_y: 2 }.checked_len(), None);
-    /// assert_eq!(Dims { n_x: usize::MAX, n_a: 0, n_y: 2 }.checked_len(), None);
-    /// ```
-    #[must_use]
-    pub fn checked_len(self) -> Option<usize> {
-        let Dims { n_x, n_a, n_y } = self;
-        let shapes = [[n_a, n_x], [n_a, n_a], [n_y, n_a], [n_a, 1], [n_y, 1]];
-        let elements = shapes
-            .into_iter()
-            .try_fold(0_usize, |sum, [rows, columns]| sum.checked_add(rows.max(1).checked_mul(columns.max(1))?))?;
-        let bytes = isize::try_from(elements.checked_mul(size_of::<f64>())?);
-        bytes.is_ok().then(|| self.by().end)
-    }
-
-    /// Whether the network has no parameters.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    pub(crate) fn triple(self) -> [usize; 3] {
-        [self.n_x, self.n_a, self.n_y]
-    }
-
-    /// The name of an element of the flat buffer: `waa[3, 1]`.
-    pub(crate) fn name_of(self, index: usize) -> Option<String> {
-        let Dims { n_x, n_a, .. } = self;
-        for (name, range, columns) in [("wax", self.wax(), n_x), ("waa", self.waa(), n_a), ("wya", self.wya(), n_a)] {
-            if range.contains(&index) {
-                let at = index - range.start;
-                return Some(format!("{name}[{}, {}]", at / columns, at % columns));
-            }
-        }
-        let biases = [("ba", self.ba()), ("by", self.by())];
-        let bias = biases.into_iter().find(|(_, range)| range.contains(&index));
-        bias.map(|(name, range)| format!("{name}[{}]", index - range.start))
-    }
-
-    pub(crate) fn wax(self) -> Range<usize> {
-        0..self.n_a * self.n_x
-    }
-    pub(crate) fn waa(self) -> Range<usize> {
-        let start = self.wax().end;
-        start..start + self.n_a * self.n_a
-    }
-    pub(crate) fn wya(self) -> Range<usize> {
-        let start = self.waa().end;
-        start..start + self.n_y * self.n_a
-    }
-    pub(crate) fn ba(self) -> Range<usize> {
-        let start = self.wya().end;
-        start..start + self.n_a
-    }
-    pub(crate) fn by(self) -> Range<usize> {
-        let start = self.ba().end;
-        start..start + self.n_y
-    }
-}
 
 /// The parameters of a network, in one buffer with a view for each matrix.
 ///
@@ -416,58 +331,6 @@ impl<A: Scalar> Parameters<A> {
     }
 }
 
-/// The parameters of one layer where they are stored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a, A> {
-    pub(crate) dims: Dims,
-    pub(crate) activation: Activation,
-    /// In the order of [`Parameters::as_slice`], with `by` or without.
-    pub(crate) flat: &'a [A],
-}
-
-impl<'a, A> View<'a, A> {
-    pub(crate) fn wax(self) -> &'a [A] {
-        &self.flat[self.dims.wax()]
-    }
-    pub(crate) fn waa(self) -> &'a [A] {
-        &self.flat[self.dims.waa()]
-    }
-    pub(crate) fn wya(self) -> &'a [A] {
-        &self.flat[self.dims.wya()]
-    }
-    pub(crate) fn ba(self) -> &'a [A] {
-        &self.flat[self.dims.ba()]
-    }
-    /// Empty for the second direction of a layer: the first one has the bias.
-    pub(crate) fn by(self) -> &'a [A] {
-        &self.flat[self.dims.by().start..]
-    }
-}
-
-/// The gradients of one layer where they are stored.
-#[derive(Debug)]
-pub(crate) struct ViewMut<'a, A> {
-    pub(crate) dims: Dims,
-    /// In the order of [`Parameters::as_slice`], with `by` or without.
-    pub(crate) flat: &'a mut [A],
-}
-
-impl<A> ViewMut<'_, A> {
-    pub(crate) fn wax(&self) -> &[A] {
-        &self.flat[self.dims.wax()]
-    }
-
-    /// Five disjoint slices: `wax`, `waa`, `wya`, `ba`, `by`.
-    pub(crate) fn split(&mut self) -> [&mut [A]; 5] {
-        let (wax, rest) = self.flat.split_at_mut(self.dims.wax().len());
-        let (waa, rest) = rest.split_at_mut(self.dims.waa().len());
-        let (wya, rest) = rest.split_at_mut(self.dims.wya().len());
-        let (ba, by) = rest.split_at_mut(self.dims.ba().len());
-        [wax, waa, wya, ba, by]
-    }
-}
-
-/// Computes ‖v‖₂ of a slice, with one sequential sum in double precision.
 /// values ← values + `factor` · other
 pub(crate) fn scaled_add<A: Scalar>(values: &mut [A], factor: A, other: &[A]) {
     for (value, &other) in values.iter_mut().zip(other) {
@@ -480,6 +343,7 @@ pub(crate) fn dot<A: Scalar>(a: &[A], b: &[A]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| widen(a) * widen(b)).sum()
 }
 
+/// Computes ‖v‖₂ of a slice, with one sequential sum in double precision.
 pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
     sum_of_squares(values).sqrt()
 }
@@ -499,43 +363,4 @@ fn matrix<A>(rows: usize, columns: usize, flat: &[A]) -> ArrayView2<'_, A> {
 
 fn matrix_mut<A>(rows: usize, columns: usize, flat: &mut [A]) -> ArrayViewMut2<'_, A> {
     ArrayViewMut2::from_shape((rows, columns), flat).expect("the range of a matrix is as long as its shape says")
-}
-
-#[cfg(feature = "approx")]
-mod approximate {
-    use approx::{AbsDiffEq, RelativeEq, UlpsEq};
-
-    use super::Parameters;
-
-    /// Equal where the dimensions are equal and each element is within `epsilon`.
-    impl<A: AbsDiffEq<Epsilon: Copy>> AbsDiffEq for Parameters<A> {
-        type Epsilon = A::Epsilon;
-
-        fn default_epsilon() -> A::Epsilon {
-            A::default_epsilon()
-        }
-        fn abs_diff_eq(&self, other: &Self, epsilon: A::Epsilon) -> bool {
-            self.dims == other.dims && <[A]>::abs_diff_eq(&self.flat, &other.flat, epsilon)
-        }
-    }
-
-    /// Equal where the dimensions are equal and each element is within `max_relative` of the larger one.
-    impl<A: RelativeEq<Epsilon: Copy>> RelativeEq for Parameters<A> {
-        fn default_max_relative() -> A::Epsilon {
-            A::default_max_relative()
-        }
-        fn relative_eq(&self, other: &Self, epsilon: A::Epsilon, max_relative: A::Epsilon) -> bool {
-            self.dims == other.dims && <[A]>::relative_eq(&self.flat, &other.flat, epsilon, max_relative)
-        }
-    }
-
-    /// Equal where the dimensions are equal and each element is within `max_ulps` representable numbers.
-    impl<A: UlpsEq<Epsilon: Copy>> UlpsEq for Parameters<A> {
-        fn default_max_ulps() -> u32 {
-            A::default_max_ulps()
-        }
-        fn ulps_eq(&self, other: &Self, epsilon: A::Epsilon, max_ulps: u32) -> bool {
-            self.dims == other.dims && <[A]>::ulps_eq(&self.flat, &other.flat, epsilon, max_ulps)
-        }
-    }
 }
