@@ -5,7 +5,6 @@ use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::numbers;
 use crate::error::too_large;
-use crate::io::abridged;
 use crate::{Activation, Dims, Parameters, Scalar};
 
 #[derive(Serialize, Deserialize)]
@@ -34,29 +33,11 @@ impl<'de> Deserialize<'de> for Dims {
     }
 }
 
-/// A nonlinearity by its name.
-struct Named(Activation);
-
-impl Serialize for Named {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Named {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Activation::from_name(&name).map(Named).ok_or_else(|| D::Error::unknown_variant(&abridged(&name), &NAMES))
-    }
-}
-
-const NAMES: [&str; 4] = ["tanh", "relu", "sigmoid", "identity"];
-
 #[derive(Serialize)]
 #[serde(rename = "Parameters", bound = "A: Scalar")]
 struct Written<'a, A> {
     dims: Dims,
-    activation: Named,
+    activation: Activation,
     #[serde(serialize_with = "numbers::serialize")]
     wax: &'a [A],
     #[serde(serialize_with = "numbers::serialize")]
@@ -73,7 +54,7 @@ struct Written<'a, A> {
 #[serde(rename = "Parameters", deny_unknown_fields, bound = "A: Scalar")]
 struct Read<A> {
     dims: Dims,
-    activation: Named,
+    activation: Activation,
     #[serde(deserialize_with = "numbers::deserialize")]
     wax: Vec<A>,
     #[serde(deserialize_with = "numbers::deserialize")]
@@ -114,9 +95,15 @@ struct Read<A> {
 impl<A: Scalar> Serialize for Parameters<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let p = self.view();
-        let activation = Named(p.activation);
-        let written =
-            Written { dims: p.dims, activation, wax: p.wax(), waa: p.waa(), wya: p.wya(), ba: p.ba(), by: p.by() };
+        let written = Written {
+            dims: p.dims,
+            activation: p.activation,
+            wax: p.wax(),
+            waa: p.waa(),
+            wya: p.wya(),
+            ba: p.ba(),
+            by: p.by(),
+        };
         written.serialize(serializer)
     }
 }
@@ -139,7 +126,7 @@ impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
                 return Err(D::Error::custom(format_args!("`{name}` has {found} elements, expected {expected}")));
             }
         }
-        let mut parameters = Parameters::zeros(dims).with_activation(activation.0);
+        let mut parameters = Parameters::zeros(dims).with_activation(activation);
         for (to, (_, elements, _)) in parameters.view_mut().split().into_iter().zip(&arrays) {
             to.copy_from_slice(elements);
         }

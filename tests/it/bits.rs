@@ -332,6 +332,11 @@ fn report<A: Scalar>(element: &str) -> Vec<String> {
             lines.push(format!("digest {element} {:?} {name} {digest:016x}", problem.shape));
         }
     }
+    for (what, results) in crate::stack::results::<A>() {
+        for (name, digest) in results.digests() {
+            lines.push(format!("digest {element} {what} {name} {digest:016x}"));
+        }
+    }
     lines
 }
 
@@ -341,9 +346,10 @@ fn whole_report() -> Vec<String> {
 
 /// When run in its own process, this prints the digests of an instruction set for the test below.
 #[test]
-fn a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem() {
+fn a_report_has_a_digest_for_each_array_of_every_problem() {
     let report = whole_report();
-    assert_eq!(report.len(), 2 * 9 * (7 * SHAPES.len() + 2 * LARGE.len()));
+    let stacks = 6 * crate::stack::results::<f64>().len();
+    assert_eq!(report.len(), 2 * (9 * (7 * SHAPES.len() + 2 * LARGE.len()) + stacks));
     println!("\n{SET}{}\n{}", elman::instruction_set(), report.join("\n"));
 }
 
@@ -362,7 +368,7 @@ const SETS: &[&str] = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) 
 /// The name and the digests that the report prints in a process with this cap.
 fn capped_report(cap: &str) -> (String, Vec<String>) {
     let report = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "bits::a_report_has_a_digest_for_each_of_nine_arrays_of_every_problem", "--nocapture"])
+        .args(["--exact", "bits::a_report_has_a_digest_for_each_array_of_every_problem", "--nocapture"])
         .env("ELMAN_MAX_ISA", cap)
         .output()
         .unwrap();

@@ -3,7 +3,8 @@
 use allocation_counter::measure;
 use elman::io::Checkpoint;
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
-use elman::{Dims, Parameters, Scalar};
+use elman::stack::{self, Architecture, Layer};
+use elman::{Activation, Dims, Parameters, Scalar};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -61,6 +62,29 @@ fn every_kind_of_number_round_trips_bit_for_bit() {
     comes_back::<f32>(weyl(100_003).map(|bits| bits >> 32));
     comes_back::<f64>(weyl(100_003));
     comes_back::<f32>([7.038_531e-26_f32.to_bits().into()]);
+}
+
+#[test]
+fn every_stack_round_trips_and_a_wrong_one_is_refused() {
+    let layers = [Layer::new(2).bidirectional().with_activation(Activation::Relu), Layer::new(1)];
+    let mut p = stack::Parameters::<f32>::zeros(Architecture::new(1, layers, 1)).unwrap();
+    (0..).zip(p.as_mut_slice()).for_each(|(bits, value)| *value = f32::from_bits(0x7fc0_0000 + bits));
+    for back in [by_json(&p), by_postcard(&p)] {
+        assert_eq!(back.architecture(), p.architecture());
+        assert_eq!(bits(back.as_slice()), bits(p.as_slice()));
+    }
+    let value = serde_json::to_value(&p).unwrap();
+    assert_eq!(value["architecture"]["layers"][0], json!({ "n_a": 2, "bidirectional": true, "activation": "relu" }));
+    let edited = |pointer: &str, to: Value| {
+        let mut value = value.clone();
+        *value.pointer_mut(pointer).unwrap() = to;
+        value
+    };
+    let refuse = |value: Value, reason| refused::<stack::Parameters<f32>>(&value, reason);
+    refuse(edited("/architecture/n_y", json!(2)), "`parameters` has");
+    refuse(edited("/architecture/layers/0/n_a", json!(usize::MAX)), "more parameters than a machine can address");
+    refuse(edited("/architecture/layers/0/activation", json!("swish")), "unknown variant");
+    refuse(edited("/parameters", json!([0.5])), "`parameters` has 1 elements, expected");
 }
 
 #[test]
