@@ -80,8 +80,11 @@ pub enum Error {
         /// The stack of the argument.
         found: Box<str>,
     },
-    /// A state of a stack is missing.
-    #[error("`{argument}` has no state for layer {layer}, direction {direction}")]
+    /// A state of a stack is missing, or has the wrong shape.
+    #[error(
+        "`{argument}` has {} for layer {layer}, direction {direction}, expected (n_a, m) = ({}, {})",
+        found.map_or("no state".into(), |[n_a, m]| format!("shape ({n_a}, {m})")), expected[0], expected[1]
+    )]
     States {
         /// The argument's name.
         argument: &'static str,
@@ -89,6 +92,26 @@ pub enum Error {
         layer: usize,
         /// The direction.
         direction: &'static str,
+        /// The shape that the call needs, (`n_a`, m).
+        expected: [usize; 2],
+        /// The shape that was given; `None` where the state is missing.
+        found: Option<[usize; 2]>,
+    },
+    /// The states belong to a stack with more layers or directions.
+    #[error("`{argument}` has {found} states, expected {expected}, one for each layer and direction")]
+    StateCount {
+        /// The argument's name.
+        argument: &'static str,
+        /// The number of layers and directions.
+        expected: usize,
+        /// The number of states that was given.
+        found: usize,
+    },
+    /// A stack has more parameters than a machine can address.
+    #[error("a stack {found} has more parameters than a machine can address")]
+    StackTooLarge {
+        /// The stack, such as `3 → 5 tanh → 2`.
+        found: Box<str>,
     },
     /// The reverse direction of a stack's highest layer has an output bias, which the stack has once.
     #[error(

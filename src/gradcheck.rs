@@ -229,7 +229,7 @@ pub fn parameters<R: Outcome>(
 /// # Examples
 ///
 /// ```
-/// use elman::stack::{self, Architecture, Layer, Upstream};
+/// use elman::stack::{self, Architecture, Direction, Layer, Upstream};
 /// use elman::{gradcheck, init};
 /// use ndarray::Array3;
 /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
@@ -240,7 +240,7 @@ pub fn parameters<R: Outcome>(
 /// let ones = Array3::ones((2, 3, 4));
 /// let back = stack::backward(&p, &stack::forward(&p, &x, None)?, Upstream::hidden(&ones))?;
 /// let report = gradcheck::stack_parameters(&p, &back.gradients, |p| {
-///     Ok(stack::forward(p, &x, None)?.head().map_or(0.0, |top| top.hidden().sum()))
+///     Ok(stack::forward(p, &x, None)?.hidden(1, Direction::Forward).map_or(0.0, |hidden| hidden.sum()))
 /// })?;
 /// assert!(report.is_within(1e-8), "{report}");
 /// # Ok::<(), elman::Error>(())

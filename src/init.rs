@@ -84,7 +84,7 @@ pub fn torch<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 /// ```
 ///
 /// # Errors
-/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+/// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
 pub fn torch_stack<A: Scalar>(
     architecture: Architecture,
     rng: &mut (impl Rng + ?Sized),
@@ -109,7 +109,7 @@ fn stack_of<A: Scalar>(
     mut fill: impl FnMut(ViewMut<A>, usize),
 ) -> Result<stack::Parameters<A>, Error> {
     let width = architecture.layers().last().map_or(0, |layer| layer.width());
-    let mut p = stack::Parameters::zeros(architecture)?;
+    let mut p = stack::Parameters::try_zeros(architecture)?;
     p.views_mut().into_iter().for_each(|view| fill(view, width));
     Ok(p)
 }
@@ -145,7 +145,7 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 /// [`keras`] for every layer of a stack. The head's Glorot range counts the outputs of both directions.
 ///
 /// # Errors
-/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+/// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
 pub fn keras_stack<A: Scalar>(
     architecture: Architecture,
     rng: &mut (impl Rng + ?Sized),
@@ -167,9 +167,9 @@ fn keras_layer<A: Scalar>(mut view: ViewMut<A>, width: usize, rng: &mut (impl Rn
 
 /// IRNN: `waa` is the identity, `wax` and `wya` are normal with standard deviation 0.001, biases are zero.
 ///
-/// The hidden state starts as the sum of all inputs so far, so gradients reach far back. The authors use rectified units;
-/// with tanh the same is true while the state is small. The generator gives one normal number per element of `wax` and
-/// `wya`.
+/// The hidden state starts as the sum of all inputs so far, so gradients reach far back. The authors use rectified
+/// units: `.with_activation(Activation::Relu)`. With tanh the same is true while the state is small. The generator
+/// gives one normal number per element of `wax` and `wya`.
 ///
 /// Source: Q. V. Le, N. Jaitly, G. E. Hinton, *A Simple Way to Initialize Recurrent Networks of Rectified Linear
 /// Units*, arXiv:1504.00941 (2015), sections 3 and 4.
@@ -193,7 +193,7 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 /// [`irnn`] for every layer of a stack.
 ///
 /// # Errors
-/// [`Error::TooLarge`] where a machine cannot address so many parameters.
+/// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
 pub fn irnn_stack<A: Scalar>(
     architecture: Architecture,
     rng: &mut (impl Rng + ?Sized),

@@ -7,8 +7,8 @@
 //! y      = softmax(Wya·a_next + by)
 //! ```
 //!
-//! with `n_x` inputs, `n_a` hidden units and `n_y` outputs. A sequence is `T_x` steps. The crate computes the output, and the
-//! gradient of a loss with respect to every parameter, to the input and to the initial hidden state.
+//! with `n_x` inputs, `n_a` hidden units and `n_y` outputs. A sequence is `T_x` steps. The crate computes the output,
+//! and the gradient of a loss with respect to every parameter, to the input and to the initial hidden state.
 //!
 //! tanh may be relu, sigmoid or the identity ([`Activation`]), and layers and directions stack ([`stack`]).
 //!
@@ -66,8 +66,8 @@
 //! | [`gradcheck`] | compares a gradient with finite differences |
 //! | [`diagnostics`] | gradient and Jacobian norms at each step, saturation, norms of matrices and updates |
 //!
-//! [`Parameters`] is one flat buffer with a view per matrix. [`Gradients`] is the same type. An optimiser, clipping, a norm or
-//! a checkpoint is therefore one loop over one slice. [`Upstream`] holds the gradients that a loss sends back.
+//! [`Parameters`] is one flat buffer with a view per matrix. [`Gradients`] is the same type. An optimiser, clipping, a
+//! norm or a checkpoint is therefore one loop over one slice. [`Upstream`] holds the gradients that a loss sends back.
 //!
 //! # Shapes
 //!

@@ -140,7 +140,7 @@ impl Tagger {
     /// The share of steps whose tag has the larger probability.
     fn accuracy(&self, batch: &Batch) -> Result<f64> {
         let cache = stack::forward(&self.parameters, batch.input(), None)?;
-        let output = cache.head().ok_or("the network has no layer")?.output();
+        let output = cache.output();
         let tags = || batch.tags.indexed_iter().filter(|(_, tag)| **tag != IGNORE);
         let correct = tags().filter(|&((j, t), &tag)| output[[tag, j, t]] > output[[1 - tag, j, t]]).count();
         #[expect(clippy::cast_precision_loss, reason = "small counts")]

@@ -113,7 +113,7 @@ pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &
     product(da, start, dlogits, &weights.wya, Epilogue::Store);
 }
 
-/// dz ← (`da_next` + da) · (1 − a²), then `da_next` ← Waaᵀ·dz for the previous step. Several steps run from last to first.
+/// dz ← (`da_next` + da) · φ′(a), then `da_next` ← Waaᵀ·dz for the previous step. Several steps run from last to first.
 ///
 /// - `dz`: holds da, the gradient of the state a from the loss
 /// - `da_next`: the gradient of the state a from the next step

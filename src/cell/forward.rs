@@ -67,7 +67,7 @@ impl<A> Cache<A> {
     }
 }
 
-/// Runs one step: `a_next` = tanh(Wax·`xt` + Waa·`a_prev` + ba), y = softmax(Wya·`a_next` + by).
+/// Runs one step: `a_next` = φ(Wax·`xt` + Waa·`a_prev` + ba), y = softmax(Wya·`a_next` + by).
 ///
 /// - `xt`: (`n_x`, m)
 /// - `a_prev`: (`n_a`, m)
@@ -151,7 +151,7 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
     }
 }
 
-/// a ← tanh(z + Waa·`a_prev`), where `a` holds z. In a pass of several steps, the state after a step is the next `a_prev`.
+/// a ← φ(z + Waa·`a_prev`), where `a` holds z. In a pass of several steps, the state after a step is the next `a_prev`.
 pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
     for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
         product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Activate(weights.activation));

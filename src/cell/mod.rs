@@ -3,7 +3,7 @@
 //! ```text
 //! forward                                        backward
 //! z      = Wax·xt + Waa·a_prev + ba              dlogits = dlogits + y·(dy − Σ dy·y)
-//! a_next = tanh(z)                               dz      = (da + Wyaᵀ·dlogits) · (1 − a_next²)
+//! a_next = φ(z)                                  dz      = (da + Wyaᵀ·dlogits) · φ′(a_next)
 //! logits = Wya·a_next + by                       dWya   += dlogits·a_nextᵀ      dby += Σ dlogits
 //! y      = softmax(logits)                       dWax   += dz·xtᵀ               dba += Σ dz
 //!                                                dWaa   += dz·a_prevᵀ

@@ -8,7 +8,8 @@
 //! | the hidden state decays, or grows by itself | [`init::spectral_radius`](crate::init::spectral_radius) of `waa` |
 //! | steps are too small or too large | [`update_norms`], [`Norms::relative_to`] |
 //!
-//! Let a\_t be the hidden state after step t and D\_t the diagonal matrix of 1 − a\_t². The chain rule gives
+//! Let a\_t be the hidden state after step t and D\_t the diagonal matrix of the derivatives φ′(a\_t), which
+//! are 1 − a\_t² for tanh. The chain rule gives
 //!
 //! ```text
 //! ∂a_t/∂a_{t−1} = D_t·Waa        ∂a_last/∂a_t = D_last·Waa · … · D_{t+1}·Waa

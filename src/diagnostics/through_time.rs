@@ -13,7 +13,7 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 /// ‖g\_t‖₂ for every step: the norm of the gradient g\_t = ∂L/∂a\_t at the hidden state.
 ///
 /// ```text
-/// g_t = da_t + Wyaᵀ·dlogits_t + Waaᵀ·(g_{t+1} · (1 − a_{t+1}²))      (at T_x−1 the last term is last_hidden)
+/// g_t = da_t + Wyaᵀ·dlogits_t + Waaᵀ·(g_{t+1} · φ′(a_{t+1}))      (at T_x−1 the last term is last_hidden)
 /// ```
 ///
 /// - `cache`: the result of [`sequence::forward`](crate::sequence::forward)

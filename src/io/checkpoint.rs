@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::notes::Notes;
+use super::stack::activation_key;
 use super::tensors::{ACTIVATION, check_inputs};
 use super::{Error, Tensors, optimizer};
 use crate::optim::AnyOptimizer;
@@ -29,7 +30,7 @@ const FORMAT: &str = "checkpoint";
 const VERSION: &str = "1";
 
 /// The state of a training run of one layer. [`StackCheckpoint`] is that of a stack.
-pub type Checkpoint<A> = Run<A, Parameters<A>>;
+pub type Checkpoint<A> = CheckpointOf<A, Parameters<A>>;
 
 /// The state of a training run of a stack.
 ///
@@ -40,14 +41,14 @@ pub type Checkpoint<A> = Run<A, Parameters<A>>;
 /// use elman::optim::{Adam, Optimizer};
 /// use elman::stack::{Architecture, Layer, Parameters};
 ///
-/// let mut p = Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2))?;
+/// let mut p = Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2));
 /// let (mut adam, g) = (Adam::new(1e-3), p.clone());
 /// adam.step(p.as_mut_slice(), g.as_slice())?;
 /// let checkpoint = StackCheckpoint::new(p).with_optimizer(adam); // and checkpoint.save(path)
 /// assert_eq!(StackCheckpoint::from_tensors(&checkpoint.to_tensors()?)?, checkpoint);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
-pub type StackCheckpoint<A> = Run<A, stack::Parameters<A>>;
+pub type StackCheckpoint<A> = CheckpointOf<A, stack::Parameters<A>>;
 
 /// The state of a training run: parameters, the optimiser with its state, and metadata. [`Checkpoint`] and
 /// [`StackCheckpoint`] are its two kinds.
@@ -77,7 +78,7 @@ pub type StackCheckpoint<A> = Run<A, stack::Parameters<A>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run<A, P> {
+pub struct CheckpointOf<A, P> {
     /// The parameters θ.
     pub parameters: P,
     /// The optimiser of these parameters.
@@ -86,23 +87,23 @@ pub struct Run<A, P> {
     pub metadata: BTreeMap<String, String>,
 }
 
-impl<A: Scalar, P: Network<A>> Run<A, P> {
+impl<A: Scalar, P: Network<A>> CheckpointOf<A, P> {
     /// Makes a checkpoint of parameters alone.
     #[must_use]
     pub fn new(parameters: P) -> Self {
-        Run { parameters, optimizer: None, metadata: BTreeMap::new() }
+        CheckpointOf { parameters, optimizer: None, metadata: BTreeMap::new() }
     }
 
     /// Adds the optimiser.
     #[must_use]
     pub fn with_optimizer(self, optimizer: impl Into<AnyOptimizer<A>>) -> Self {
-        Run { optimizer: Some(optimizer.into()), ..self }
+        CheckpointOf { optimizer: Some(optimizer.into()), ..self }
     }
 
     /// Reads a checkpoint from named arrays.
     ///
-    /// Where the metadata has none of this crate's keys, the checkpoint is the parameters alone. Otherwise those keys must
-    /// be complete and agree with the tensors. Other tensors are ignored.
+    /// Where the metadata has none of this crate's keys, or only nonlinearities, the checkpoint is the parameters alone.
+    /// Otherwise those keys must be complete and agree with the tensors. Other tensors are ignored.
     ///
     /// # Errors
     /// - [`Error::Missing`], [`Error::ElementType`] and [`Error::Shape`] where a tensor is missing or does not fit.
@@ -110,18 +111,20 @@ impl<A: Scalar, P: Network<A>> Run<A, P> {
     pub fn from_tensors(tensors: &Tensors<A>) -> Result<Self, Error> {
         let parameters = P::read(tensors)?;
         let (mut notes, metadata) = Notes::among(tensors.metadata());
-        if notes.keys().all(|key| key.ends_with(ACTIVATION)) {
-            return Ok(Run { parameters, optimizer: None, metadata });
+        let settings = parameters.settings();
+        let is_activation = |key: &str| key.ends_with(ACTIVATION) && settings.iter().any(|(name, _)| name == key);
+        if notes.keys().all(is_activation) {
+            return Ok(CheckpointOf { parameters, optimizer: None, metadata });
         }
         notes.expect("format", FORMAT)?;
         notes.expect("version", VERSION)?;
         notes.take("crate", "the version of the crate that wrote it")?;
         notes.expect("element_type", type_name::<A>())?;
-        for (key, value) in parameters.settings() {
-            notes.expect(&key, &value)?;
+        for (key, value) in &settings {
+            notes.expect(key, value)?;
         }
         let optimizer = optimizer::read(notes, tensors, parameters.len())?;
-        Ok(Run { parameters, optimizer, metadata })
+        Ok(CheckpointOf { parameters, optimizer, metadata })
     }
 
     /// Converts the checkpoint to named arrays, as a file holds them.
@@ -178,20 +181,20 @@ impl<A: Scalar, P: Network<A>> Run<A, P> {
     /// [`Error::Content`].
     #[cfg(feature = "safetensors")]
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        super::file::load(path.as_ref(), |bytes| Run::from_tensors(&super::safetensors::from_bytes(bytes)?))
+        super::file::load(path.as_ref(), |bytes| CheckpointOf::from_tensors(&super::safetensors::from_bytes(bytes)?))
     }
 }
 
-/// [`Run::from_tensors`]
-impl<A: Scalar, P: Network<A>> TryFrom<&Tensors<A>> for Run<A, P> {
+/// [`CheckpointOf::from_tensors`]
+impl<A: Scalar, P: Network<A>> TryFrom<&Tensors<A>> for CheckpointOf<A, P> {
     type Error = Error;
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
-        Run::from_tensors(tensors)
+        CheckpointOf::from_tensors(tensors)
     }
 }
 
-/// Parameters that a checkpoint holds: those of one layer, or of a stack.
+/// Parameters that a checkpoint holds: those of one layer, or of a stack. No other type implements it.
 pub trait Network<A>: Sized {
     /// The named arrays, where they can be read again.
     fn write(&self) -> Result<Tensors<A>, Error>;
@@ -238,10 +241,8 @@ impl<A: Scalar> Network<A> for stack::Parameters<A> {
 
     fn settings(&self) -> Vec<(String, String)> {
         let layers = self.architecture().layers();
-        let activations = layers
-            .iter()
-            .enumerate()
-            .map(|(index, layer)| (format!("layers.{index}.{ACTIVATION}"), layer.activation.name().into()));
+        let activations =
+            layers.iter().enumerate().map(|(index, layer)| (activation_key(index), layer.activation.name().into()));
         activations.chain([("layers".into(), layers.len().to_string())]).collect()
     }
 

@@ -39,7 +39,8 @@ pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Erro
 ///
 /// The function writes the bytes to a new file in the same folder, synchronises it with the disk and renames it to `path`.
 /// A crash may leave a file `.elman.….part` in the folder. An error leaves the old file unchanged, and removes the `.part`
-/// file if the system allows it. There is one exception: the last step synchronises the folder. Where this step fails, the new bytes stay.
+/// file if the system allows it. There is one exception: the last step synchronises the folder. Where this step fails,
+/// the new bytes stay.
 ///
 /// The new file keeps the permissions, and belongs to the user who writes it. A read-only file is replaced, as by `mv`.
 /// Where `path` is a symbolic link, the target of the link is replaced.

@@ -149,11 +149,11 @@ impl Bias {
         Bias { name: String::new(), unique: false, present: false }
     }
 
-    /// States that the layer has no bias.
     pub(super) fn is_present(&self) -> bool {
         self.present
     }
 
+    /// States that the layer has no bias.
     pub(super) fn remove(&mut self) {
         self.present = false;
     }

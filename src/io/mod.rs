@@ -22,10 +22,10 @@
 //!
 //! Elements are never converted, and stay bit-identical.
 //!
-//! A file may come from anyone. Every mistake in it is an [`Error`], which names the tensor where there is one. Nothing panics, and the file's
-//! size limits the memory that a call takes. The matrices of a network without hidden units have no elements, whatever their
-//! shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than 256, or where `n_y` is larger than
-//! 256 and no bias confirms it.
+//! A file may come from anyone. Every mistake in it is an [`Error`], which names the tensor where there is one. Nothing
+//! panics, and the file's size limits the memory that a call takes. The matrices of a network without hidden units have
+//! no elements, whatever their shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than
+//! 256, or where `n_y` is larger than 256 and no bias confirms it.
 
 mod checkpoint;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
@@ -52,10 +52,10 @@ pub mod onnx;
 pub mod safetensors;
 pub mod torch;
 
-pub use checkpoint::{Checkpoint, Run, StackCheckpoint};
+pub use checkpoint::{Checkpoint, CheckpointOf, StackCheckpoint};
 pub use error::Error;
 pub use file::{read, write_atomic};
-pub use stack::{Layer, Stack};
+pub use stack::{FrameworkLayer, Stack};
 pub use tensors::Tensors;
 #[cfg(feature = "serde")]
 pub(crate) use tensors::abridged;

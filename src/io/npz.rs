@@ -12,8 +12,8 @@
 //!
 //! Deflate makes a thousand zeros out of one byte, so a small file could ask for any amount of memory. An archive is
 //! therefore refused where its arrays unpack to more than 32 times the file's length plus 16 MiB. Only arrays that are
-//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives never reach this limit. Reading
-//! never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
+//! nearly all zero compress that much. `numpy.savez` writes without compression, so its archives never reach this
+//! limit. Reading never holds more than 48 times the file's length plus 17 MiB, whatever the file says.
 //!
 //! Sources: `numpy.lib.format`; NEP 1, *A Simple File Format for NumPy Arrays*.
 

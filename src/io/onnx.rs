@@ -191,7 +191,11 @@ impl RecurrentLayer for Rnn {
         self.check_attributes(tensors)?;
         for name in [&self.w, &self.r] {
             if let Some([2, _, _]) = tensors.shape(name) {
-                return Err(network(name, "a bidirectional network", "one direction"));
+                return Err(network(
+                    name,
+                    "a bidirectional network",
+                    "one direction: split W, R and B along axis 0, for `io::Stack::bidirectional`",
+                ));
             }
         }
         let matrices = self.weights().read(tensors)?;

@@ -1,23 +1,23 @@
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, ArrayView1, Axis, Ix1, Ix2};
+use ndarray::{Array1, ArrayView1, Ix1};
 
 use super::networks::{RecurrentLayer, read_stack, write_stack};
 use super::notes::PREFIX;
-use super::tensors::{ACTIVATION, parse_activation, wrong_shape};
+use super::tensors::{ACTIVATION, check_confirmed, parse_activation, wrong_shape};
 use super::{Error, Tensors};
 use crate::stack::Direction;
 use crate::{Activation, Parameters, Scalar, stack};
 
 /// A recurrent layer of a framework: [`keras::SimpleRnn`](super::keras::SimpleRnn),
 /// [`flax::SimpleCell`](super::flax::SimpleCell) or [`onnx::Rnn`](super::onnx::Rnn).
-pub trait Layer: RecurrentLayer {}
+pub trait FrameworkLayer: RecurrentLayer {}
 
-impl Layer for super::keras::SimpleRnn {}
-impl Layer for super::flax::SimpleCell {}
-impl Layer for super::onnx::Rnn {}
+impl FrameworkLayer for super::keras::SimpleRnn {}
+impl FrameworkLayer for super::flax::SimpleCell {}
+impl FrameworkLayer for super::onnx::Rnn {}
 
-/// A stack of recurrent layers with names of their own, as in Keras, Flax and ONNX. Of PyTorch's `nn.RNN`, use
+/// A stack of recurrent layers with names of their own, as in Keras, Flax and ONNX. For PyTorch's `nn.RNN`, use
 /// [`stack_from_tensors`](super::torch::Rnn::stack_from_tensors).
 ///
 /// # Examples
@@ -35,7 +35,7 @@ impl Layer for super::onnx::Rnn {}
 /// let model = Stack::new().bidirectional(forward, backward).layer(upper);
 ///
 /// let layers = [Layer::new(7).bidirectional(), Layer::new(5).with_activation(Activation::Relu)];
-/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, layers, 2))?;
+/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, layers, 2));
 /// let tensors = model.to_tensors(&p)?;
 /// assert_eq!(tensors.get("rnn/cell/kernel")?.shape(), [14, 5]);
 /// assert_eq!(model.from_tensors(&tensors)?, p);
@@ -52,7 +52,7 @@ impl<L> Default for Stack<L> {
     }
 }
 
-impl<L: Layer> Stack<L> {
+impl<L: FrameworkLayer> Stack<L> {
     /// A stack without layers.
     #[must_use]
     pub fn new() -> Self {
@@ -92,8 +92,8 @@ impl<L: Layer> Stack<L> {
     }
 }
 
-/// The arrays of every layer and direction, `layers.0.forward.wax` and so on, then `by`. The metadata has each layer's
-/// nonlinearity, as `elman.layers.0.activation`.
+/// The arrays of every layer and direction, `layers.0.forward.wax` and so on, then `by`. The metadata has each nonlinearity
+/// that is not tanh, as `elman.layers.0.activation`.
 impl<A: Scalar> From<&stack::Parameters<A>> for Tensors<A> {
     fn from(p: &stack::Parameters<A>) -> Self {
         let mut tensors = Tensors::new();
@@ -105,33 +105,39 @@ impl<A: Scalar> From<&stack::Parameters<A>> for Tensors<A> {
                 }
                 tensors.insert(name_of(layer, direction, "ba"), network.ba().to_owned());
             }
-            tensors.metadata_mut().insert(activation_key(layer), shape.activation.name().into());
+            if shape.activation != Activation::default() {
+                let key = format!("{PREFIX}{}", activation_key(layer));
+                tensors.metadata_mut().insert(key, shape.activation.name().into());
+            }
         }
         tensors.insert("by", p.by().to_owned());
         tensors
     }
 }
 
-/// The stack that [`Tensors::from`] wrote; other tensors are ignored. A layer with the tensors of a reverse direction has two
-/// directions.
+/// The stack that [`Tensors::from`] wrote. Every tensor whose name begins with `layers.` and a number belongs to it, so a
+/// missing one is an error and not a smaller stack. Other tensors are ignored.
 impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
     type Error = Error;
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
         let by = tensors.array::<Ix1>("by")?;
+        let none = ArrayView1::from(&[]);
         let mut networks = Vec::new();
-        for (layer, bidirectional) in layers(tensors).into_iter().enumerate() {
+        let layers = layers(tensors);
+        for (layer, &bidirectional) in layers.iter().enumerate() {
+            let by = if layer + 1 == layers.len() { &by } else { &none };
             let both = [Direction::Forward, Direction::Reverse];
             let directions = both.into_iter().take(1 + usize::from(bidirectional));
-            let network = |direction| read_network(tensors, &by, layer, direction);
+            let network = |direction| read_layer(tensors, by, layer, direction);
             networks.push(directions.map(network).collect::<Result<_, _>>()?);
         }
         Ok(stack::Parameters::from_networks(&networks)?)
     }
 }
 
-/// Whether each layer has two directions, by the names of all its tensors: one that lacks some is an error, and not a smaller
-/// stack. There is one layer at least, so that its tensors are the missing ones.
+/// Whether each layer has two directions. A file without layers is read as one layer, so that the error names the missing
+/// tensor of layer 0.
 fn layers<A>(tensors: &Tensors<A>) -> Vec<bool> {
     let mut found = BTreeMap::from([(0, false)]);
     for name in tensors.names() {
@@ -140,43 +146,46 @@ fn layers<A>(tensors: &Tensors<A>) -> Vec<bool> {
             *found.entry(layer).or_default() |= rest.starts_with("reverse.");
         }
     }
-    // Of numbers with a gap, the missing one is read, and refused.
+    // If a layer number is skipped, reading that layer fails.
     (0..found.len()).map(|layer| found.get(&layer).copied().unwrap_or_default()).collect()
 }
 
-fn read_network<A: Scalar>(
+/// Reads one layer and direction, with as many outputs as `by` has elements.
+fn read_layer<A: Scalar>(
     tensors: &Tensors<A>,
     by: &ArrayView1<'_, A>,
     layer: usize,
     direction: Direction,
 ) -> Result<Parameters<A>, Error> {
-    let mut own = Tensors::new();
-    for name in ["wax", "waa", "wya", "ba"] {
-        own.insert(name, tensors.get(&name_of(layer, direction, name))?.to_owned());
+    let [wax_name, waa_name, wya_name, ba_name] =
+        ["wax", "waa", "wya", "ba"].map(|name| name_of(layer, direction, name));
+    let wax = tensors.matrix(&wax_name, "(n_a, n_x)")?;
+    let (n_a, n_y) = (wax.nrows(), by.len());
+    let waa = tensors.matrix(&waa_name, "(n_a, n_a)")?;
+    let wya = tensors.matrix(&wya_name, "(n_y, n_a)")?;
+    for (name, matrix, expected) in [(&waa_name, &waa, [n_a, n_a]), (&wya_name, &wya, [n_y, n_a])] {
+        if matrix.shape() != expected {
+            return Err(wrong_shape(name, format!("{expected:?}"), matrix.shape()));
+        }
     }
-    let head = name_of(layer, direction, "wya");
-    let outputs = tensors.array::<Ix2>(&head)?.nrows();
-    if outputs != 0 && outputs != by.len() {
-        let expected = format!("[{}, n_a], as many rows as `by` has elements, or none", by.len());
-        return Err(wrong_shape(&head, expected, tensors.array::<Ix2>(&head)?.shape()));
-    }
-    own.insert(
-        "by",
-        match direction {
-            Direction::Forward => by.slice_axis(Axis(0), (..outputs).into()).to_owned(),
-            Direction::Reverse => Array1::zeros(outputs),
-        },
-    );
+    let ba = tensors.vector(&ba_name, n_a)?;
+    check_confirmed(&wax_name, "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), n_a)?;
+    let by = match direction {
+        Direction::Forward => by.to_owned(),
+        Direction::Reverse => Array1::zeros(n_y),
+    };
     let key = activation_key(layer);
-    let stated = tensors.metadata().get(&key);
+    let stated = tensors.metadata().get(&format!("{PREFIX}{key}"));
     let activation = stated.map_or(Ok(Activation::default()), |name| parse_activation(&key, name))?;
-    Ok(Parameters::try_from(&own)?.with_activation(activation))
+    let network = Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked");
+    Ok(network.with_activation(activation))
 }
 
 fn name_of(layer: usize, direction: Direction, array: &str) -> String {
     format!("layers.{layer}.{direction}.{array}")
 }
 
-fn activation_key(layer: usize) -> String {
-    format!("{PREFIX}layers.{layer}.{ACTIVATION}")
+/// The key of a layer's nonlinearity, without the prefix.
+pub(super) fn activation_key(layer: usize) -> String {
+    format!("layers.{layer}.{ACTIVATION}")
 }

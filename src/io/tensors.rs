@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map};
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
-use super::notes::PREFIX;
+use super::notes::{PREFIX, refused};
 use crate::scalar::type_name;
 use crate::{Activation, Parameters, Scalar};
 
@@ -301,16 +301,12 @@ pub(super) const ACTIVATION: &str = "activation";
 
 fn activation_of<A>(tensors: &Tensors<A>) -> Result<Activation, Error> {
     let key = format!("{PREFIX}{ACTIVATION}");
-    tensors.metadata.get(&key).map_or(Ok(Activation::default()), |stated| parse_activation(&key, stated))
+    tensors.metadata.get(&key).map_or(Ok(Activation::default()), |stated| parse_activation(ACTIVATION, stated))
 }
 
-/// The nonlinearity of this name in the metadata.
+/// The nonlinearity of this name, the value of a key without its prefix.
 pub(super) fn parse_activation(key: &str, stated: &str) -> Result<Activation, Error> {
-    Activation::from_name(stated).ok_or_else(|| Error::Metadata {
-        key: key.into(),
-        expected: "`tanh`, `relu`, `sigmoid` or `identity`".into(),
-        found: format!("`{}`", abridged(stated)),
-    })
+    Activation::from_name(stated).ok_or_else(|| refused(key, "`tanh`, `relu`, `sigmoid` or `identity`", Some(stated)))
 }
 
 /// Measures how similar two names are, for sorting.

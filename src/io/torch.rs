@@ -153,19 +153,38 @@ impl Layer {
         Recurrent { kernel, feedback, axes: Axes::OutIn, activation: self.activation }
     }
 
+    /// The number of layers and whether there are two directions, by the names of all weights and biases under the prefix: a
+    /// missing tensor is an error, and not a smaller network. A file without layers has one, so that the error names its
+    /// tensors.
+    fn extent<A>(&self, tensors: &Tensors<A>) -> (usize, bool) {
+        let (mut layers, mut bidirectional) = (1, false);
+        let kinds = ["weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"];
+        for name in tensors.names().filter_map(|name| name.strip_prefix(&*self.prefix)) {
+            let Some(suffix) = kinds.iter().find_map(|kind| name.strip_prefix(kind)) else { continue };
+            let (layer, reverse) = suffix.strip_suffix("_reverse").map_or((suffix, false), |layer| (layer, true));
+            // A number beyond that of the tensors skips a layer, and reading that layer fails.
+            if let Ok(layer) = layer.parse::<usize>() {
+                layers = layers.max(layer.saturating_add(1).min(tensors.len()));
+                bidirectional |= reverse;
+            }
+        }
+        (layers, bidirectional)
+    }
+
     /// Refuses a layer with a second direction, and the first of several layers.
     fn check_single<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         if self.suffix.is_empty() {
             return Ok(());
         }
-        for (name, found, expected) in [
-            ("weight_ih_l0_reverse", "a bidirectional network", "one direction: read it by `stack_from_tensors`"),
-            ("weight_ih_l1", "a stack of layers", "a single layer: read it by `stack_from_tensors`"),
-        ] {
-            let name = format!("{}{name}", self.prefix);
-            if tensors.contains(&name) {
-                return Err(network(&name, found, expected));
-            }
+        let (layers, bidirectional) = self.extent(tensors);
+        let name = |suffix| format!("{}weight_ih{suffix}", self.prefix);
+        if bidirectional {
+            let expected = "one direction: read it by `stack_from_tensors`";
+            return Err(network(&name("_l0_reverse"), "a bidirectional network", expected));
+        }
+        if layers > 1 {
+            let expected = "a single layer: read it by `stack_from_tensors`";
+            return Err(network(&name("_l1"), "a stack of layers", expected));
         }
         Ok(())
     }
@@ -234,7 +253,7 @@ impl Rnn {
     /// use elman::Activation;
     ///
     /// let layer = Layer::new(7).bidirectional().with_activation(Activation::Relu);
-    /// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [layer, layer], 5))?;
+    /// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [layer, layer], 5));
     /// let rnn = Rnn::new("rnn.", Activation::Relu).with_linear("head.");
     /// let tensors = rnn.stack_to_tensors(&p)?;
     /// assert_eq!(tensors.get("rnn.weight_ih_l1_reverse")?.shape(), [7, 14]);
@@ -246,10 +265,8 @@ impl Rnn {
     /// # Errors
     /// As [`from_tensors`](Self::from_tensors), except that several layers and two directions are no error.
     pub fn stack_from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<stack::Parameters<A>, Error> {
-        let contains = |suffix: &str| tensors.contains(&format!("{}weight_ih{suffix}", self.0.prefix));
-        // One layer at least, so that its tensors are the missing ones.
-        let layers = 1 + (1..tensors.len()).take_while(|layer| contains(&format!("_l{layer}"))).count();
-        read_stack(&self.0.stack(layers, contains("_l0_reverse")), tensors)
+        let (layers, bidirectional) = self.0.extent(tensors);
+        read_stack(&self.0.stack(layers, bidirectional), tensors)
     }
 
     /// Converts a stack to tensors, as [`to_tensors`](Self::to_tensors) does for one layer.

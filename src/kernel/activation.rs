@@ -7,7 +7,7 @@
 //! | sigmoid | 1 / (1 + exp(−z)) | a − a² |
 //! | identity | z | 1 |
 //!
-//! A NaN stays NaN in both.
+//! A NaN stays NaN in φ, and in φ′ of all but the identity.
 
 use std::fmt;
 

@@ -163,6 +163,16 @@ impl<A> Cache<A> {
         &self.states[self.row_after(previous, column) * n_a..][..n_a]
     }
 
+    /// The logits of all steps, (`T_x`, m, `n_y`).
+    pub(crate) fn logit_rows(&self) -> &[A] {
+        &self.logits
+    }
+
+    /// The probabilities of all steps, (`T_x`, m, `n_y`).
+    pub(crate) fn output_rows(&self) -> &[A] {
+        &self.output
+    }
+
     pub(super) fn schedule(&self) -> Schedule<'_> {
         Schedule { t_x: self.t_x, lengths: &self.lengths, first: 0, reversed: self.reversed }
     }
@@ -310,14 +320,13 @@ impl<A: Scalar> Cache<A> {
         input(Sources::default(), self.tokens.as_deref(), &self.x)
     }
 
-    /// The logits of all steps, (`T_x`, m, `n_y`).
-    pub(crate) fn logit_rows(&self) -> &[A] {
-        &self.logits
+    /// Takes the workspace of another pass, which runs before or later.
+    pub(crate) fn take_workspace(&mut self, other: &mut Cache<A>) {
+        std::mem::swap(&mut self.workspace, &mut other.workspace);
     }
 
-    /// The probabilities of all steps, (`T_x`, m, `n_y`).
-    pub(crate) fn output_rows(&self) -> &[A] {
-        &self.output
+    pub(crate) fn free_workspace(&mut self) {
+        self.workspace = ForwardWorkspace::default();
     }
 
     /// The hidden states after all steps, (`T_x`, m, `n_a`).

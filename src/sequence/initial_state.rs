@@ -77,7 +77,7 @@ impl<A: Scalar> InitialState<'_, A> {
         })
     }
 
-    /// Shortens the lifetime, which a copy cannot: views are invariant.
+    /// Returns the same state with a shorter lifetime. The compiler does not shorten it by itself.
     pub(super) fn view(&self) -> InitialState<'_, A> {
         InitialState(self.0.as_ref().map(|a0| a0.view()))
     }

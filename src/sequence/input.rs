@@ -128,7 +128,7 @@ impl<'a, A> Input<'a, A> {
         Input { reversed: true, ..self }
     }
 
-    /// Shortens the lifetime, which a copy cannot: views are invariant.
+    /// Returns the same input with a shorter lifetime. The compiler does not shorten it by itself.
     pub(crate) fn view(&self) -> Input<'_, A> {
         Input { values: self.values.view(), lengths: self.lengths, reversed: self.reversed }
     }

@@ -3,8 +3,8 @@
 //! ```text
 //! forward, t = 0 … T_x−1                         backward, t = T_x−1 … 0
 //! z_t      = ba + Wax·x_t + Waa·a_{t−1}          dlogits_t = dlogits_t + y_t·(dy_t − Σ dy_t·y_t)
-//! a_t      = tanh(z_t)                           da        = Waaᵀ·dz_{t+1}      (last_hidden at T_x−1)
-//! logits_t = by + Wya·a_t                        dz_t      = (da + da_t + Wyaᵀ·dlogits_t) · (1 − a_t²)
+//! a_t      = φ(z_t)                              da        = Waaᵀ·dz_{t+1}      (last_hidden at T_x−1)
+//! logits_t = by + Wya·a_t                        dz_t      = (da + da_t + Wyaᵀ·dlogits_t) · φ′(a_t)
 //! y_t      = softmax(logits_t)                   dx_t      = Waxᵀ·dz_t          da0 = Waaᵀ·dz_0
 //!                                                dWax     += dz_t·x_tᵀ          dba += Σ dz_t
 //!                                                dWaa     += dz_t·a_{t−1}ᵀ

@@ -82,7 +82,7 @@ impl<'de, A: Scalar> Deserialize<'de> for Parameters<A> {
         if found != expected {
             return Err(D::Error::custom(format_args!("`parameters` has {found} elements, expected {expected}")));
         }
-        let mut stack = Parameters::zeros(architecture).map_err(D::Error::custom)?;
+        let mut stack = Parameters::try_zeros(architecture).map_err(D::Error::custom)?;
         stack.as_mut_slice().copy_from_slice(&parameters);
         Ok(stack)
     }

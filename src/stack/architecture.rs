@@ -150,7 +150,7 @@ impl Architecture {
     }
 
     /// The layers and their directions, in the order of the flat buffer.
-    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = Part> + '_ {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> + '_ {
         let layers = self.layers.iter().enumerate();
         layers.flat_map(move |(layer, &Layer { n_a, activation, .. })| {
             let n_x = if layer == 0 { self.n_x } else { self.layers[layer - 1].width() };
@@ -174,7 +174,7 @@ impl Architecture {
     }
 }
 
-/// A text such as `3 → 5 relu ⇄ → 7 tanh → 2`, for messages.
+/// A text such as `3 → 5 relu in two directions → 7 tanh → 2`, for messages.
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.n_x)?;

@@ -69,7 +69,7 @@ impl<A: Scalar> Backward<A> {
 /// use elman::stack::{self, Architecture, Layer, Upstream};
 /// use ndarray::Array3;
 ///
-/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2))?;
+/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
 /// let cache = stack::forward(&p, &Array3::ones((3, 4, 10)), None)?;
 /// let back = stack::backward(&p, &cache, Upstream::logits(&Array3::ones((2, 4, 10))))?;
 /// assert_eq!(back.gradients.by()[0], 40.0);
@@ -115,20 +115,18 @@ compiled!(CompiledPass: Call<'a, A> => Result<(), Error>, pass);
 
 fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Result<(), Error> {
     let architecture = parameters.architecture();
-    let first = cache.head().ok_or(Error::NoLayers)?;
-    let (m, t_x) = (first.columns(), first.len());
     check_architecture("cache", cache.architecture(), architecture)?;
+    let (m, t_x) = (cache.columns(), cache.len());
     upstream.check(architecture, m, t_x)?;
     if back.gradients.architecture().layers().is_empty() {
-        back.gradients = Gradients::zeros(architecture.clone())?;
+        back.gradients = Gradients::try_zeros(architecture.clone())?;
     }
     check_architecture("back.gradients", back.gradients.architecture(), architecture)?;
 
     let Backward { gradients, dx, d_states, workspace } = back;
     let Workspace { pass: workspace, above, below } = workspace;
     d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
-    let mut gradients = gradients.views_mut();
-    let tokens = cache.pass(0, Direction::Forward).is_some_and(|pass| pass.tokens().is_some());
+    let tokens = cache.has_tokens();
     // The highest layer first, and of a layer the forward direction first.
     for layer in (0..architecture.layers().len()).rev() {
         let is_top = layer + 1 == architecture.layers().len();
@@ -147,7 +145,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
             let state = &mut d_states.arrays[index];
             state.0 = key;
             let results = Results {
-                gradients: crate::parameters::ViewMut { dims: part.dims, flat: &mut *gradients[index].flat },
+                gradients: gradients.view_mut(part),
                 dx: reshape_time_major(&mut below[usize::from(part.direction == Direction::Reverse)], (n_dx, m, t_x)),
                 da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
             };

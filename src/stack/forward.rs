@@ -1,19 +1,21 @@
-use ndarray::ArrayView3;
+use ndarray::{ArrayView2, ArrayView3};
 
 use super::{Architecture, Direction, Parameters, States};
 use crate::cell::Read;
-use crate::layout::fit;
+use crate::layout::{fit, sequence_view};
 use crate::scalar::{call, compiled};
 use crate::sequence::{self, InitialState, Input, Sources};
 use crate::{Error, Scalar};
 
 /// The results of a forward pass, and everything that the backward pass reads.
 ///
-/// [`forward_into`] reuses its memory, and allocates nothing once it has been as large.
+/// [`forward_into`] reuses its memory, and allocates nothing once it has run the same stack on as large a batch, with the
+/// exceptions of [`sequence::Cache`].
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(super) architecture: Architecture,
-    /// One for each layer and direction, in the order of the flat buffer.
+    /// One for each layer and direction, in the order of the flat buffer. Only the first has an input, and only the last has
+    /// the logits of all directions. One of them has the workspace of the passes.
     passes: Vec<sequence::Cache<A>>,
     /// For each layer: the two directions side by side, (`T_x`, m, width), where a bidirectional layer has one above it.
     joined: Vec<Vec<A>>,
@@ -37,30 +39,78 @@ impl<A> Cache<A> {
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
-
-    /// The pass of a layer and direction: its hidden states, initial state and last state. `None` where there is none.
+    /// The number of columns, m.
     #[must_use]
-    pub fn pass(&self, layer: usize, direction: Direction) -> Option<&sequence::Cache<A>> {
-        self.passes().find(|(key, _)| *key == (layer, direction)).map(|(_, pass)| pass)
+    pub fn columns(&self) -> usize {
+        self.head().map_or(0, sequence::Cache::columns)
+    }
+    /// The number of steps, `T_x`.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head().map_or(0, sequence::Cache::len)
+    }
+    /// Whether there are no steps.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The number of steps of each column, m numbers.
+    #[must_use]
+    pub fn lengths(&self) -> &[usize] {
+        self.head().map_or(&[], sequence::Cache::lengths)
     }
 
-    /// The hidden states of a layer and direction after every step, (`n_a`, m, `T_x`). `None` where there is none.
+    /// The hidden states of a layer and direction after every step, (`n_a`, m, `T_x`). `None` where there is no such
+    /// layer or direction.
     #[must_use]
     pub fn hidden(&self, layer: usize, direction: Direction) -> Option<ArrayView3<'_, A>> {
         self.pass(layer, direction).map(sequence::Cache::hidden)
     }
-
-    /// The pass that holds the logits and the probabilities of the head: the last one of the highest layer. `None` before the
-    /// first pass, and where there are no layers.
+    /// The hidden state of a layer and direction before the first step, (`n_a`, m). `None` as for [`hidden`](Self::hidden).
     #[must_use]
-    pub fn head(&self) -> Option<&sequence::Cache<A>> {
+    pub fn a0(&self, layer: usize, direction: Direction) -> Option<ArrayView2<'_, A>> {
+        self.pass(layer, direction).map(sequence::Cache::a0)
+    }
+    /// The hidden state of a layer and direction after the last step of each column, in the direction's own order,
+    /// (`n_a`, m). `None` as for [`hidden`](Self::hidden).
+    #[must_use]
+    pub fn last_hidden(&self, layer: usize, direction: Direction) -> Option<ArrayView2<'_, A>> {
+        self.pass(layer, direction).map(sequence::Cache::last_hidden)
+    }
+    /// The logits of every step, (`n_y`, m, `T_x`). A regression reads them.
+    #[must_use]
+    pub fn logits(&self) -> ArrayView3<'_, A> {
+        let [n_y, m, t_x] = self.output_shape();
+        sequence_view(n_y, m, t_x, self.head().map_or(&[], sequence::Cache::logit_rows))
+    }
+    /// The probabilities of every step, softmax(logits), (`n_y`, m, `T_x`).
+    #[must_use]
+    pub fn output(&self) -> ArrayView3<'_, A> {
+        let [n_y, m, t_x] = self.output_shape();
+        sequence_view(n_y, m, t_x, self.head().map_or(&[], sequence::Cache::output_rows))
+    }
+
+    fn output_shape(&self) -> [usize; 3] {
+        [self.head().map_or(0, |head| head.dims().n_y), self.columns(), self.len()]
+    }
+
+    /// The last pass, which has the logits of all directions. `None` before the first forward pass.
+    pub(crate) fn head(&self) -> Option<&sequence::Cache<A>> {
         self.passes.last()
     }
 
+    fn pass(&self, layer: usize, direction: Direction) -> Option<&sequence::Cache<A>> {
+        self.passes().find(|(key, _)| *key == (layer, direction)).map(|(_, pass)| pass)
+    }
+
     /// The passes by layer and direction, in the order of the flat buffer.
-    pub(super) fn passes(&self) -> impl DoubleEndedIterator<Item = ((usize, Direction), &sequence::Cache<A>)> {
-        let keys: Vec<_> = self.architecture.parts().map(|part| (part.layer, part.direction)).collect();
-        keys.into_iter().zip(&self.passes)
+    pub(super) fn passes(&self) -> impl Iterator<Item = ((usize, Direction), &sequence::Cache<A>)> {
+        self.architecture.parts().map(|part| (part.layer, part.direction)).zip(&self.passes)
+    }
+
+    /// Whether the input is token ids.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.passes.first().is_some_and(|pass| pass.tokens().is_some())
     }
 
     /// What the passes of a layer read from other passes.
@@ -83,17 +133,18 @@ impl<A> Cache<A> {
 /// use elman::stack::{self, Architecture, Direction, Layer};
 /// use ndarray::Array3;
 ///
-/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2))?;
+/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2));
 /// let cache = stack::forward(&p, &Array3::ones((3, 4, 10)), None)?;
 /// assert_eq!(cache.hidden(0, Direction::Reverse).unwrap().dim(), (5, 4, 10));
-/// assert_eq!(cache.head().unwrap().output()[[1, 3, 9]], 0.5);
+/// assert_eq!(cache.output()[[1, 3, 9]], 0.5);
 /// # Ok::<(), elman::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] where `x.dim().0 != n_x`, a state is not (`n_a`, m) or `lengths.len() != m`; [`Error::States`] where a
-/// state is missing; [`Error::Token`] where a token id is not below `n_x`; [`Error::Length`] where a length is above `T_x`;
-/// [`Error::NoLayers`] where the stack has no layer.
+/// [`Error::Shape`] where `x.dim().0 != n_x` or `lengths.len() != m`; [`Error::States`] where a state is missing or not
+/// (`n_a`, m); [`Error::StateCount`] where there are more states than layers and directions; [`Error::Token`] where a
+/// token id is not below `n_x`; [`Error::Length`] where a length is above `T_x`; [`Error::NoLayers`] where the stack
+/// has no layer.
 pub fn forward<'a, 's, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
@@ -101,6 +152,9 @@ pub fn forward<'a, 's, A: Scalar>(
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, states, &mut cache)?;
+    if let Some(last) = cache.passes.last_mut() {
+        last.free_workspace();
+    }
     Ok(cache)
 }
 
@@ -134,17 +188,24 @@ fn pass<A: Scalar>(Call { parameters, input, states, cache }: Call<A>) -> Result
     let (m, t_x) = input.check(first.dims)?;
     states.map_or(Ok(()), |states| states.check("states", architecture, m))?;
 
-    cache.architecture.clone_from(architecture);
+    if cache.architecture != *architecture {
+        *cache = Cache { architecture: architecture.clone(), ..std::mem::take(cache) };
+    }
     let Cache { passes, joined, .. } = cache;
     passes.resize_with(architecture.parts().count(), sequence::Cache::default);
     joined.resize_with(architecture.layers().len(), Vec::new);
+    // The passes share one workspace: the last one hands it to the first, and each one to the next.
+    if let [first, .., last] = &mut passes[..] {
+        first.take_workspace(last);
+    }
     passes[0].take(first.dims, m, t_x, input);
     for (index, (part, p)) in parameters.views().enumerate() {
         let (before, rest) = passes.split_at_mut(index);
         let pass = &mut rest[0];
-        if let Some(first) = before.first() {
+        if let [first, ..] = before {
             let reversed = input.reversed != (part.direction == Direction::Reverse);
             pass.follow(part.dims, reversed, first);
+            pass.take_workspace(&mut before[index - 1]);
         }
         let a0 = states.and_then(|states| states.arrays.get(index)).map(|(_, state)| &**state);
         let sources = sources(architecture, before, joined, part.layer, part.direction);

@@ -12,17 +12,18 @@
 //! nonlinearity and directions. All parameters are one flat buffer, so an optimiser, clipping or a norm is one loop over one
 //! slice.
 //!
-//! Each layer and direction is a pass of [`sequence`](crate::sequence), and a layer reads the hidden states of the layer below
-//! without a copy (the two directions of a bidirectional layer are copied side by side once). Every input works: vectors, token
-//! ids, columns of different lengths, reversed time. The results are bit-identical to those of the same layers run one by one,
-//! and those of one layer to [`sequence::forward`](crate::sequence::forward). They depend neither on the batch, nor on the
-//! number of threads, nor on the instruction set.
+//! Each layer and direction is a pass of [`sequence`](crate::sequence), and a layer reads the hidden states of the
+//! layer below without a copy (the two directions of a bidirectional layer are copied side by side once). Every input
+//! works: vectors, token ids, columns of different lengths, reversed time. The results are bit-identical to those of
+//! the same layers run one by one, and those of one layer to [`sequence::forward`](crate::sequence::forward). They
+//! depend neither on the batch, nor on the number of threads, nor on the instruction set.
 //!
 //! # Memory
 //!
 //! One [`sequence::Cache`](crate::sequence::Cache) for each layer and direction, of which only the first has an input, and
-//! (n₁ + n₂)·m·`T_x` elements for each bidirectional layer with another one above it. A backward pass takes two gradients of
-//! the widest layer input, and the workspace of one layer.
+//! (n₁ + n₂)·m·`T_x` elements for each bidirectional layer with another one above it. All passes share one workspace. A
+//! backward pass takes three gradients of the widest layer's input at most (two without bidirectional layers), and one
+//! workspace.
 //!
 //! # Examples
 //!
@@ -40,7 +41,8 @@
 //! let x = Array3::from_shape_simple_fn((1, 16, 10), || rng.random_range(-1.0..1.0));
 //! let at = |j: usize, t: usize| x.get([0, j, t]).copied().unwrap_or(-1.0);
 //! let targets =
-//!     Array2::from_shape_fn((16, 10), |(j, t)| usize::from(at(j, t.wrapping_sub(1)) > at(j, t) || at(j, t + 1) > at(j, t)));
+//!     Array2::from_shape_fn((16, 10), |(j, t)| usize::from(at(j, t.wrapping_sub(1)) > at(j, t) || at(j, t + 1) > at(j,
+//!   t)));
 //!
 //! let layer = Layer::new(12).bidirectional().with_activation(Activation::Relu);
 //! let mut p = init::torch_stack::<f64>(Architecture::new(1, [layer, layer], 2), &mut rng)?;

@@ -4,16 +4,16 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::architecture::{Part, check_architecture};
 use super::{Architecture, Direction, Layer};
-use crate::error::{check_activation, check_count, check_network, too_large};
+use crate::error::{check_activation, check_count, check_network};
 use crate::parameters::{View, ViewMut, dot, norm, scaled_add};
 use crate::scalar::{narrow, widen};
 use crate::{Dims, Error, Scalar};
 
 /// The parameters of a stack, in one buffer with a view for each matrix.
 ///
-/// The buffer holds layer by layer, the lowest first, and the forward direction before the reverse one. Each has `wax`, `waa`,
-/// `wya` (in the highest layer), `ba`, and `by` (in the highest layer's forward direction), each row-major. A stack of one
-/// layer in one direction has the order of [`Parameters`](crate::Parameters).
+/// The buffer holds layer by layer, the lowest first, and the forward direction before the reverse one. Each has `wax`,
+/// `waa`, `wya` (in the highest layer), `ba`, and `by` (in the highest layer's forward direction), each row-major. A
+/// stack of one layer in one direction has the order of [`Parameters`](crate::Parameters).
 ///
 /// # Examples
 ///
@@ -21,13 +21,12 @@ use crate::{Dims, Error, Scalar};
 /// use elman::stack::{Architecture, Direction, Layer, Parameters};
 ///
 /// let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2);
-/// let mut p = Parameters::<f32>::zeros(architecture)?;
+/// let mut p = Parameters::<f32>::zeros(architecture);
 /// p.waa_mut(0, Direction::Reverse).unwrap()[[3, 1]] = 0.5;
 /// let index = p.as_slice().iter().position(|&value| value == 0.5).unwrap();
 /// assert_eq!(p.name_of(index).as_deref(), Some("layers[0].reverse.waa[3, 1]"));
 /// assert_eq!(p.wax(1, Direction::Forward).unwrap().dim(), (7, 10));
 /// assert_eq!(p.norm(), 0.5);
-/// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parameters<A> {
@@ -49,7 +48,7 @@ macro_rules! arrays {
             let (part, range) = self.architecture.part(layer, direction)?;
             let $dims = part.dims;
             let flat = &self.flat[range];
-            Some($view::from_shape($shape, flat.get($dims.$range()).unwrap_or(&[])).expect(AS_LONG))
+            Some($view::from_shape($shape, &flat[$dims.$range()]).expect(AS_LONG))
         }
 
         $(#[$doc])*
@@ -60,7 +59,7 @@ macro_rules! arrays {
             let (part, range) = self.architecture.part(layer, direction)?;
             let $dims = part.dims;
             let flat = &mut self.flat[range];
-            Some($view_mut::from_shape($shape, flat.get_mut($dims.$range()).unwrap_or(&mut [])).expect(AS_LONG))
+            Some($view_mut::from_shape($shape, &mut flat[$dims.$range()]).expect(AS_LONG))
         }
     )+};
 }
@@ -68,14 +67,23 @@ macro_rules! arrays {
 const AS_LONG: &str = "a range is as long as its shape says";
 
 impl<A: Scalar> Parameters<A> {
-    /// Parameters that are all zero.
+    /// Makes parameters that are all zero.
+    ///
+    /// # Panics
+    /// Where the parameters do not fit in memory, as for `vec!`. [`try_zeros`](Self::try_zeros) returns an error where no
+    /// machine can address them.
+    #[must_use]
+    pub fn zeros(architecture: Architecture) -> Self {
+        Self::try_zeros(architecture).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Makes parameters that are all zero, for a shape that comes from a file or from a user.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] where a machine cannot address so many parameters.
-    pub fn zeros(architecture: Architecture) -> Result<Self, Error> {
+    /// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
+    pub fn try_zeros(architecture: Architecture) -> Result<Self, Error> {
         let Some(length) = architecture.checked_len() else {
-            let widest = architecture.layers().iter().map(|layer| layer.n_a).max().unwrap_or(0);
-            return Err(too_large([architecture.n_x(), widest, architecture.n_y()]));
+            return Err(Error::StackTooLarge { found: architecture.to_string().into() });
         };
         Ok(Parameters { architecture, flat: vec![A::zero(); length] })
     }
@@ -85,9 +93,17 @@ impl<A: Scalar> Parameters<A> {
     /// The networks of the highest layer have the outputs; of two directions, only the forward one has an output bias.
     ///
     /// # Errors
-    /// [`Error::Network`] where a layer does not have one network or two of the same dimensions, where `n_x` is not the width
-    /// of the layer below, where a lower layer has outputs, and where a reverse direction has an output bias that is not zero.
+    /// - [`Error::NoLayers`] where there is no layer, or a layer without a network; [`Error::Range`] where a layer has
+    ///   more than two.
+    /// - [`Error::Network`] where the two networks of a layer have different dimensions, where `n_x` is not the width of the
+    ///   layer below, and where a lower layer has outputs; [`Error::Activation`] where the two have different
+    ///   nonlinearities.
+    /// - [`Error::OutputBias`] where a reverse direction has an output bias that is not zero.
+    /// - [`Error::StackTooLarge`] where a machine cannot address so many parameters.
     pub fn from_networks(networks: &[Vec<crate::Parameters<A>>]) -> Result<Self, Error> {
+        if networks.is_empty() {
+            return Err(Error::NoLayers);
+        }
         let mut layers: Vec<Layer> = Vec::with_capacity(networks.len());
         let n_x = networks.first().and_then(|first| first.first()).map_or(0, |network| network.dims().n_x);
         let n_y = networks.last().and_then(|last| last.first()).map_or(0, |network| network.dims().n_y);
@@ -106,7 +122,7 @@ impl<A: Scalar> Parameters<A> {
             let layer = Layer::new(expected.n_a).with_activation(first.activation());
             layers.push(if directions.len() == 2 { layer.bidirectional() } else { layer });
         }
-        let mut p = Parameters::zeros(Architecture::new(n_x, layers, n_y))?;
+        let mut p = Parameters::try_zeros(Architecture::new(n_x, layers, n_y))?;
         for (view, network) in p.views_mut().into_iter().zip(networks.iter().flatten()) {
             let (shared, by) = network.as_slice().split_at(view.flat.len());
             if by.iter().any(|value| !value.is_zero()) {
@@ -117,8 +133,8 @@ impl<A: Scalar> Parameters<A> {
         Ok(p)
     }
 
-    /// A copy of one layer and direction, as a network of its own. Of the reverse direction, `by` is zero. `None` where there
-    /// is no such layer or direction.
+    /// A copy of one layer and direction, as a network of its own. Of the reverse direction, `by` is zero. `None` where
+    /// there is no such layer or direction.
     #[must_use]
     pub fn network(&self, layer: usize, direction: Direction) -> Option<crate::Parameters<A>> {
         let (part, range) = self.architecture.part(layer, direction)?;
@@ -248,6 +264,12 @@ impl<A: Scalar> Parameters<A> {
             ViewMut { dims: part.dims, flat }
         };
         self.architecture.parts().map(view).collect()
+    }
+
+    /// One layer and direction, for writing.
+    pub(crate) fn view_mut(&mut self, part: Part) -> ViewMut<'_, A> {
+        let (_, range) = self.architecture.part(part.layer, part.direction).expect("it is a part of this stack");
+        ViewMut { dims: part.dims, flat: &mut self.flat[range] }
     }
 
     fn top(&self) -> Option<(Part, std::ops::Range<usize>)> {

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 use super::{Architecture, Cache, Direction};
-use crate::error::{Error, HIDDEN, check_shape};
+use crate::error::Error;
 use crate::scalar::Scalar;
 
 /// One hidden state, (`n_a`, m), for each layer and direction: what one chunk of a sequence hands to the next.
@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
 /// use elman::stack::{self, Architecture, Direction, Layer, States};
 /// use ndarray::{Array3, s};
 ///
-/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2))?;
+/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
 /// let x = Array3::ones((3, 4, 10));
 /// let early = stack::forward(&p, &x.slice(s![.., .., ..6]), None)?;
 /// let late = stack::forward(&p, &x.slice(s![.., .., 6..]), &States::last(&early))?;
@@ -35,6 +35,9 @@ impl<A> Default for States<A> {
 
 impl<A: Scalar> States<A> {
     /// Zero states for m columns.
+    ///
+    /// # Panics
+    /// Where the states do not fit in memory, as for `vec!`.
     #[must_use]
     pub fn zeros(architecture: &Architecture, m: usize) -> Self {
         let state = |part: super::architecture::Part| {
@@ -62,13 +65,20 @@ impl<A: Scalar> States<A> {
         self.arrays.iter_mut().find(|(key, _)| *key == (layer, direction)).map(|(_, state)| state.view_mut())
     }
 
-    /// Checks that there is a state (`n_a`, m) for each layer and direction.
+    /// Checks that there is exactly one state (`n_a`, m) for each layer and direction, in their order.
     pub(super) fn check(&self, argument: &'static str, architecture: &Architecture, m: usize) -> Result<(), Error> {
         for part in architecture.parts() {
-            match self.get(part.layer, part.direction) {
-                Some(state) => check_shape(argument, &state, &HIDDEN[..2], [part.dims.n_a, m])?,
-                None => return Err(Error::States { argument, layer: part.layer, direction: part.direction.name() }),
+            let (layer, direction) = (part.layer, part.direction.name());
+            let expected = [part.dims.n_a, m];
+            let state = self.get(part.layer, part.direction);
+            let found = state.map(|state| [state.nrows(), state.ncols()]);
+            if found != Some(expected) {
+                return Err(Error::States { argument, layer, direction, expected, found });
             }
+        }
+        let (found, expected) = (self.arrays.len(), architecture.parts().count());
+        if found != expected {
+            return Err(Error::StateCount { argument, expected, found });
         }
         Ok(())
     }

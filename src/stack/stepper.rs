@@ -16,7 +16,7 @@ use crate::{Error, Scalar};
 /// ```
 /// use elman::stack::{Architecture, Layer, Parameters, Stepper};
 ///
-/// let p = Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2))?;
+/// let p = Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
 /// let mut stepper = Stepper::new(&p, 1)?;
 /// for token in [2, 0, 1] {
 ///     stepper.step_tokens(&[token])?;
@@ -100,7 +100,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// Sets the hidden states from which the next step starts.
     ///
     /// # Errors
-    /// [`Error::Shape`] where a state is not (`n_a`, m); [`Error::States`] where one is missing.
+    /// [`Error::States`] where a state is missing or not (`n_a`, m); [`Error::StateCount`] where there are more states.
     pub fn set_states(&mut self, states: &States<A>) -> Result<(), Error> {
         states.check("states", self.parameters.architecture(), self.m)?;
         for (index, layer) in self.layers.iter_mut().enumerate() {

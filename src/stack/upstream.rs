@@ -3,8 +3,11 @@
 use ndarray::ArrayRef3;
 
 use super::{Architecture, States};
-use crate::error::{Error, HIDDEN, OUTPUT, check_shape};
+use crate::error::{Error, OUTPUT, check_shape};
 use crate::scalar::Scalar;
+
+/// The axes of the highest layer's output.
+const WIDTH: &[&str] = &["width", "m", "T_x"];
 
 /// The gradients of a loss with respect to the results of a stack. A gradient that is not given is zero.
 ///
@@ -53,6 +56,12 @@ impl<'a, A: Scalar> Upstream<'a, A> {
         Upstream::default().with_output(output)
     }
 
+    /// Makes an upstream with the gradients at the last states.
+    #[must_use]
+    pub fn last_states(last_states: &'a States<A>) -> Self {
+        Upstream::default().with_last_states(last_states)
+    }
+
     /// Adds the gradient at the highest layer's output.
     #[must_use]
     pub fn with_hidden(self, hidden: &'a ArrayRef3<A>) -> Self {
@@ -78,7 +87,7 @@ impl<'a, A: Scalar> Upstream<'a, A> {
     pub(super) fn check(&self, architecture: &Architecture, m: usize, t_x: usize) -> Result<(), Error> {
         let width = architecture.layers().last().map_or(0, |layer| layer.width());
         for (name, array, axes, n) in [
-            ("upstream.hidden", self.hidden, HIDDEN, width),
+            ("upstream.hidden", self.hidden, WIDTH, width),
             ("upstream.logits", self.logits, OUTPUT, architecture.n_y()),
             ("upstream.output", self.output, OUTPUT, architecture.n_y()),
         ] {

@@ -348,7 +348,7 @@ fn whole_report() -> Vec<String> {
 #[test]
 fn a_report_has_a_digest_for_each_array_of_every_problem() {
     let report = whole_report();
-    let stacks = 6 * crate::stack::results::<f64>().len();
+    let stacks = 5 * crate::stack::results::<f64>().len();
     assert_eq!(report.len(), 2 * (9 * (7 * SHAPES.len() + 2 * LARGE.len()) + stacks));
     println!("\n{SET}{}\n{}", elman::instruction_set(), report.join("\n"));
 }

@@ -104,10 +104,10 @@ fn assert_computes<A: Scalar>(fixture: &Fixture, case: &str, p: &stack::Paramete
         .collect();
     let views: Vec<_> = hidden.iter().map(|hidden| hidden.view()).collect();
     fixture.assert_close(&format!("/{case}/hidden"), &concatenate(Axis(0), &views).unwrap(), tolerance);
-    let logits = cache.head().unwrap().logits().mapv(Convert::widen);
+    let logits = cache.logits().mapv(Convert::widen);
     fixture.assert_close(&format!("/{case}/logits"), &logits, tolerance);
     for (index, (layer, direction)) in keys(p).into_iter().enumerate() {
-        let last = cache.pass(layer, direction).unwrap().last_hidden().mapv(Convert::widen);
+        let last = cache.last_hidden(layer, direction).unwrap().mapv(Convert::widen);
         fixture.assert_close(&format!("/{case}/last/{index}"), &last, tolerance);
     }
 }
@@ -136,9 +136,9 @@ fn keras_models_of_several_layers_and_directions_compute_the_same() {
         let p = model.from_tensors(&weights).unwrap_or_else(|error| panic!("{case}: {error}"));
         let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
         let cache = stack::forward(&p, &x, None).unwrap();
-        fixture.assert_close(&format!("/{case}/logits"), &cache.head().unwrap().logits().to_owned(), DOUBLE);
+        fixture.assert_close(&format!("/{case}/logits"), &cache.logits().to_owned(), DOUBLE);
         let single = stack::forward(&p.to_f32(), &x.mapv(f32::narrow), None).unwrap();
-        let logits = single.head().unwrap().logits().mapv(f64::from);
+        let logits = single.logits().mapv(f64::from);
         fixture.assert_close(&format!("/{case}/logits"), &logits, SINGLE);
         assert_eq!(model.to_tensors(&p).unwrap(), weights, "{case}");
     }
@@ -170,7 +170,7 @@ fn layers_that_do_not_fit_are_refused_by_what_they_are() {
     assert_eq!(error, "`activation` shows a network of tanh units, expected one of relu units");
 
     let mixed = [stack::Layer::new(5), stack::Layer::new(5).bidirectional()];
-    let mixed = stack::Parameters::<f64>::zeros(stack::Architecture::new(3, mixed, 2)).unwrap();
+    let mixed = stack::Parameters::<f64>::zeros(stack::Architecture::new(3, mixed, 2));
     let error = rnn.stack_to_tensors(&mixed).unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error}");
 
@@ -187,5 +187,21 @@ fn layers_that_do_not_fit_are_refused_by_what_they_are() {
     ] {
         let error = stack::Parameters::from_networks(&networks).unwrap_err().to_string();
         assert!(error.starts_with(start), "{error}");
+    }
+}
+
+/// Any weight or bias of a layer shows that the layer exists, so a missing tensor is not read as a smaller network.
+#[test]
+fn a_torch_file_that_lacks_a_tensor_is_refused() {
+    let layer = stack::Layer::new(5).bidirectional();
+    let p = stack::Parameters::<f64>::zeros(stack::Architecture::new(3, [layer; 2], 2));
+    let rnn = torch::Rnn::new("rnn.", Activation::Tanh).with_linear("head.");
+    let tensors = rnn.stack_to_tensors(&p).unwrap();
+    assert_eq!(rnn.stack_from_tensors(&tensors).unwrap(), p);
+    for name in tensors.names() {
+        let mut fewer = tensors.clone();
+        fewer.remove(name);
+        let error = rnn.stack_from_tensors(&fewer).unwrap_err();
+        assert!(matches!(&error, Error::Missing { tensor, .. } if tensor == name), "{name}: {error}");
     }
 }
