@@ -101,7 +101,7 @@ impl<A: Scalar> Default for Loss<A> {
 
 /// Computes the cross-entropy of a sequence's output against the labels.
 ///
-/// - `cache`: the result of [`sequence::forward`] or [`stack::forward`](crate::stack::forward), with `n_y` classes
+/// - `cache`: the result of [`sequence::forward`] or [`stack::forward`], with `n_y` classes
 /// - `targets`: (m, `T_x`), each a class below `n_y` or [`IGNORE`]; any value in the padding
 ///
 /// The value is summed in double precision, steps ascending, columns ascending within a step.

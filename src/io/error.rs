@@ -107,3 +107,24 @@ impl fmt::Debug for Error {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// Shortens a name from a file for a message.
+pub(crate) fn abridged(name: &str) -> String {
+    const SHOWN: usize = 64;
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.into(),
+    }
+}
+
+/// Shortens a message that may quote a file to its beginning and its end. The end says where the error is.
+#[cfg(feature = "safetensors")]
+pub(super) fn shortened(message: &str) -> String {
+    const SHOWN: usize = 256;
+    let beginning = message.char_indices().nth(SHOWN).map(|(end, _)| end);
+    let end = message.char_indices().rev().nth(SHOWN).map(|(start, _)| start);
+    match beginning.zip(end) {
+        Some((beginning, end)) if beginning < end => format!("{} … {}", &message[..beginning], &message[end..]),
+        _ => message.into(),
+    }
+}

@@ -3,7 +3,8 @@
 use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dimension, Zip};
 
 use super::Error;
-use super::tensors::{Tensors, abridged, check_confirmed, wrong_shape};
+use super::error::abridged;
+use super::tensors::{Tensors, check_confirmed, wrong_shape};
 use crate::{Activation, Parameters, Scalar};
 
 /// The order of a matrix's axes in a file. `out` are the units that the layer computes, `in` the values that it reads.

@@ -54,8 +54,8 @@ pub mod torch;
 
 pub use checkpoint::{Checkpoint, CheckpointOf, StackCheckpoint};
 pub use error::Error;
+#[cfg(feature = "serde")]
+pub(crate) use error::abridged;
 pub use file::{read, write_atomic};
 pub use stack::{FrameworkLayer, Stack};
 pub use tensors::Tensors;
-#[cfg(feature = "serde")]
-pub(crate) use tensors::abridged;

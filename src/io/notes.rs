@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::Error;
-use super::tensors::abridged;
+use super::error::abridged;
 
 pub(super) const PREFIX: &str = "elman.";
 

@@ -15,7 +15,7 @@ use std::path::Path;
 use ndarray::{ArrayD, ArrayRef, ArrayViewD, Dimension, IxDyn, ShapeBuilder};
 
 use super::element::{extend_le, from_le};
-use super::tensors::abridged;
+use super::error::abridged;
 use super::{Error, file, foreign};
 use crate::Scalar;
 use crate::scalar::type_name;

@@ -24,8 +24,8 @@ use zip::read::ZipReadOptions;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
 
+use super::error::abridged;
 use super::npy::{self, Npy};
-use super::tensors::abridged;
 use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
 

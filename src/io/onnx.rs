@@ -31,11 +31,12 @@
 
 use ndarray::{Array1, Axis, concatenate};
 
+use super::error::abridged;
 use super::layers::{
     Axes, Bias, Dense, Head, Recurrent, check_activation, check_stated, insert_new, network, stated, sum,
 };
 use super::networks::{Recurrence, RecurrentLayer, read_network, write_network};
-use super::tensors::{abridged, wrong_shape};
+use super::tensors::wrong_shape;
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
 

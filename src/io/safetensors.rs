@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::element::{extend_le, from_le};
-use super::tensors::{abridged, shortened};
+use super::error::{abridged, shortened};
 use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
 use crate::scalar::type_name;

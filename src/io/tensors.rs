@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, btree_map};
 use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
+use super::error::abridged;
 use super::notes::{PREFIX, refused};
 use crate::scalar::type_name;
 use crate::{Activation, Parameters, Scalar};
@@ -341,25 +342,4 @@ pub(super) fn check_confirmed(
         return Ok(());
     }
     Err(wrong_shape(tensor, format!("{expected} with {symbol} at most {MOST}, because n_a is 0"), found))
-}
-
-/// Shortens a name from a file for a message.
-pub(crate) fn abridged(name: &str) -> String {
-    const SHOWN: usize = 64;
-    match name.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.into(),
-    }
-}
-
-/// Shortens a message that may quote a file to its beginning and its end. The end says where the error is.
-#[cfg(feature = "safetensors")]
-pub(super) fn shortened(message: &str) -> String {
-    const SHOWN: usize = 256;
-    let beginning = message.char_indices().nth(SHOWN).map(|(end, _)| end);
-    let end = message.char_indices().rev().nth(SHOWN).map(|(start, _)| start);
-    match beginning.zip(end) {
-        Some((beginning, end)) if beginning < end => format!("{} … {}", &message[..beginning], &message[end..]),
-        _ => message.into(),
-    }
 }

@@ -1,4 +1,5 @@
-use crate::{Activation, Dims};
+use super::Dims;
+use crate::kernel::Activation;
 
 /// The parameters of one layer where they are stored.
 #[derive(Debug, Clone, Copy)]

@@ -40,9 +40,8 @@
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
 //! let x = Array3::from_shape_simple_fn((1, 16, 10), || rng.random_range(-1.0..1.0));
 //! let at = |j: usize, t: usize| x.get([0, j, t]).copied().unwrap_or(-1.0);
-//! let targets =
-//!     Array2::from_shape_fn((16, 10), |(j, t)| usize::from(at(j, t.wrapping_sub(1)) > at(j, t) || at(j, t + 1) > at(j,
-//!   t)));
+//! let is_larger = |j, t: usize| at(j, t.wrapping_sub(1)) > at(j, t) || at(j, t + 1) > at(j, t);
+//! let targets = Array2::from_shape_fn((16, 10), |(j, t)| usize::from(is_larger(j, t)));
 //!
 //! let layer = Layer::new(12).bidirectional().with_activation(Activation::Relu);
 //! let mut p = init::torch_stack::<f64>(Architecture::new(1, [layer, layer], 2), &mut rng)?;
