@@ -95,8 +95,8 @@
 //! | `avx512` | no | AVX-512 where the machine has it; needs Rust 1.89 |
 //! | `safetensors` | no | `io::safetensors`, and files of [`io::Checkpoint`] |
 //! | `npz` | no | `io::npz` and `io::npy`; needs Rust 1.89 |
-//! | `serde` | no | `Serialize` and `Deserialize` for [`Parameters`], [`Dims`] and the optimisers |
-//! | `approx` | no | `AbsDiffEq`, `RelativeEq` and `UlpsEq` for [`Parameters`] |
+//! | `serde` | no | `Serialize` and `Deserialize` for networks ([`Parameters`], [`stack::Parameters`]) and optimisers |
+//! | `approx` | no | `AbsDiffEq`, `RelativeEq` and `UlpsEq` for [`Parameters`] and [`stack::Parameters`] |
 //!
 //! [`ndarray`] and [`rand`] are re-exported, because their types stand in signatures: a program may use
 //! `elman::ndarray` and `elman::rand`, or depend on ndarray 0.17 and rand 0.10 itself.
@@ -104,6 +104,8 @@
 //! Source: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "approx")]
+mod approximate;
 mod error;
 mod kernel;
 mod layout;

@@ -11,8 +11,6 @@
 //! One buffer stores all five, in this order, each row-major. An optimiser, clipping, a norm or a checkpoint is therefore
 //! one loop over [`Parameters::as_slice`]. A gradient has the same elements, so [`Gradients`] is the same type.
 
-#[cfg(feature = "approx")]
-mod approximate;
 mod dims;
 mod view;
 

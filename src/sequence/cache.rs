@@ -1,4 +1,4 @@
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{Array2, ArrayView2, ArrayView3, ShapeBuilder};
 
 use super::Extent;
 use super::columns::ForwardWorkspace;
@@ -161,6 +161,18 @@ impl<A> Cache<A> {
             position.min(length).checked_sub(1)
         };
         &self.states[self.row_after(previous, column) * n_a..][..n_a]
+    }
+
+    /// Returns the state of each column before a position, (`n_a`, m).
+    pub(crate) fn states_before(&self, position: usize) -> Array2<A>
+    where
+        A: Scalar,
+    {
+        let mut states = Array2::zeros((self.dims.n_a, self.m).f());
+        for (column, mut state) in states.columns_mut().into_iter().enumerate() {
+            state.iter_mut().zip(self.state_before(position, column)).for_each(|(to, from)| *to = *from);
+        }
+        states
     }
 
     /// The logits of all steps, (`T_x`, m, `n_y`).

@@ -61,12 +61,13 @@ pub use checkpointed::{Checkpointed, Segment};
 pub use forward::{forward, forward_into};
 pub use initial_state::InitialState;
 pub use input::Input;
-pub use truncated::{Truncated, Window};
+pub use truncated::{Truncated, TruncatedOf, Window};
 
 pub(crate) use backward::{Workspace as BackwardWorkspace, run as run_backward};
 pub(crate) use block::Results;
 pub(crate) use cache::Sources;
 pub(crate) use forward::run as run_forward;
+pub(crate) use truncated::Recurrent;
 
 use crate::Dims;
 use crate::kernel::threads;

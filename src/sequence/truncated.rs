@@ -1,14 +1,19 @@
+use std::fmt::Debug;
 use std::ops::Range;
 
-use ndarray::{Array2, ShapeBuilder};
+use ndarray::Array2;
 
 use super::{Cache, InitialState, Input, forward_into};
 use crate::error::check_count;
-use crate::{Error, Parameters, Scalar};
+use crate::{Dims, Error, Parameters, Scalar};
+
+/// [`TruncatedOf`] one layer.
+pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 
 /// Truncated back-propagation through time, TBPTT(k₁, k₂): an update every k₁ steps, with the gradient of the last k₂ steps.
 ///
-/// The hidden state continues from window to window, gradients do not. Parameters may change between windows.
+/// The hidden state continues from window to window, gradients do not. Parameters may change between windows. Its two kinds
+/// are [`sequence::Truncated`](Truncated) and [`stack::Truncated`](crate::stack::Truncated).
 ///
 /// - k₁ = k₂: the windows are consecutive chunks of the sequence.
 /// - k₁ < k₂: the windows overlap. A gradient reaches k₂ − k₁ steps further back than the steps with a new loss.
@@ -21,7 +26,7 @@ use crate::{Error, Parameters, Scalar};
 ///
 /// ```
 /// use elman::sequence::{self, Truncated};
-/// use elman::{Dims, Gradients, Parameters, Upstream, loss};
+/// use elman::{Dims, Parameters, Upstream, loss};
 /// use ndarray::{Array2, Array3};
 ///
 /// let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
@@ -31,7 +36,7 @@ use crate::{Error, Parameters, Scalar};
 /// let mut back = sequence::Backward::default();
 /// while let Some(window) = chunks.next_window(&p)? {
 ///     let loss = loss::cross_entropy(chunks.cache(), &window.targets(&targets), loss::Reduction::Mean)?;
-///     back.gradients = Gradients::zeros(dims);
+///     back.zero_gradients();
 ///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;
 /// }
@@ -39,7 +44,7 @@ use crate::{Error, Parameters, Scalar};
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Truncated<'a, A> {
+pub struct TruncatedOf<'a, A: Scalar, N: Recurrent<A>> {
     input: Input<'a, A>,
     t_x: usize,
     k1: usize,
@@ -47,8 +52,8 @@ pub struct Truncated<'a, A> {
     /// The positions of the last window, the one in `cache`.
     window: Range<usize>,
     /// The state before the first step; `None` is zero.
-    a0: Option<Array2<A>>,
-    cache: Cache<A>,
+    a0: Option<N::State>,
+    cache: N::Cache,
 }
 
 /// The steps of one update.
@@ -61,38 +66,40 @@ pub struct Window {
     pub fresh: Range<usize>,
 }
 
-impl<'a, A: Scalar> Truncated<'a, A> {
+impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
     /// Makes windows over a sequence, from the hidden state `a0`.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
-    /// - `a0`: (`n_a`, m), or `None` for zero
+    /// - `a0`: (`n_a`, m), of a stack the [`States`](crate::stack::States), or `None` for zero
     /// - `k1`: the number of steps from one update to the next, at least 1
     /// - `k2`: the number of steps that a gradient goes back, at least 1
     ///
     /// # Errors
     /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where `a0.ncols() != m`; [`Error::Shape`] where
-    /// `lengths.len() != m`;
-    /// [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the rest.
+    /// `lengths.len() != m`; [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the
+    /// rest.
     pub fn new<'s>(
         x: impl Into<Input<'a, A>>,
-        a0: impl Into<InitialState<'s, A>>,
+        a0: impl Into<N::InitialState<'s>>,
         k1: usize,
         k2: usize,
     ) -> Result<Self, Error> {
-        let (input, a0) = (x.into(), a0.into());
+        let input = x.into();
         let (_, t_x) = input.size();
         check_count("k1", k1, "at least 1", k1 > 0)?;
         check_count("k2", k2, "at least 1", k2 > 0)?;
-        a0.check(None, &input)?;
+        let a0 = N::initial_state(a0.into(), &input)?;
         input.check_lengths()?;
-        Ok(Truncated { input, t_x, k1, k2, window: 0..0, a0: a0.to_owned(), cache: Cache::default() })
+        Ok(TruncatedOf { input, t_x, k1, k2, window: 0..0, a0, cache: N::Cache::default() })
     }
 
     /// Runs the forward pass of the next window; `None` at the end of the sequence.
     ///
     /// # Errors
-    /// As [`forward`](crate::sequence::forward). After an error, the next call runs the same window.
-    pub fn next_window(&mut self, parameters: &Parameters<A>) -> Result<Option<Window>, Error> {
+    /// As [`sequence::forward`](crate::sequence::forward) or [`stack::forward`](crate::stack::forward), and
+    /// [`Error::Bidirectional`] where a layer of a stack has two directions. After an error, the next call runs the same
+    /// window.
+    pub fn next_window(&mut self, parameters: &N) -> Result<Option<Window>, Error> {
         let before = self.window.end;
         if before == self.t_x {
             return Ok(None);
@@ -100,12 +107,15 @@ impl<'a, A: Scalar> Truncated<'a, A> {
         let end = self.t_x.min(before.saturating_add(self.k1));
         let start = end.saturating_sub(self.k2);
         // Check all steps before reading the first.
-        self.input.check_values(parameters.dims(), &self.steps(start.min(before)..end))?;
-        let mut a0 =
-            if before > 0 { Some(self.state_before(start.min(before) - self.window.start)) } else { self.a0.clone() };
+        self.input.check_values(parameters.first_dims()?, &self.steps(start.min(before)..end))?;
+        let mut a0 = if before > 0 {
+            Some(N::state_before(&self.cache, start.min(before) - self.window.start))
+        } else {
+            self.a0.clone()
+        };
         if start > before {
             self.read(parameters, before..start, a0.as_ref())?;
-            a0 = Some(self.cache.last_hidden().to_owned());
+            a0 = Some(N::state_before(&self.cache, start - before));
         }
         self.read(parameters, start..end, a0.as_ref())?;
         self.window = start..end;
@@ -114,30 +124,62 @@ impl<'a, A: Scalar> Truncated<'a, A> {
 
     /// The forward pass of the last window.
     #[must_use]
-    pub fn cache(&self) -> &Cache<A> {
+    pub fn cache(&self) -> &N::Cache {
         &self.cache
     }
 
-    /// Returns the state of each column before a position of the last window.
-    fn state_before(&self, position: usize) -> Array2<A> {
-        let mut state = Array2::zeros((self.cache.dims().n_a, self.cache.columns()).f());
-        for (column, mut state) in state.columns_mut().into_iter().enumerate() {
-            state.iter_mut().zip(self.cache.state_before(position, column)).for_each(|(to, from)| *to = *from);
-        }
-        state
-    }
-
-    fn read(
-        &mut self,
-        parameters: &Parameters<A>,
-        positions: Range<usize>,
-        a0: Option<&Array2<A>>,
-    ) -> Result<(), Error> {
+    fn read(&mut self, parameters: &N, positions: Range<usize>, a0: Option<&N::State>) -> Result<(), Error> {
         let part = self.input.part(self.steps(positions));
-        forward_into(parameters, part.input(), a0.map(|a0| &**a0), &mut self.cache)
+        parameters.forward_into(part.input(), a0, &mut self.cache)
     }
 
     fn steps(&self, positions: Range<usize>) -> Range<usize> {
         self.input.steps(self.t_x, positions)
+    }
+}
+
+/// A network that [`TruncatedOf`] runs: one layer or a stack. No other type implements it.
+pub trait Recurrent<A: Scalar> {
+    /// The result of a forward pass.
+    type Cache: Clone + Debug + Default;
+    /// The hidden states between two passes.
+    type State: Clone + Debug;
+    /// The argument for the state before the first step.
+    type InitialState<'s>;
+
+    /// Copies the state before the first step; `None` for zero.
+    fn initial_state(state: Self::InitialState<'_>, input: &Input<'_, A>) -> Result<Option<Self::State>, Error>;
+    /// The dimensions of the layer that reads the input. An error where the network cannot run chunk by chunk.
+    fn first_dims(&self) -> Result<Dims, Error>;
+    fn forward_into(
+        &self,
+        input: Input<'_, A>,
+        state: Option<&Self::State>,
+        cache: &mut Self::Cache,
+    ) -> Result<(), Error>;
+    /// The state of each column before a position of the cache.
+    fn state_before(cache: &Self::Cache, position: usize) -> Self::State;
+}
+
+impl<A: Scalar> Recurrent<A> for Parameters<A> {
+    type Cache = Cache<A>;
+    type State = Array2<A>;
+    type InitialState<'s> = InitialState<'s, A>;
+
+    fn initial_state(state: InitialState<'_, A>, input: &Input<'_, A>) -> Result<Option<Array2<A>>, Error> {
+        state.check(None, input)?;
+        Ok(state.to_owned())
+    }
+
+    fn first_dims(&self) -> Result<Dims, Error> {
+        Ok(self.dims())
+    }
+
+    fn forward_into(&self, input: Input<'_, A>, state: Option<&Array2<A>>, cache: &mut Cache<A>) -> Result<(), Error> {
+        forward_into(self, input, state.map(|state| &**state), cache)
+    }
+
+    fn state_before(cache: &Cache<A>, position: usize) -> Array2<A> {
+        cache.states_before(position)
     }
 }

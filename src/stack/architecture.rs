@@ -150,6 +150,14 @@ impl Architecture {
     }
 
     /// The layers and their directions, in the order of the flat buffer.
+    /// Checks that the stack can run step by step, or chunk by chunk, and returns the dimensions of its first layer.
+    pub(super) fn check_one_direction(&self) -> Result<Dims, Error> {
+        match self.layers.iter().position(|layer| layer.bidirectional) {
+            Some(layer) => Err(Error::Bidirectional { layer }),
+            None => self.parts().next().map(|part| part.dims).ok_or(Error::NoLayers),
+        }
+    }
+
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part> + '_ {
         let layers = self.layers.iter().enumerate();
         layers.flat_map(move |(layer, &Layer { n_a, activation, .. })| {

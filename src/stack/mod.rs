@@ -70,6 +70,7 @@ mod forward;
 mod parameters;
 mod states;
 mod stepper;
+mod truncated;
 mod upstream;
 
 pub(crate) use architecture::check_architecture;
@@ -79,4 +80,5 @@ pub use forward::{Cache, forward, forward_into};
 pub use parameters::{Gradients, Parameters};
 pub use states::States;
 pub use stepper::Stepper;
+pub use truncated::Truncated;
 pub use upstream::Upstream;

@@ -45,12 +45,7 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// [`Error::NoLayers`] where there is no layer.
     pub fn new(parameters: &'p Parameters<A>, m: usize) -> Result<Self, Error> {
         let architecture = parameters.architecture();
-        if architecture.layers().is_empty() {
-            return Err(Error::NoLayers);
-        }
-        if let Some(layer) = architecture.layers().iter().position(|layer| layer.bidirectional) {
-            return Err(Error::Bidirectional { layer });
-        }
+        architecture.check_one_direction()?;
         let (n_x, n_y) = (architecture.n_x(), architecture.n_y());
         let layers = parameters.views().map(|(_, view)| cell::Layer::new(view, m)).collect();
         Ok(Stepper { parameters, layers, m, xt: zeros(n_x, m), logits: zeros(n_y, m), output: zeros(n_y, m) })

@@ -88,6 +88,7 @@ fn a_network_without_units_has_no_parameters() {
 #[test]
 fn parameters_are_compared_element_by_element_within_a_tolerance() {
     use approx::{AbsDiffEq, RelativeEq, UlpsEq};
+    use elman::{Activation, stack};
 
     let (p, mut q) = (counted(), counted());
     q.by_mut()[1] += 1e-9;
@@ -97,6 +98,13 @@ fn parameters_are_compared_element_by_element_within_a_tolerance() {
     assert!(p.ulps_eq(&q, 0.0, 1) && p.ulps_ne(&q, 0.0, 0));
     let other = Parameters::zeros(Dims { n_x: 5, n_a: 3, n_y: 2 });
     assert!(Parameters::<f64>::zeros(DIMS).abs_diff_ne(&other, f64::INFINITY));
+    let relu = p.clone().with_activation(Activation::Relu);
+    assert!(p.abs_diff_ne(&relu, f64::INFINITY) && p.ulps_ne(&relu, 0.0, u32::MAX));
+    let [p, relu] = [&p, &relu].map(stack::Parameters::from);
+    let mut q = p.clone();
+    q.by_mut()[1] += 1e-9;
+    assert!(p.abs_diff_eq(&q, 1e-8) && p.abs_diff_ne(&q, 1e-10) && p.relative_eq(&q, 0.0, 1e-10));
+    assert!(p.abs_diff_ne(&relu, f64::INFINITY) && p.ulps_ne(&relu, 0.0, u32::MAX));
 }
 
 #[test]
