@@ -18,6 +18,9 @@
 //! This product has one matrix per step between t and the last, so its norm falls or grows like a power. Gradient descent
 //! sees the distant past only through this product.
 //!
+//! Of a stack, [`Norms::of`] and [`update_norms`] take one layer and direction:
+//! [`stack::Parameters::network`](crate::stack::Parameters::network).
+//!
 //! Gradients are in the network's precision, where an `f32` below 10⁻⁴⁵ is zero. Norms are roots of sums of squares in
 //! double precision, where a norm below 10⁻¹⁶² is zero.
 //!
