@@ -1,38 +1,40 @@
-//! Loads a network from PyTorch, checks that it computes the same results, and runs it step by step.
+//! Loads networks from PyTorch, checks that they compute the same results, and runs one step by step.
 //!
 //! ```text
 //! cargo run --release --features safetensors --example from_pytorch
 //! cargo run --release --features safetensors --example from_pytorch -- --file model.safetensors --rnn rnn. --linear head.
 //! ```
 //!
-//! The default is the network of `tests/fixtures/interop_torch.py`, with the results that torch computed for two
-//! sequences. It is a `torch.nn.RNN` under `encoder.rnn.` and a `torch.nn.Linear` under `head.`, saved by
-//! `safetensors.torch.save_file`. With `--file`, the program loads your file and takes one step from zeros. If the file
-//! uses other names, the error message lists them.
+//! By default there are two networks, with the results that torch computed for two sequences. The first is a
+//! `torch.nn.RNN` under `encoder.rnn.` and a `torch.nn.Linear` under `head.`, saved by `safetensors.torch.save_file`
+//! (`tests/fixtures/interop_torch.py`). The second has two layers of relu units in two directions
+//! (`tests/fixtures/interop_torch_stack.py`). With `--file`, the program loads your file, with any number of layers and
+//! directions, and takes one step from zeros. If the file uses other names, the error message lists them.
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use elman::Activation;
 use elman::io::{Tensors, safetensors, torch};
-use elman::{Dims, Parameters, cell, sequence};
-use ndarray::{Array, Array2, Array3, ArrayView3, Axis, Dimension};
+use elman::stack::{self, Direction, States, Stepper};
+use ndarray::{Array, Array2, Array3, ArrayView3, Axis, Dimension, IxDyn, concatenate};
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const WEIGHTS: &[u8] = include_bytes!("../../tests/fixtures/torch_rnn.safetensors");
 const RECORDED: &str = include_str!("../../tests/fixtures/interop_torch.json");
+const RECORDED_STACKS: &str = include_str!("../../tests/fixtures/interop_torch_stack.json");
 /// Single precision over the recorded steps.
 const TOLERANCE: f32 = 1e-6;
 
 /// Loads a network from PyTorch and runs it.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// A state dict of float32, saved as safetensors, instead of the built-in one
+    /// A state dict of float32, saved as safetensors, instead of the built-in ones
     #[arg(long, value_name = "FILE.safetensors")]
     file: Option<PathBuf>,
     /// Prefix of the names of the RNN's tensors
@@ -41,9 +43,18 @@ struct Arguments {
     /// Prefix of the names of the Linear's tensors
     #[arg(long, default_value = "head.")]
     linear: String,
+    /// The `nonlinearity` of the RNN, which the file does not have
+    #[arg(long, value_enum, default_value = "tanh")]
+    nonlinearity: Nonlinearity,
     /// Has no effect: the program is always quick
     #[arg(long)]
     quick: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Nonlinearity {
+    Tanh,
+    Relu,
 }
 
 fn main() -> ExitCode {
@@ -57,52 +68,100 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let layers = torch::Rnn::new(&arguments.rnn, Activation::Tanh).with_linear(&arguments.linear);
-    let read = |weights: &Tensors<f32>| layers.from_tensors(weights);
-    if let Some(path) = &arguments.file {
-        let p = read(&safetensors::load(path)?)?;
-        describe(&p)?;
-        let x = Array3::zeros((p.dims().n_x, 1, 1));
-        return serve(&p, &x.view(), &Array2::zeros((p.dims().n_a, 1))).map(drop);
-    }
-    let p = read(&safetensors::from_bytes(WEIGHTS)?)?;
-    describe(&p)?;
+    let Some(path) = &arguments.file else {
+        one_layer()?;
+        return two_layers();
+    };
+    let activation = match arguments.nonlinearity {
+        Nonlinearity::Tanh => Activation::Tanh,
+        Nonlinearity::Relu => Activation::Relu,
+    };
+    let rnn = torch::Rnn::new(&arguments.rnn, activation).with_linear(&arguments.linear);
+    let p = rnn.stack_from_tensors(&safetensors::load(path)?)?;
+    let x = Array3::<f32>::zeros((p.architecture().n_x(), 1, 1));
+    let cache = stack::forward(&p, &x, None)?;
+    writeln!(io::stdout(), "{}\none step: {}", p.architecture(), text(cache.output().iter()))?;
+    Ok(())
+}
 
+/// Loads a file, and runs its network step by step, as if the inputs arrived one at a time.
+fn one_layer() -> Result<()> {
+    let rnn = torch::Rnn::new("encoder.rnn.", Activation::Tanh).with_linear("head.");
+    let p = rnn.stack_from_tensors(&safetensors::from_bytes(WEIGHTS)?)?;
     let recorded: Value = serde_json::from_str(RECORDED)?;
     let recorded = &recorded["float32"];
-    let (x, a0) = (array(&recorded["x"])?, array(&recorded["a0"])?);
-    let cache = sequence::forward(&p, &x, &a0)?;
-    let hidden = largest_difference(&cache.hidden(), &array(&recorded["rnn"]["hidden"])?)?;
-    let output = largest_difference(&cache.output(), &array(&recorded["rnn"]["output"])?)?;
-    writeln!(io::stdout(), "largest difference from torch: {hidden:e} in hidden states, {output:e} in probabilities")?;
-    if [hidden, output].iter().any(|difference| difference.is_nan() || *difference > TOLERANCE) {
-        return Err(format!("that is more than {TOLERANCE:e}").into());
-    }
-    let served = serve(&p, &x.view(), &a0)?;
-    if served != cache.output() {
-        return Err("the results step by step are not bit-identical to those of the whole sequence".into());
+    let (x, states) = (array(&recorded["x"])?, states(&p, [&recorded["a0"]])?);
+    let cache = forward(&p, &x, &states)?;
+    compare("hidden states", &hidden(&cache)?.view(), &recorded["rnn"]["hidden"])?;
+    compare("probabilities", &cache.output(), &recorded["rnn"]["output"])?;
+
+    let mut stepper = Stepper::new(&p, x.len_of(Axis(1)))?;
+    stepper.set_states(&states)?;
+    for (t, xt) in x.axis_iter(Axis(2)).enumerate() {
+        stepper.step(&xt)?;
+        if stepper.output() != cache.output().index_axis(Axis(2), t) {
+            return Err(format!("step {t} is not bit-identical to that of the whole sequence").into());
+        }
+        writeln!(io::stdout(), "step {t:2}: {}", text(stepper.output().column(0).iter()))?;
     }
     writeln!(io::stdout(), "step by step: bit-identical")?;
     Ok(())
 }
 
-fn describe(p: &Parameters<f32>) -> io::Result<()> {
-    let Dims { n_x, n_a, n_y } = p.dims();
-    writeln!(io::stdout(), "{n_x} inputs, {n_a} hidden units, {n_y} outputs")
+/// Takes over two layers of relu units in two directions.
+fn two_layers() -> Result<()> {
+    let recorded: Value = serde_json::from_str(RECORDED_STACKS)?;
+    let recorded = &recorded["2 2 relu bias"];
+    let mut weights = Tensors::new();
+    for (name, entry) in recorded["weights"].as_object().into_iter().flatten() {
+        weights.insert(name, array::<IxDyn>(entry)?);
+    }
+    let rnn = torch::Rnn::new("rnn.", Activation::Relu).with_linear("head.");
+    let p = rnn.stack_from_tensors(&weights)?;
+    let states = states(&p, recorded["a0"].as_array().into_iter().flatten())?;
+    let cache = forward(&p, &array(&recorded["x"])?, &states)?;
+    compare("hidden states", &hidden(&cache)?.view(), &recorded["hidden"])?;
+    compare("logits", &cache.logits(), &recorded["logits"])
 }
 
-/// Runs the sequences step by step, as if the inputs arrived one at a time. Prints the probabilities of the first one.
-fn serve(p: &Parameters<f32>, x: &ArrayView3<'_, f32>, a0: &Array2<f32>) -> Result<Array3<f32>> {
-    let mut stepper = cell::Stepper::new(p, a0.ncols());
-    stepper.set_hidden(a0)?;
-    let mut served = Array3::zeros((p.dims().n_y, a0.ncols(), x.len_of(Axis(2))));
-    for (t, (xt, mut yt)) in x.axis_iter(Axis(2)).zip(served.axis_iter_mut(Axis(2))).enumerate() {
-        stepper.step(&xt)?;
-        yt.assign(&stepper.output());
-        let shown: Vec<_> = yt.column(0).iter().map(|y| format!("{y:.4}")).collect();
-        writeln!(io::stdout(), "step {t:2}: {}", shown.join(" "))?;
+fn forward(p: &stack::Parameters<f32>, x: &Array3<f32>, states: &States<f32>) -> Result<stack::Cache<f32>> {
+    writeln!(io::stdout(), "{}", p.architecture())?;
+    Ok(stack::forward(p, x, states)?)
+}
+
+/// The initial states in torch's order: by layer, the forward direction first.
+fn states<'a>(p: &stack::Parameters<f32>, entries: impl IntoIterator<Item = &'a Value>) -> Result<States<f32>> {
+    let arrays = entries.into_iter().map(array).collect::<Result<Vec<Array2<f32>>>>()?;
+    let mut states = States::zeros(p.architecture(), arrays.first().map_or(0, Array2::ncols));
+    let mut arrays = arrays.iter();
+    for layer in 0..p.architecture().layers().len() {
+        for direction in [Direction::Forward, Direction::Reverse] {
+            if let Some(mut state) = states.get_mut(layer, direction) {
+                state.assign(arrays.next().ok_or("the fixture has too few states")?);
+            }
+        }
     }
-    Ok(served)
+    Ok(states)
+}
+
+/// The hidden states of the highest layer, the units of both directions one after the other.
+fn hidden(cache: &stack::Cache<f32>) -> Result<Array3<f32>> {
+    let layer = cache.architecture().layers().len() - 1;
+    let directions = [Direction::Forward, Direction::Reverse].map(|direction| cache.hidden(layer, direction));
+    Ok(concatenate(Axis(0), &directions.into_iter().flatten().collect::<Vec<_>>())?)
+}
+
+fn compare(what: &str, found: &ArrayView3<'_, f32>, expected: &Value) -> Result<()> {
+    let difference = largest_difference(found, &array(expected)?)?;
+    writeln!(io::stdout(), "largest difference from torch in the {what}: {difference:e}")?;
+    if difference.is_nan() || difference > TOLERANCE {
+        return Err(format!("that is more than {TOLERANCE:e}").into());
+    }
+    Ok(())
+}
+
+fn text<'a>(values: impl Iterator<Item = &'a f32>) -> String {
+    values.map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ")
 }
 
 /// An array of the fixture, from its shape and its elements in C order.
