@@ -1,7 +1,7 @@
-//! Stacks of PyTorch and Keras, from `fixtures/interop_*_stack.py`: results in both precisions, gradients against autograd,
+//! Stacks of PyTorch, Keras, Flax and ONNX, from `fixtures/interop_*_stack.py`: results in both precisions, gradients against autograd,
 //! and weights written back.
 
-use elman::io::{Error, Stack, Tensors, keras, torch};
+use elman::io::{Error, FrameworkLayer, Stack, Tensors, flax, keras, onnx, torch};
 use elman::stack::{self, Direction, States};
 use elman::{Activation, Scalar};
 use ndarray::{Array2, Array3, Axis, IxDyn, concatenate};
@@ -132,16 +132,61 @@ fn keras_models_of_several_layers_and_directions_compute_the_same() {
             Stack::new().layer(one("lower", relu).without_bias().with_dense("model/head/").without_head_bias()),
         ),
     ] {
-        let weights = tensors(&fixture, &format!("/{case}/weights"));
-        let p = model.from_tensors(&weights).unwrap_or_else(|error| panic!("{case}: {error}"));
-        let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
-        let cache = stack::forward(&p, &x, None).unwrap();
-        fixture.assert_close(&format!("/{case}/logits"), &cache.logits().to_owned(), DOUBLE);
-        let single = stack::forward(&p.to_f32(), &x.mapv(f32::narrow), None).unwrap();
-        let logits = single.logits().mapv(f64::from);
-        fixture.assert_close(&format!("/{case}/logits"), &logits, SINGLE);
-        assert_eq!(model.to_tensors(&p).unwrap(), weights, "{case}");
+        let p = assert_same_logits(&fixture, case, &model, DOUBLE);
+        assert_eq!(model.to_tensors(&p).unwrap(), tensors(&fixture, &format!("/{case}/weights")), "{case}");
     }
+}
+
+/// Flax flips and joins the states of the two directions itself.
+#[test]
+fn flax_modules_of_several_layers_and_directions_compute_the_same() {
+    let fixture = Fixture::read("interop_flax_stack.json");
+    let [tanh, relu, sigmoid, _] = Activation::ALL;
+    let linen = |name: &str, phi| flax::SimpleCell::linen(&format!("params/{name}/"), phi).with_dense("params/head/");
+    let nnx =
+        |path: &str, phi| flax::SimpleCell::nnx(&format!("{path}.cell."), phi).with_separator(".").with_dense("head.");
+    let model =
+        Stack::new().bidirectional(linen("forward", relu), linen("backward", relu)).layer(linen("upper", sigmoid));
+    let p = assert_same_logits(&fixture, "linen", &model, DOUBLE);
+    assert_eq!(model.to_tensors(&p).unwrap(), tensors(&fixture, "/linen/weights"));
+    let model = Stack::new()
+        .layer(nnx("lower", tanh))
+        .bidirectional(nnx("upper.forward_rnn", relu), nnx("upper.backward_rnn", relu));
+    let p = assert_same_logits(&fixture, "nnx", &model, DOUBLE);
+    assert_eq!(model.to_tensors(&p).unwrap(), tensors(&fixture, "/nnx/weights"));
+}
+
+/// Two directions are two operators of one direction: their weights have no axis of two.
+#[test]
+fn onnx_operators_of_several_layers_and_directions_compute_the_same() {
+    let fixture = Fixture::read("interop_onnx_stack.json");
+    let rnn = |name: &str, phi| {
+        let [w, r, b] = ["W", "R", "B"].map(|input| format!("{name}.{input}"));
+        onnx::Rnn::new(&w, &r, &b, phi).with_gemm("head.weight", "head.bias", true)
+    };
+    let model = Stack::new()
+        .bidirectional(rnn("lower", Activation::Relu), rnn("lower_reverse", Activation::Relu))
+        .layer(rnn("upper", Activation::Sigmoid));
+    let p = assert_same_logits(&fixture, "operators", &model, SINGLE);
+    assert_eq!(model.from_tensors(&model.to_tensors(&p).unwrap()).unwrap(), p);
+}
+
+/// The logits of a case, in both precisions. `tolerance` is that of double precision: the fixture's own, where it is larger.
+fn assert_same_logits<L: FrameworkLayer>(
+    fixture: &Fixture,
+    case: &str,
+    model: &Stack<L>,
+    tolerance: f64,
+) -> stack::Parameters<f64> {
+    let weights = tensors(fixture, &format!("/{case}/weights"));
+    let p = model.from_tensors(&weights).unwrap_or_else(|error| panic!("{case}: {error}"));
+    let x: Array3<f64> = fixture.array(&format!("/{case}/x"));
+    let cache = stack::forward(&p, &x, None).unwrap();
+    fixture.assert_close(&format!("/{case}/logits"), &cache.logits().to_owned(), tolerance);
+    let single = stack::forward(&p.to_f32(), &x.mapv(f32::narrow), None).unwrap();
+    let logits = single.logits().mapv(f64::from);
+    fixture.assert_close(&format!("/{case}/logits"), &logits, SINGLE);
+    p
 }
 
 #[test]
