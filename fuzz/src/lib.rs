@@ -1,7 +1,7 @@
 //! Uses weights from an untrusted file as a program would.
 
 use elman::Activation::Tanh;
-use elman::io::{Checkpoint, Tensors, flax, keras, onnx, torch};
+use elman::io::{Checkpoint, Stack, Tensors, flax, keras, onnx, torch};
 use elman::optim::{AnyOptimizer, Optimizer};
 use elman::{Dims, Parameters, Scalar, sequence, stack};
 use ndarray::{Array2, Array3};
@@ -43,10 +43,13 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
     for p in networks.iter().flatten() {
         check(p, elements);
     }
+    let [forward, reverse] = onnx::Rnn::new("W", "R", "B", Tanh).with_gemm("wy", "by", true).directions();
+    let two_directions = Stack::new().bidirectional(forward, reverse);
     let stacks = [
         stack::Parameters::try_from(tensors),
         torch::Rnn::new("rnn.", Tanh).with_linear("linear.").stack_from_tensors(tensors),
         torch::Rnn::new("", Tanh).without_bias().with_linear("linear.").without_head_bias().stack_from_tensors(tensors),
+        two_directions.from_tensors(tensors),
     ];
     for p in stacks.iter().flatten() {
         forward_stack(p, elements);

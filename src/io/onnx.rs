@@ -23,13 +23,14 @@
 //! [`with_direction`](Rnn::with_direction), [`with_clip`](Rnn::with_clip) and [`with_layout`](Rnn::with_layout). Where the
 //! file's metadata has a key `activations`, `direction`, `clip` or `layout`, another operator is an error.
 //!
-//! An operator whose direction is `reverse` has the same weights: do not set its direction, and read the sequence by
+//! An operator whose direction is `bidirectional` has 2 in the place of 1: [`directions`](Rnn::directions). One whose
+//! direction is `reverse` has the same weights as a forward one: do not set its direction, and read the sequence by
 //! [`Input::reversed`](crate::sequence::Input::reversed). Do not set `layout` either: it only gives the order of a
 //! sequence's axes.
 //!
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 
-use ndarray::{Array1, Axis, concatenate};
+use ndarray::{Array1, ArrayD, Axis, concatenate};
 
 use super::error::abridged;
 use super::layers::{
@@ -40,7 +41,8 @@ use super::tensors::wrong_shape;
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
 
-/// The `RNN` operator of one direction, and a `Gemm` or `MatMul` on its hidden states.
+/// The `RNN` operator, and a `Gemm` or `MatMul` on its hidden states. An operator of two directions is two of this type:
+/// [`directions`](Rnn::directions).
 ///
 /// # Examples
 ///
@@ -66,6 +68,8 @@ pub struct Rnn {
     direction: Option<String>,
     clip: Option<String>,
     layout: Option<String>,
+    /// The index along the axis of directions; `None` where the operator has one direction.
+    half: Option<usize>,
 }
 
 impl Rnn {
@@ -77,7 +81,7 @@ impl Rnn {
     #[must_use]
     pub fn new(w: &str, r: &str, b: &str, activation: Activation) -> Self {
         let ([w, r], b, head) = ([w, r].map(Into::into), optional(b), Head::default());
-        Rnn { w, r, b, head, activation, direction: None, clip: None, layout: None }
+        Rnn { w, r, b, head, activation, direction: None, clip: None, layout: None, half: None }
     }
 
     /// States that the operator has no bias: `ba` is zero. A tensor with the bias's name is refused.
@@ -105,7 +109,32 @@ impl Rnn {
         self
     }
 
-    /// Sets the attribute `direction`. Any value but `"forward"` is refused when the network is read or written.
+    /// The two directions of an operator whose `direction` is `bidirectional`, the forward one first. `W`, `R` and `B` have
+    /// 2 along the first axis. The `Gemm` reads the hidden states of both directions, side by side.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::io::{Stack, onnx::Rnn};
+    /// use elman::stack::{self, Architecture, Layer};
+    /// use elman::Activation;
+    ///
+    /// let rnn = Rnn::new("W", "R", "B", Activation::Tanh).with_gemm("head.weight", "head.bias", true);
+    /// let [forward, reverse] = rnn.directions();
+    /// let model = Stack::new().bidirectional(forward, reverse);
+    /// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(7).bidirectional()], 5));
+    /// let tensors = model.to_tensors(&p)?;
+    /// assert_eq!(tensors.get("W")?.shape(), [2, 7, 3]);
+    /// assert_eq!(model.from_tensors(&tensors)?, p);
+    /// # Ok::<(), elman::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn directions(self) -> [Self; 2] {
+        [0, 1].map(|half| Rnn { half: Some(half), ..self.clone() })
+    }
+
+    /// Sets the attribute `direction`. Any value but `"forward"`, or `"bidirectional"` for the two
+    /// [`directions`](Self::directions), is refused when the network is read or written.
     #[must_use]
     pub fn with_direction(mut self, direction: &str) -> Self {
         self.direction = Some(direction.into());
@@ -165,7 +194,9 @@ impl Rnn {
 
     fn check_attributes<A>(&self, tensors: &Tensors<A>) -> Result<(), Error> {
         let direction = stated(self.direction.as_deref(), tensors, "", "direction");
-        check_stated(direction, "forward", |value| format!("a network of direction {value}"), "a forward one")?;
+        let (name, expected) =
+            if self.half.is_some() { ("bidirectional", "a bidirectional one") } else { ("forward", "a forward one") };
+        check_stated(direction, name, |value| format!("a network of direction {value}"), expected)?;
         let layout = stated(self.layout.as_deref(), tensors, "", "layout");
         check_stated(layout, "0", |value| format!("a network of layout {value}"), "layout 0, steps first")?;
         match stated(self.clip.as_deref(), tensors, "", "clip") {
@@ -184,28 +215,14 @@ impl Rnn {
             activation: self.activation,
         }
     }
-}
 
-impl RecurrentLayer for Rnn {
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
-        check_activation(self.activation, tensors, "", "activations")?;
-        self.check_attributes(tensors)?;
-        for name in [&self.w, &self.r] {
-            if let Some([2, _, _]) = tensors.shape(name) {
-                return Err(network(
-                    name,
-                    "a bidirectional network",
-                    "one direction: split W, R and B along axis 0, for `io::Stack::bidirectional`",
-                ));
-            }
-        }
+    fn read_one<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
         let matrices = self.weights().read(tensors)?;
         let ba = self.read_biases(tensors, matrices.1.nrows())?;
         Ok(Recurrence::new(matrices, ba))
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        self.check_attributes(tensors)?;
+    fn write_one<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
         self.weights().write(p, tensors)?;
         let Some(name) = self.b.find(tensors)? else {
             return self.b.write("ba", &p.ba(), tensors);
@@ -215,6 +232,44 @@ impl RecurrentLayer for Rnn {
         insert_new(tensors, name, halves.insert_axis(Axis(0)))
     }
 
+    /// Copies one direction of an operator of two, in the shapes of an operator of one.
+    fn half_of<A: Scalar>(&self, half: usize, tensors: &Tensors<A>) -> Result<Tensors<A>, Error> {
+        let mut one = Tensors::new();
+        for name in [Some(&*self.w), Some(&*self.r), self.b.find(tensors)?].into_iter().flatten() {
+            let both = tensors.get(name)?;
+            if both.shape().first() != Some(&2) {
+                return Err(wrong_shape(name, "[2, …], one entry for each direction".into(), both.shape()));
+            }
+            one.insert(name, both.slice_axis(Axis(0), (half..half + 1).into()).to_owned());
+        }
+        Ok(one)
+    }
+}
+
+impl RecurrentLayer for Rnn {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+        check_activation(self.activation, tensors, "", "activations")?;
+        self.check_attributes(tensors)?;
+        if let Some(half) = self.half {
+            return self.read_one(&self.half_of(half, tensors)?);
+        }
+        for name in [&self.w, &self.r] {
+            if let Some([2, _, _]) = tensors.shape(name) {
+                let expected = "one direction: read it by `directions` and `io::Stack::bidirectional`";
+                return Err(network(name, "a bidirectional network", expected));
+            }
+        }
+        self.read_one(tensors)
+    }
+
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+        self.check_attributes(tensors)?;
+        let Some(half) = self.half else { return self.write_one(p, tensors) };
+        let mut one = Tensors::new();
+        self.write_one(p, &mut one)?;
+        write_half(half, one, tensors)
+    }
+
     fn head(&self) -> &Head {
         &self.head
     }
@@ -222,6 +277,23 @@ impl RecurrentLayer for Rnn {
     fn activation(&self) -> Activation {
         self.activation
     }
+}
+
+/// Writes the tensors of an operator of one direction into those of an operator of two. The forward direction makes
+/// them, with zeros for the other direction.
+fn write_half<A: Scalar>(half: usize, one: Tensors<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+    for (name, array) in one {
+        let mut shape = array.shape().to_vec();
+        shape[0] = 2;
+        let mut both = match tensors.shape(&name) {
+            Some(found) if half == 0 || found != shape => return Err(Error::DuplicateName { tensor: name }),
+            Some(_) => tensors.get(&name)?.to_owned(),
+            None => ArrayD::zeros(shape),
+        };
+        both.slice_axis_mut(Axis(0), (half..half + 1).into()).assign(&array);
+        tensors.insert(name, both);
+    }
+    Ok(())
 }
 
 /// A bias by its name. `""` means no bias.

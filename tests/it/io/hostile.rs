@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use allocation_counter::measure;
 use elman::Activation::Tanh;
-use elman::io::{Checkpoint, Error, Tensors, flax, keras, onnx, safetensors, torch};
+use elman::io::{Checkpoint, Error, Stack, Tensors, flax, keras, onnx, safetensors, torch};
 use elman::optim::{Adam, AnyOptimizer, RmsProp, Sgd};
-use elman::{Dims, Parameters};
+use elman::{Dims, Parameters, stack};
 use ndarray::{Array1, Array2, ArrayD};
 
 const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
@@ -231,7 +231,7 @@ fn reading_takes_at_most_32_times_the_size_of_the_file() {
 /// A case for every kind of reader: its name, the tensors that it reads, and the call.
 type Reader = (&'static str, &'static [&'static str], fn(&Tensors<f64>) -> Result<Parameters<f64>, Error>);
 
-const READERS: [Reader; 10] = [
+const READERS: [Reader; 13] = [
     ("elman", &["wax", "waa", "wya", "ba", "by"], |tensors| Parameters::try_from(tensors)),
     ("checkpoint", &["wax", "waa", "wya", "ba", "by"], |tensors| {
         Checkpoint::try_from(tensors).map(|checkpoint| checkpoint.parameters)
@@ -264,13 +264,31 @@ const READERS: [Reader; 10] = [
     ("onnx", &["W", "R", "head"], |tensors| {
         onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true).from_tensors(tensors)
     }),
+    ("onnx, two directions", &["W", "R", "head"], |tensors| {
+        let rnn = onnx::Rnn::new("W", "R", "", Tanh).with_gemm("head", "", true);
+        let [forward, reverse] = rnn.directions();
+        Stack::new().bidirectional(forward, reverse).from_tensors(tensors).map(|p| first_network(&p))
+    }),
+    ("torch stack", &["weight_ih_l0", "weight_hh_l0", "weight"], |tensors| {
+        let rnn = torch::Rnn::new("", Tanh).without_bias().with_linear("").without_head_bias();
+        rnn.stack_from_tensors(tensors).map(|p| first_network(&p))
+    }),
+    (
+        "stack",
+        &["layers.0.forward.wax", "layers.0.forward.waa", "layers.0.forward.wya", "layers.0.forward.ba", "by"],
+        |tensors| stack::Parameters::try_from(tensors).map(|p| first_network(&p)),
+    ),
 ];
 
-/// Shapes without elements, of every rank that a reader accepts.
-fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
+fn first_network(p: &stack::Parameters<f64>) -> Parameters<f64> {
+    p.network(0, stack::Direction::Forward).unwrap()
+}
+
+/// Shapes without elements, of every rank that a reader accepts. `directions` is the first of three axes.
+fn empty_shapes(directions: usize, sizes: &[usize]) -> Vec<Vec<usize>> {
     let mut shapes = vec![vec![0]];
     for &size in sizes {
-        shapes.extend([vec![0, size], vec![size, 0], vec![1, 0, size], vec![1, size, 0]]);
+        shapes.extend([vec![0, size], vec![size, 0], vec![directions, 0, size], vec![directions, size, 0]]);
     }
     shapes
 }
@@ -278,8 +296,10 @@ fn empty_shapes(sizes: &[usize]) -> Vec<Vec<usize>> {
 /// Without hidden units, both matrices have no elements, whatever numbers of inputs and outputs their shapes declare.
 #[test]
 fn a_shape_without_elements_takes_no_memory_in_any_reader() {
-    let shapes = empty_shapes(&[0, 1, 1 << 8, (1 << 8) + 1, 1 << 28, 1 << 62]);
     for (reader, names, read) in READERS {
+        let directions = if reader.ends_with("two directions") { 2 } else { 1 };
+        // The elements of a shape without its zeros must fit in an `isize`.
+        let shapes = empty_shapes(directions, &[0, 1, 1 << 8, (1 << 8) + 1, 1 << 28, (1 << 62) / directions]);
         let mut accepted = 0;
         // The weights of the input, the hidden state and the output layer. Biases have one axis.
         for input in &shapes {

@@ -604,7 +604,7 @@ fn onnx_refuses_networks_that_are_not_elman_networks() {
     both.insert("W", zeros(&[2, 7, 3]));
     assert_refused(
         onnx_rnn().from_tensors(&both),
-        "`W` shows a bidirectional network, expected one direction: split W, R and B along axis 0, for `io::Stack::bidirectional`",
+        "`W` shows a bidirectional network, expected one direction: read it by `directions` and `io::Stack::bidirectional`",
     );
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = tensors.clone();

@@ -156,7 +156,6 @@ fn flax_modules_of_several_layers_and_directions_compute_the_same() {
     assert_eq!(model.to_tensors(&p).unwrap(), tensors(&fixture, "/nnx/weights"));
 }
 
-/// Two directions are two operators of one direction: their weights have no axis of two.
 #[test]
 fn onnx_operators_of_several_layers_and_directions_compute_the_same() {
     let fixture = Fixture::read("interop_onnx_stack.json");
@@ -164,11 +163,32 @@ fn onnx_operators_of_several_layers_and_directions_compute_the_same() {
         let [w, r, b] = ["W", "R", "B"].map(|input| format!("{name}.{input}"));
         onnx::Rnn::new(&w, &r, &b, phi).with_gemm("head.weight", "head.bias", true)
     };
-    let model = Stack::new()
-        .bidirectional(rnn("lower", Activation::Relu), rnn("lower_reverse", Activation::Relu))
-        .layer(rnn("upper", Activation::Sigmoid));
-    let p = assert_same_logits(&fixture, "operators", &model, SINGLE);
-    assert_eq!(model.from_tensors(&model.to_tensors(&p).unwrap()).unwrap(), p);
+    let [tanh, relu, sigmoid, _] = Activation::ALL;
+    let three = Stack::new().bidirectional(rnn("lower", relu), rnn("lower_reverse", relu)).layer(rnn("upper", sigmoid));
+    let [forward, reverse] = rnn("rnn", tanh).with_direction("bidirectional").directions();
+    let one = Stack::new().bidirectional(forward.clone(), reverse.clone());
+    for (case, model) in [("operators", &three), ("bidirectional", &one)] {
+        let p = assert_same_logits(&fixture, case, model, SINGLE);
+        // The two biases are one here, so the file's halves do not come back.
+        let written = model.to_tensors(&p).unwrap();
+        let weights = tensors(&fixture, &format!("/{case}/weights"));
+        assert!(written.names().eq(weights.names()), "{case}");
+        assert!(weights.names().all(|name| written.shape(name) == weights.shape(name)), "{case}");
+        assert_eq!(model.from_tensors(&written).unwrap(), p, "{case}");
+    }
+
+    let mut wrong = tensors(&fixture, "/bidirectional/weights");
+    wrong.insert("rnn.R", ndarray::Array3::zeros((1, 5, 5)));
+    let error = one.from_tensors(&wrong).unwrap_err().to_string();
+    assert_eq!(error, "`rnn.R` has shape [1, 5, 5], expected [2, …], one entry for each direction");
+    let error = forward.clone().with_direction("forward").from_tensors(&wrong).unwrap_err().to_string();
+    assert_eq!(error, "`direction` shows a network of direction forward, expected a bidirectional one");
+    let p = one.from_tensors(&tensors(&fixture, "/bidirectional/weights")).unwrap();
+    for swapped in [[reverse.clone(), forward.clone()], [forward.clone(), forward]] {
+        let [first, second] = swapped;
+        let error = Stack::new().bidirectional(first, second).to_tensors(&p).unwrap_err();
+        assert!(matches!(&error, Error::DuplicateName { tensor } if tensor.starts_with("rnn.")), "{error}");
+    }
 }
 
 /// The logits of a case, in both precisions. `tolerance` is that of double precision: the fixture's own, where it is larger.
