@@ -118,8 +118,10 @@ pub enum Error {
         "the reverse direction of `networks` has an output bias that is not zero, expected it in the forward direction"
     )]
     OutputBias,
-    /// A stack cannot run step by step, because a reverse direction needs the steps to come.
-    #[error("layer {layer} of the stack has two directions, expected one, because steps run forward")]
+    /// A stack cannot run step by step or window by window, because a reverse direction needs the whole sequence.
+    #[error(
+        "layer {layer} of the stack has two directions, expected one: a reverse direction needs the whole sequence"
+    )]
     Bidirectional {
         /// The lowest such layer.
         layer: usize,

@@ -8,7 +8,7 @@
 //! | `elman.crate` | the version of this crate that wrote the file |
 //! | `elman.element_type` | `f32` or `f64` |
 //! | `elman.activation` | the nonlinearity: `tanh`, `relu`, `sigmoid` or `identity` |
-//! | `elman.layers`, `elman.layers.0.activation`, … | of a stack, instead of the following and the activation |
+//! | `elman.directions`, `elman.layers.0.activation`, … | of a stack, instead of the following and the activation: the number of directions of each layer, such as `2, 1` |
 //! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions; the tensors must have them |
 //! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
 //!
@@ -243,7 +243,8 @@ impl<A: Scalar> Network<A> for stack::Parameters<A> {
         let layers = self.architecture().layers();
         let activations =
             layers.iter().enumerate().map(|(index, layer)| (activation_key(index), layer.activation.name().into()));
-        activations.chain([("layers".into(), layers.len().to_string())]).collect()
+        let directions: Vec<_> = layers.iter().map(|layer| layer.directions().len().to_string()).collect();
+        activations.chain([("directions".into(), directions.join(", "))]).collect()
     }
 
     fn len(&self) -> usize {

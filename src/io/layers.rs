@@ -14,22 +14,18 @@ pub(super) enum Axes {
     OutIn,
     /// (in, out)
     InOut,
-    /// (1, out, in): the first axis is ONNX's axis of directions
-    OneOutIn,
+    /// (`count`, out, in), of which this is the one at `index`: the first axis is ONNX's axis of directions
+    Direction { index: usize, count: usize },
 }
 
 impl Axes {
-    fn order<T>(self, [out, input]: [T; 2], one: T) -> Vec<T> {
-        match self {
-            Axes::OutIn => vec![out, input],
-            Axes::InOut => vec![input, out],
-            Axes::OneOutIn => vec![one, out, input],
-        }
-    }
-
     /// Formats a shape for a message.
-    fn shape(self, sizes: [&str; 2]) -> String {
-        format!("[{}]", self.order(sizes, "1").join(", "))
+    fn shape(self, [out, input]: [&str; 2]) -> String {
+        match self {
+            Axes::OutIn => format!("[{out}, {input}]"),
+            Axes::InOut => format!("[{input}, {out}]"),
+            Axes::Direction { count, .. } => format!("[{count}, {out}, {input}]"),
+        }
     }
 
     /// Reads the matrix of this name as (out, in).
@@ -43,8 +39,10 @@ impl Axes {
         let found = array.shape().to_vec();
         let refused = || wrong_shape(name, self.shape(sizes), &found);
         match self {
-            Axes::OneOutIn if found.len() != 3 || found[0] != 1 => Err(refused()),
-            Axes::OneOutIn => array.index_axis_move(Axis(0), 0).into_dimensionality().map_err(|_| refused()),
+            Axes::Direction { count, .. } if found.len() != 3 || found[0] != count => Err(refused()),
+            Axes::Direction { index, .. } => {
+                array.index_axis_move(Axis(0), index).into_dimensionality().map_err(|_| refused())
+            }
             Axes::OutIn => array.into_dimensionality().map_err(|_| refused()),
             Axes::InOut => array.into_dimensionality().map(ArrayView2::reversed_axes).map_err(|_| refused()),
         }
@@ -55,7 +53,7 @@ impl Axes {
         match self {
             Axes::OutIn => in_c_order(matrix),
             Axes::InOut => in_c_order(&matrix.t()),
-            Axes::OneOutIn => in_c_order(&matrix.view().insert_axis(Axis(0))),
+            Axes::Direction { .. } => in_c_order(&matrix.view().insert_axis(Axis(0))),
         }
     }
 }

@@ -14,6 +14,10 @@ pub trait RecurrentLayer {
     fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error>;
     /// The head.
     fn head(&self) -> &Head;
+    /// Checks that the layer may stand at this place among the `count` directions of a layer.
+    fn check_place(&self, _index: usize, _count: usize) -> Result<(), Error> {
+        Ok(())
+    }
     /// The nonlinearity.
     fn activation(&self) -> Activation;
 }
@@ -43,6 +47,7 @@ pub(super) fn read_network<A: Scalar>(
     layer: &impl RecurrentLayer,
     tensors: &Tensors<A>,
 ) -> Result<Parameters<A>, Error> {
+    layer.check_place(0, 1)?;
     let recurrence = layer.read(tensors)?;
     let (wya, by) = layer.head().read(tensors, recurrence.waa.nrows())?;
     Ok(recurrence.with_head(&wya, &by, layer.activation()))
@@ -50,6 +55,7 @@ pub(super) fn read_network<A: Scalar>(
 
 /// The tensors of a network of one layer.
 pub(super) fn write_network<A: Scalar>(layer: &impl RecurrentLayer, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
+    layer.check_place(0, 1)?;
     let mut tensors = Tensors::new();
     layer.write(p, &mut tensors)?;
     layer.head().write(&p.wya(), &p.by(), &mut tensors)?;
@@ -61,6 +67,7 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
     layers: &[Vec<L>],
     tensors: &Tensors<A>,
 ) -> Result<stack::Parameters<A>, Error> {
+    check_places(layers)?;
     let mut networks = Vec::with_capacity(layers.len());
     for (index, directions) in layers.iter().enumerate() {
         let is_top = index + 1 == layers.len();
@@ -100,6 +107,7 @@ pub(super) fn write_stack<A: Scalar, L: RecurrentLayer>(
             found: directions(shapes.iter().map(|shape| shape.directions().len()).collect()),
         });
     }
+    check_places(layers)?;
     let mut tensors = Tensors::new();
     for (index, directions) in layers.iter().enumerate() {
         let networks: Vec<_> = shapes[index].directions().iter().filter_map(|&d| p.network(index, d)).collect();
@@ -113,4 +121,13 @@ pub(super) fn write_stack<A: Scalar, L: RecurrentLayer>(
         }
     }
     Ok(tensors)
+}
+
+fn check_places<L: RecurrentLayer>(layers: &[Vec<L>]) -> Result<(), Error> {
+    for directions in layers {
+        for (index, layer) in directions.iter().enumerate() {
+            layer.check_place(index, directions.len())?;
+        }
+    }
+    Ok(())
 }

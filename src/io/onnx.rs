@@ -21,7 +21,8 @@
 //!
 //! The weights do not show the operator's attributes, so the [`Activation`] is an argument. Set the others by
 //! [`with_direction`](Rnn::with_direction), [`with_clip`](Rnn::with_clip) and [`with_layout`](Rnn::with_layout). Where the
-//! file's metadata has a key `activations`, `direction`, `clip` or `layout`, another operator is an error.
+//! file's metadata has a key `activations`, `direction`, `clip` or `layout`, another operator is an error. A key holds for
+//! every operator in the file, and `activations` is one name.
 //!
 //! An operator whose direction is `bidirectional` has 2 in the place of 1: [`directions`](Rnn::directions). One whose
 //! direction is `reverse` has the same weights as a forward one: do not set its direction, and read the sequence by
@@ -77,7 +78,7 @@ impl Rnn {
     ///
     /// - `w`, `r`: the weights
     /// - `b`: the bias; `""`, ONNX's name of an omitted input, means no bias
-    /// - `activation`: the first of its `activations`; a second one belongs to the other direction
+    /// - `activation`: its `activations`; where it has two directions, both must have the same
     #[must_use]
     pub fn new(w: &str, r: &str, b: &str, activation: Activation) -> Self {
         let ([w, r], b, head) = ([w, r].map(Into::into), optional(b), Head::default());
@@ -109,7 +110,8 @@ impl Rnn {
         self
     }
 
-    /// The two directions of an operator whose `direction` is `bidirectional`, the forward one first. `W`, `R` and `B` have
+    /// The two directions of an operator whose `direction` is `bidirectional`, the forward one first. Give both, in this
+    /// order, to [`Stack::bidirectional`](super::Stack::bidirectional). `W`, `R` and `B` have
     /// 2 along the first axis. The `Gemm` reads the hidden states of both directions, side by side.
     ///
     /// # Examples
@@ -183,12 +185,12 @@ impl Rnn {
         let Some(name) = self.b.find(tensors)? else {
             return Ok(Array1::zeros(n_a));
         };
-        let expected = format!("[1, {}]", 2 * n_a);
+        let expected = format!("[{}, {}]", self.count(), 2 * n_a);
         let both = tensors.matrix(name, &expected)?;
-        if both.dim() != (1, 2 * n_a) {
+        if both.dim() != (self.count(), 2 * n_a) {
             return Err(wrong_shape(name, expected, both.shape()));
         }
-        let (first, second) = both.index_axis_move(Axis(0), 0).split_at(Axis(0), n_a);
+        let (first, second) = both.index_axis_move(Axis(0), self.index()).split_at(Axis(0), n_a);
         Ok(sum(&first, &second))
     }
 
@@ -207,21 +209,26 @@ impl Rnn {
         }
     }
 
+    /// The number of directions of the operator.
+    fn count(&self) -> usize {
+        if self.half.is_some() { 2 } else { 1 }
+    }
+
+    /// The place of this direction in the operator.
+    fn index(&self) -> usize {
+        self.half.unwrap_or(0)
+    }
+
     fn weights(&self) -> Recurrent {
         Recurrent {
             kernel: self.w.clone(),
             feedback: self.r.clone(),
-            axes: Axes::OneOutIn,
+            axes: Axes::Direction { index: self.index(), count: self.count() },
             activation: self.activation,
         }
     }
 
-    fn read_one<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
-        let matrices = self.weights().read(tensors)?;
-        let ba = self.read_biases(tensors, matrices.1.nrows())?;
-        Ok(Recurrence::new(matrices, ba))
-    }
-
+    /// Writes the tensors of an operator of one direction.
     fn write_one<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
         self.weights().write(p, tensors)?;
         let Some(name) = self.b.find(tensors)? else {
@@ -231,43 +238,41 @@ impl Rnn {
         let halves = concatenate(Axis(0), &[p.ba(), zeros.view()]).expect("vectors always fit");
         insert_new(tensors, name, halves.insert_axis(Axis(0)))
     }
-
-    /// Copies one direction of an operator of two, in the shapes of an operator of one.
-    fn half_of<A: Scalar>(&self, half: usize, tensors: &Tensors<A>) -> Result<Tensors<A>, Error> {
-        let mut one = Tensors::new();
-        for name in [Some(&*self.w), Some(&*self.r), self.b.find(tensors)?].into_iter().flatten() {
-            let both = tensors.get(name)?;
-            if both.shape().first() != Some(&2) {
-                return Err(wrong_shape(name, "[2, …], one entry for each direction".into(), both.shape()));
-            }
-            one.insert(name, both.slice_axis(Axis(0), (half..half + 1).into()).to_owned());
-        }
-        Ok(one)
-    }
 }
 
 impl RecurrentLayer for Rnn {
     fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
         check_activation(self.activation, tensors, "", "activations")?;
         self.check_attributes(tensors)?;
-        if let Some(half) = self.half {
-            return self.read_one(&self.half_of(half, tensors)?);
-        }
         for name in [&self.w, &self.r] {
-            if let Some([2, _, _]) = tensors.shape(name) {
+            if let (None, Some([2, _, _])) = (self.half, tensors.shape(name)) {
                 let expected = "one direction: read it by `directions` and `io::Stack::bidirectional`";
                 return Err(network(name, "a bidirectional network", expected));
             }
         }
-        self.read_one(tensors)
+        let matrices = self.weights().read(tensors)?;
+        let ba = self.read_biases(tensors, matrices.1.nrows())?;
+        Ok(Recurrence::new(matrices, ba))
     }
 
     fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
         self.check_attributes(tensors)?;
-        let Some(half) = self.half else { return self.write_one(p, tensors) };
-        let mut one = Tensors::new();
-        self.write_one(p, &mut one)?;
-        write_half(half, one, tensors)
+        match self.half {
+            None => self.write_one(p, tensors),
+            Some(half) => {
+                let mut one = Tensors::new();
+                self.write_one(p, &mut one)?;
+                write_half(half, one, tensors)
+            }
+        }
+    }
+
+    fn check_place(&self, index: usize, count: usize) -> Result<(), Error> {
+        if self.half.is_none() || (self.index(), self.count()) == (index, count) {
+            return Ok(());
+        }
+        let found = ["the forward direction of an operator of two", "the reverse direction of an operator of two"];
+        Err(network(&self.w, found[self.index()], "both in this order: `io::Stack::bidirectional(forward, reverse)`"))
     }
 
     fn head(&self) -> &Head {
@@ -280,17 +285,18 @@ impl RecurrentLayer for Rnn {
 }
 
 /// Writes the tensors of an operator of one direction into those of an operator of two. The forward direction makes
-/// them, with zeros for the other direction.
+/// them, with zeros for the other direction, which must come next.
 fn write_half<A: Scalar>(half: usize, one: Tensors<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
     for (name, array) in one {
         let mut shape = array.shape().to_vec();
         shape[0] = 2;
-        let mut both = match tensors.shape(&name) {
-            Some(found) if half == 0 || found != shape => return Err(Error::DuplicateName { tensor: name }),
-            Some(_) => tensors.get(&name)?.to_owned(),
-            None => ArrayD::zeros(shape),
-        };
-        both.slice_axis_mut(Axis(0), (half..half + 1).into()).assign(&array);
+        if half == 0 {
+            insert_new(tensors, &name, ArrayD::zeros(shape))?;
+        } else if tensors.get(&name)?.shape() != shape {
+            return Err(Error::DuplicateName { tensor: name });
+        }
+        let mut both = tensors.get(&name)?.to_owned();
+        both.index_axis_mut(Axis(0), half).assign(&array.index_axis(Axis(0), 0));
         tensors.insert(name, both);
     }
     Ok(())

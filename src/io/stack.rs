@@ -115,8 +115,8 @@ impl<A: Scalar> From<&stack::Parameters<A>> for Tensors<A> {
     }
 }
 
-/// The stack that [`Tensors::from`] wrote. Every tensor whose name begins with `layers.` and a number belongs to it, so a
-/// missing one is an error and not a smaller stack. Other tensors are ignored.
+/// The stack that [`Tensors::from`] wrote. One tensor `layers.1.reverse.…` is enough to show that direction, so it is an
+/// error if only some of its tensors exist. Other tensors are ignored.
 impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
     type Error = Error;
 

@@ -24,6 +24,8 @@
 //!
 //! Sources: the documentation of `torch.nn.RNN`, `torch.nn.RNNCell` and `torch.nn.Linear`.
 
+use std::collections::BTreeSet;
+
 use ndarray::Array1;
 
 use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, network, sum};
@@ -153,22 +155,23 @@ impl Layer {
         Recurrent { kernel, feedback, axes: Axes::OutIn, activation: self.activation }
     }
 
-    /// The number of layers and whether there are two directions, by the names of all weights and biases under the prefix: a
-    /// missing tensor is an error, and not a smaller network. A file without layers has one, so that the error names its
-    /// tensors.
-    fn extent<A>(&self, tensors: &Tensors<A>) -> (usize, bool) {
-        let (mut layers, mut bidirectional) = (1, false);
+    /// The weights and biases under the prefix: the name, the layer, and whether the direction is the reverse one.
+    fn found<'t, A>(&self, tensors: &'t Tensors<A>) -> impl Iterator<Item = (&'t str, usize, bool)> {
         let kinds = ["weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"];
-        for name in tensors.names().filter_map(|name| name.strip_prefix(&*self.prefix)) {
-            let Some(suffix) = kinds.iter().find_map(|kind| name.strip_prefix(kind)) else { continue };
+        tensors.names().filter_map(move |name| {
+            let local = name.strip_prefix(&*self.prefix)?;
+            let suffix = kinds.iter().find_map(|kind| local.strip_prefix(kind))?;
             let (layer, reverse) = suffix.strip_suffix("_reverse").map_or((suffix, false), |layer| (layer, true));
-            // A number beyond that of the tensors skips a layer, and reading that layer fails.
-            if let Ok(layer) = layer.parse::<usize>() {
-                layers = layers.max(layer.saturating_add(1).min(tensors.len()));
-                bidirectional |= reverse;
-            }
-        }
-        (layers, bidirectional)
+            Some((name, layer.parse().ok()?, reverse))
+        })
+    }
+
+    /// The number of layers, and whether there are two directions. One tensor is enough to show a layer, so that reading
+    /// the layer fails where only some of its tensors exist. If a layer number is skipped, reading that layer fails. A file
+    /// without layers is read as one layer, so that the error names its tensors.
+    fn extent<A>(&self, tensors: &Tensors<A>) -> (usize, bool) {
+        let layers: BTreeSet<usize> = self.found(tensors).map(|(_, layer, _)| layer).collect();
+        (layers.len().max(1), self.found(tensors).any(|(_, _, reverse)| reverse))
     }
 
     /// Refuses a layer with a second direction, and the first of several layers.
@@ -176,15 +179,13 @@ impl Layer {
         if self.suffix.is_empty() {
             return Ok(());
         }
-        let (layers, bidirectional) = self.extent(tensors);
-        let name = |suffix| format!("{}weight_ih{suffix}", self.prefix);
-        if bidirectional {
+        if let Some((name, _, _)) = self.found(tensors).find(|(_, _, reverse)| *reverse) {
             let expected = "one direction: read it by `stack_from_tensors`";
-            return Err(network(&name("_l0_reverse"), "a bidirectional network", expected));
+            return Err(network(name, "a bidirectional network", expected));
         }
-        if layers > 1 {
+        if let Some((name, _, _)) = self.found(tensors).find(|(_, layer, _)| *layer > 0) {
             let expected = "a single layer: read it by `stack_from_tensors`";
-            return Err(network(&name("_l1"), "a stack of layers", expected));
+            return Err(network(name, "a stack of layers", expected));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::{Cache, InitialState, Input, forward_into};
 use crate::error::check_count;
 use crate::{Dims, Error, Parameters, Scalar};
 
-/// [`TruncatedOf`] one layer.
+/// Truncated back-propagation through one layer: see [`TruncatedOf`].
 pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 
 /// Truncated back-propagation through time, TBPTT(k₁, k₂): an update every k₁ steps, with the gradient of the last k₂ steps.
@@ -70,12 +70,13 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
     /// Makes windows over a sequence, from the hidden state `a0`.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
-    /// - `a0`: (`n_a`, m), of a stack the [`States`](crate::stack::States), or `None` for zero
+    /// - `a0`: of one layer an array (`n_a`, m); of a stack its [`States`](crate::stack::States), which the first
+    ///   [`next_window`](Self::next_window) checks; `None` is zero
     /// - `k1`: the number of steps from one update to the next, at least 1
     /// - `k2`: the number of steps that a gradient goes back, at least 1
     ///
     /// # Errors
-    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where `a0.ncols() != m`; [`Error::Shape`] where
+    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where the array `a0` has not m columns; [`Error::Shape`] where
     /// `lengths.len() != m`; [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the
     /// rest.
     pub fn new<'s>(

@@ -149,7 +149,6 @@ impl Architecture {
         self.len() == 0
     }
 
-    /// The layers and their directions, in the order of the flat buffer.
     /// Checks that the stack can run step by step, or chunk by chunk, and returns the dimensions of its first layer.
     pub(super) fn check_one_direction(&self) -> Result<Dims, Error> {
         match self.layers.iter().position(|layer| layer.bidirectional) {
@@ -158,6 +157,7 @@ impl Architecture {
         }
     }
 
+    /// The layers and their directions, in the order of the flat buffer.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part> + '_ {
         let layers = self.layers.iter().enumerate();
         layers.flat_map(move |(layer, &Layer { n_a, activation, .. })| {

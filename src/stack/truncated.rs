@@ -2,7 +2,7 @@ use super::{Cache, Parameters, States, forward_into};
 use crate::sequence::{Input, Recurrent, TruncatedOf};
 use crate::{Dims, Error, Scalar};
 
-/// [`TruncatedOf`] a stack with layers of one direction.
+/// Truncated back-propagation through a stack with layers of one direction: see [`TruncatedOf`].
 ///
 /// # Examples
 ///

@@ -490,7 +490,10 @@ fn a_stepper_is_bit_identical_to_the_stack() {
     assert_eq!(stepper.states(), before.states());
     let both = parameters::<f32>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
     let error = stack::Stepper::new(&both, 1).unwrap_err().to_string();
-    assert_eq!(error, "layer 1 of the stack has two directions, expected one, because steps run forward");
+    assert_eq!(
+        error,
+        "layer 1 of the stack has two directions, expected one: a reverse direction needs the whole sequence"
+    );
 }
 
 #[test]
@@ -591,6 +594,14 @@ fn a_run_of_a_stack_is_restored_and_continues_with_the_same_bits() {
             fewer.metadata_mut().remove(key);
             assert!(StackCheckpoint::from_tensors(&fewer).is_err(), "{key}");
         }
+        if let Some(top) = architecture.layers().iter().rposition(|layer| layer.bidirectional) {
+            let mut fewer = tensors.clone();
+            let reverse = format!("layers.{top}.reverse.");
+            let names: Vec<String> =
+                tensors.names().filter(|name| name.starts_with(&reverse)).map(Into::into).collect();
+            assert!(names.iter().all(|name| fewer.remove(name)));
+            assert!(StackCheckpoint::from_tensors(&fewer).is_err(), "{architecture} without {reverse}");
+        }
         let alone = StackCheckpoint::from_tensors(&Tensors::from(&checkpoint.parameters)).unwrap();
         assert_eq!((alone.parameters, alone.optimizer), (checkpoint.parameters, None));
     }
@@ -662,7 +673,10 @@ fn a_stack_that_windows_cannot_run_is_refused() {
     let both = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
     let mut windows = stack::Truncated::new(&x, None, 2, 3).unwrap();
     let error = windows.next_window(&both).unwrap_err().to_string();
-    assert_eq!(error, "layer 1 of the stack has two directions, expected one, because steps run forward");
+    assert_eq!(
+        error,
+        "layer 1 of the stack has two directions, expected one: a reverse direction needs the whole sequence"
+    );
     let none = stack::Parameters::zeros(Architecture::new(3, [], 2));
     assert!(matches!(windows.next_window(&none), Err(Error::NoLayers)));
     let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);

@@ -180,15 +180,34 @@ fn onnx_operators_of_several_layers_and_directions_compute_the_same() {
     let mut wrong = tensors(&fixture, "/bidirectional/weights");
     wrong.insert("rnn.R", ndarray::Array3::zeros((1, 5, 5)));
     let error = one.from_tensors(&wrong).unwrap_err().to_string();
-    assert_eq!(error, "`rnn.R` has shape [1, 5, 5], expected [2, …], one entry for each direction");
-    let error = forward.clone().with_direction("forward").from_tensors(&wrong).unwrap_err().to_string();
+    assert_eq!(error, "`rnn.R` has shape [1, 5, 5], expected [2, n_a, n_a]");
+    let error = {
+        let [forward, reverse] = rnn("rnn", tanh).with_direction("forward").directions();
+        Stack::new().bidirectional(forward, reverse).from_tensors(&wrong).unwrap_err().to_string()
+    };
     assert_eq!(error, "`direction` shows a network of direction forward, expected a bidirectional one");
     let p = one.from_tensors(&tensors(&fixture, "/bidirectional/weights")).unwrap();
-    for swapped in [[reverse.clone(), forward.clone()], [forward.clone(), forward]] {
-        let [first, second] = swapped;
-        let error = Stack::new().bidirectional(first, second).to_tensors(&p).unwrap_err();
-        assert!(matches!(&error, Error::DuplicateName { tensor } if tensor.starts_with("rnn.")), "{error}");
+    let weights = one.to_tensors(&p).unwrap();
+    for (first, second) in [(&reverse, &forward), (&forward, &forward), (&reverse, &reverse)] {
+        let wrong = Stack::new().bidirectional(first.clone(), second.clone());
+        for error in [wrong.to_tensors(&p).unwrap_err(), wrong.from_tensors(&weights).unwrap_err()] {
+            assert!(matches!(&error, Error::Network { tensor, .. } if tensor == "rnn.W"), "{error}");
+        }
     }
+    for error in [forward.from_tensors(&weights).err(), Stack::new().layer(reverse).from_tensors(&weights).err()] {
+        assert!(matches!(error, Some(Error::Network { .. })));
+    }
+    let two = Stack::new().layer(rnn("lower", tanh)).bidirectional(rnn("rnn", tanh).directions()[0].clone(), {
+        let [_, reverse] = rnn("other", tanh).directions();
+        reverse
+    });
+    let p = stack::Parameters::<f64>::zeros(stack::Architecture::new(
+        3,
+        [stack::Layer::new(5), stack::Layer::new(7).bidirectional()],
+        2,
+    ));
+    let error = two.to_tensors(&p).unwrap_err();
+    assert!(matches!(&error, Error::Missing { tensor, .. } if tensor.starts_with("other.")), "{error}");
 }
 
 /// The logits of a case, in both precisions. `tolerance` is that of double precision: the fixture's own, where it is larger.
@@ -269,4 +288,15 @@ fn a_torch_file_that_lacks_a_tensor_is_refused() {
         let error = rnn.stack_from_tensors(&fewer).unwrap_err();
         assert!(matches!(&error, Error::Missing { tensor, .. } if tensor == name), "{name}: {error}");
     }
+    for layer in ["2", "18446744073709551615"] {
+        let mut more = tensors.clone();
+        more.insert(format!("rnn.bias_hh_l{layer}"), Array2::<f64>::zeros((0, 0)));
+        let error = rnn.stack_from_tensors(&more).unwrap_err();
+        assert!(matches!(&error, Error::Missing { tensor, .. } if tensor == "rnn.weight_ih_l2"), "{error}");
+    }
+    let one = stack::Parameters::<f64>::zeros(stack::Architecture::new(3, [stack::Layer::new(5)], 2));
+    let mut more = rnn.stack_to_tensors(&one).unwrap();
+    more.insert("rnn.bias_hh_l3", Array2::<f64>::zeros((0, 0)));
+    let error = rnn.from_tensors(&more).unwrap_err().to_string();
+    assert!(error.starts_with("`rnn.bias_hh_l3` shows a stack of layers"), "{error}");
 }
