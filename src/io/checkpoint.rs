@@ -7,9 +7,10 @@
 //! | `elman.format`, `elman.version` | `checkpoint`, `1` |
 //! | `elman.crate` | the version of this crate that wrote the file |
 //! | `elman.element_type` | `f32` or `f64` |
-//! | `elman.activation` | the nonlinearity: `tanh`, `relu`, `sigmoid` or `identity` |
-//! | `elman.directions`, `elman.layers.0.activation`, … | of a stack, instead of the following and the activation: the number of directions of each layer, such as `2, 1` |
-//! | `elman.n_x`, `elman.n_a`, `elman.n_y` | the dimensions; the tensors must have them |
+//! | `elman.activation` | of one layer: the nonlinearity, `tanh`, `relu`, `sigmoid` or `identity` |
+//! | `elman.n_x`, `elman.n_a`, `elman.n_y` | of one layer: the dimensions; the tensors must have them |
+//! | `elman.directions` | of a stack: the number of directions of each layer, such as `2, 1` |
+//! | `elman.layers.0.activation`, … | of a stack: the nonlinearity of each layer |
 //! | `elman.optimizer`, `elman.optimizer.…` | the optimiser, where there is one |
 //!
 //! A reader refuses unknown keys. A new key therefore needs a new `elman.version`.
