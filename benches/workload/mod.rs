@@ -1,7 +1,6 @@
 //! Shared code of the benchmarks: the sizes, seeded inputs, and rates in steps and in floating-point operations.
 
-// Each benchmark is its own program and uses only a part of this module.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each benchmark is its own program and uses only a part of this module")]
 
 use std::fmt;
 use std::time::Duration;

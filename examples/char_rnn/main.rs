@@ -143,7 +143,7 @@ fn prompts(run: &Run, arguments: &Arguments) -> Result<Vec<Vec<usize>>> {
 fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> Result<Run> {
     let (characters, classes, held_out) = (text.symbols.len(), run.model.vocabulary.len(), text.held_out().len());
     let (dims, settings) = (run.model.parameters.dims(), run.settings);
-    writeln!(out, "time        the default training takes under a minute, after a build of about two minutes")?;
+    writeln!(out, "time        the default training takes under a minute, after a build of one to two minutes")?;
     writeln!(out, "text        {characters} characters, {classes} distinct; the last {held_out} held out")?;
     writeln!(out, "network     {} hidden units, {} parameters", dims.n_a, dims.len())?;
     writeln!(out, "training    {} steps of {} × {} characters", settings.steps, settings.batch, settings.length)?;

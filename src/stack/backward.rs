@@ -10,8 +10,8 @@ use crate::upstream::Upstream as LayerUpstream;
 
 /// The gradients of a stack, and the workspace of the backward pass.
 ///
-/// `Backward::default()` is the empty start for [`backward_into`]; [`with_dx`](Self::with_dx) one that also computes the
-/// gradient of the input.
+/// `Backward::default()` is the empty start for [`backward_into`]. [`with_dx`](Self::with_dx) is one that also computes
+/// the gradient of the input.
 #[derive(Debug, Clone)]
 pub struct Backward<A> {
     /// ∂L/∂θ. [`backward_into`] accumulates into it.
@@ -55,7 +55,7 @@ impl<A: Scalar> Backward<A> {
         Backward { dx: Some(Array3::default([0; 3])), ..Backward::default() }
     }
 
-    /// Sets `gradients` to zero and keeps their memory: once before the [`backward_into`] calls of every update.
+    /// Sets `gradients` to zero and keeps their memory. Call it once before the [`backward_into`] calls of every update.
     pub fn zero_gradients(&mut self) {
         self.gradients.fill(A::zero());
     }

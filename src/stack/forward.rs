@@ -9,8 +9,8 @@ use crate::{Error, Scalar};
 
 /// The results of a forward pass, and everything that the backward pass reads.
 ///
-/// [`forward_into`] reuses its memory, and allocates nothing once it has run the same stack on as large a batch, with the
-/// exceptions of [`sequence::Cache`].
+/// [`forward_into`] reuses its memory. It allocates nothing where the cache has had the same stack and size before.
+/// [`sequence::Cache`] lists the exceptions.
 #[derive(Debug, Clone)]
 pub struct Cache<A> {
     pub(super) architecture: Architecture,

@@ -41,6 +41,7 @@ mod io {
     mod npz_memory;
     #[cfg(feature = "serde")]
     mod serde;
+    mod stack;
     mod tensors;
 }
 
