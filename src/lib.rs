@@ -12,7 +12,7 @@
 //!
 //! tanh may be relu, sigmoid or the identity ([`Activation`]), and layers and directions stack ([`stack`]).
 //!
-//! It is not a tensor framework. It has no LSTM, no GRU, no dropout, no GPU support and no automatic differentiation.
+//! It is not a tensor framework. It has no LSTM, no GRU, no GPU support and no automatic differentiation.
 //!
 //! # A training loop
 //!
@@ -106,6 +106,7 @@
 
 #[cfg(feature = "approx")]
 mod approximate;
+mod dropout;
 mod error;
 mod kernel;
 mod layout;
@@ -146,6 +147,7 @@ pub mod tasks {
     pub mod text {}
 }
 
+pub use dropout::Dropout;
 pub use error::{Error, Shape};
 pub use kernel::{Activation, instruction_set};
 pub use parameters::{Dims, Gradients, Parameters};

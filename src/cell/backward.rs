@@ -1,6 +1,7 @@
 use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 
 use super::{Cache, Inputs, States, Steps, WeightGradient, Weights};
+use crate::dropout::MaskRows;
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Epilogue, Rows, Start, activation_gradient, add_softmax_gradient, product};
 use crate::layout::{as_time_major, copy_time_major, fit};
@@ -64,7 +65,7 @@ pub fn backward<A: Scalar>(
     let mut da_prev = vec![A::zero(); n_a * m];
     let mut dxt = vec![A::zero(); n_x * m];
     head_gradient(&mut dz, Start::Present, dlogits, &weights);
-    recurrence_gradient(&mut dz, &mut da_prev, &cache.states[n_a * m..], &weights);
+    recurrence_gradient(&mut dz, &mut da_prev, &cache.states[n_a * m..], None, &weights);
     input_gradient(&mut dxt, &dz, &weights);
 
     let mut gradients = Gradients::zeros(dims);
@@ -117,11 +118,21 @@ pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &
 ///
 /// - `dz`: holds da, the gradient of the state a from the loss
 /// - `da_next`: the gradient of the state a from the next step
-pub(crate) fn recurrence_gradient<A: Scalar>(dz: &mut [A], da_next: &mut [A], a: &[A], weights: &Weights<A>) {
+/// - `mask`: with dropout, ma of [`recurrence`](super::recurrence); then `da_next` ← ma ⊙ Waaᵀ·dz
+pub(crate) fn recurrence_gradient<A: Scalar>(
+    dz: &mut [A],
+    da_next: &mut [A],
+    a: &[A],
+    mask: Option<MaskRows<A>>,
+    weights: &Weights<A>,
+) {
     let step = da_next.len().max(1);
     for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
         activation_gradient(dz, da_next, a, weights.activation);
         product(da_next, Start::Zero, dz, &weights.waa, Epilogue::Store);
+        if let Some(mask) = mask {
+            mask.apply(da_next);
+        }
     }
 }
 

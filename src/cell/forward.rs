@@ -1,8 +1,11 @@
+use std::ops::Range;
+
 use ndarray::{ArrayRef2, ArrayView2};
 
 use super::Weights;
+use crate::dropout::MaskRows;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
-use crate::kernel::{Epilogue, Start, product, softmax};
+use crate::kernel::{Epilogue, Start, add_scaled, product, softmax};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
@@ -114,7 +117,7 @@ pub fn forward<A: Scalar>(
     copy_time_major(own_xt, xt);
     copy_time_major(own_a_prev, a_prev);
     input_projection(a_next, Read::Vectors(own_xt), &weights);
-    recurrence(a_next, own_a_prev, &weights);
+    recurrence(a_next, own_a_prev, None, &weights);
     head(logits, y, a_next, &weights);
     Ok(cache)
 }
@@ -124,6 +127,8 @@ pub fn forward<A: Scalar>(
 pub(crate) enum Read<'a, A> {
     Vectors(&'a [A]),
     Tokens(&'a [usize]),
+    /// Token ids, and the value of each one-hot vector at its token. Dropout makes it another one than 1.
+    Scaled(&'a [usize], &'a [A]),
 }
 
 impl<A> Clone for Read<'_, A> {
@@ -133,6 +138,21 @@ impl<A> Clone for Read<'_, A> {
 }
 
 impl<A> Copy for Read<'_, A> {}
+
+impl<A> Read<'_, A> {
+    pub(crate) fn is_tokens(self) -> bool {
+        !matches!(self, Read::Vectors(_))
+    }
+
+    /// Some rows. A vector has `n_x` values.
+    pub(crate) fn rows(self, rows: &Range<usize>, n_x: usize) -> Self {
+        match self {
+            Read::Vectors(x) => Read::Vectors(&x[rows.start * n_x..rows.end * n_x]),
+            Read::Tokens(tokens) => Read::Tokens(&tokens[rows.clone()]),
+            Read::Scaled(tokens, values) => Read::Scaled(&tokens[rows.clone()], &values[rows.clone()]),
+        }
+    }
+}
 
 /// z ← ba + Wax·x
 pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Weights<A>) {
@@ -148,14 +168,56 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
                 }
             }
         }
+        Read::Scaled(tokens, values) => {
+            let n_a = ba.len();
+            for ((z, &token), &value) in z.chunks_exact_mut(n_a.max(1)).zip(tokens).zip(values) {
+                z.copy_from_slice(ba);
+                add_scaled(z, value, &weights.embedding[token * n_a..][..n_a]);
+            }
+        }
     }
 }
 
 /// a ← φ(z + Waa·`a_prev`), where `a` holds z. In a pass of several steps, the state after a step is the next `a_prev`.
-pub(crate) fn recurrence<'a, A: Scalar>(a: &'a mut [A], mut a_prev: &'a [A], weights: &Weights<A>) {
-    for a_next in a.chunks_exact_mut(a_prev.len().max(1)) {
-        product(a_next, Start::Present, a_prev, &weights.waa, Epilogue::Activate(weights.activation));
-        a_prev = a_next;
+///
+/// With dropout, Waa reads ma ⊙ `a_prev` instead.
+pub(crate) fn recurrence<'a, A: Scalar>(
+    a: &'a mut [A],
+    mut a_prev: &'a [A],
+    dropout: Option<Dropped<A>>,
+    weights: &Weights<A>,
+) {
+    let size = a_prev.len().max(1);
+    let epilogue = Epilogue::Activate(weights.activation);
+    match dropout {
+        None => {
+            for a_next in a.chunks_exact_mut(size) {
+                product(a_next, Start::Present, a_prev, &weights.waa, epilogue);
+                a_prev = a_next;
+            }
+        }
+        Some(Dropped { mask, a_prev: dropped }) => {
+            for (a_next, dropped) in a.chunks_exact_mut(size).zip(dropped.chunks_exact_mut(size)) {
+                mask.write(dropped, a_prev);
+                product(a_next, Start::Present, dropped, &weights.waa, epilogue);
+                a_prev = a_next;
+            }
+        }
+    }
+}
+
+/// The dropout of a recurrence.
+pub(crate) struct Dropped<'a, A> {
+    /// ma, one row for each column.
+    pub(crate) mask: MaskRows<'a, A>,
+    /// ma ⊙ `a_prev` of each step, which [`recurrence`] computes.
+    pub(crate) a_prev: &'a mut [A],
+}
+
+impl<A: Copy> Dropped<'_, A> {
+    /// The same for some of the steps.
+    pub(crate) fn steps(&mut self, values: Range<usize>) -> Dropped<'_, A> {
+        Dropped { mask: self.mask, a_prev: &mut self.a_prev[values] }
     }
 }
 

@@ -22,7 +22,7 @@ mod weights;
 pub use backward::{Backward, backward};
 pub(crate) use backward::{head_gradient, input_gradient, logits_gradient, recurrence_gradient};
 pub use forward::{Cache, forward};
-pub(crate) use forward::{Read, head, input_projection, recurrence};
+pub(crate) use forward::{Dropped, Read, head, input_projection, recurrence};
 pub use stepper::Stepper;
 pub(crate) use stepper::{Layer, check_tokens, zeros};
 pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};

@@ -165,7 +165,7 @@ impl<A: Scalar> Layer<A> {
     pub(crate) fn step(&mut self, x: Read<A>) {
         let Layer { weights, hidden, next } = self;
         input_projection(next, x, weights);
-        recurrence(next, hidden, weights);
+        recurrence(next, hidden, None, weights);
         std::mem::swap(hidden, next);
     }
 

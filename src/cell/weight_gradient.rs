@@ -8,7 +8,7 @@
 //! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
 //! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
 
-use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, product, threads, transpose};
+use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, add_scaled, product, threads, transpose};
 use crate::layout::{Bytes, fit};
 use crate::parameters::ViewMut;
 use crate::{Dims, Scalar};
@@ -27,6 +27,8 @@ pub(crate) struct Steps<'a, A> {
 pub(crate) enum Inputs<'a, A> {
     Vectors(Rows<'a, A>),
     Tokens(Rows<'a, usize>),
+    /// Token ids, and the value of each one-hot vector at its token.
+    Scaled(Rows<'a, usize>, Rows<'a, A>),
 }
 
 /// The hidden states after the steps and before them.
@@ -114,6 +116,12 @@ impl<A: Scalar> WeightGradient<A> {
                     packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
                     for (dz, token) in dz_rows.zip(tokens) {
                         add_row(&mut dembedding[token[0] * n_a..][..n_a], dz);
+                    }
+                }
+                Inputs::Scaled(tokens, values) => {
+                    packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
+                    for ((dz, token), value) in dz_rows.zip(tokens).zip(values) {
+                        add_scaled(&mut dembedding[token[0] * n_a..][..n_a], value[0], dz);
                     }
                 }
             }

@@ -204,7 +204,7 @@ fn back<A: Scalar>(
         // `da` holds the whole gradient already. All rows of `da` belong to the same state.
         dz.fill(A::zero());
         a.chunks_exact_mut(n_a.max(1)).for_each(|row| row.copy_from_slice(state(cache, column, t)));
-        recurrence_gradient(&mut dz, da, &a, weights);
+        recurrence_gradient(&mut dz, da, &a, cache.recurrent_mask(column), weights);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Vectors of a slice, and sums over rows.
+//! Vectors of a slice, and sums of rows.
 
 use pulp::{Simd, WithSimd};
 
@@ -58,6 +58,35 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
     }
 }
 
+/// sum ← sum + factor·row, rounded once for each element, as a term of a [`product`](super::product()).
+pub(crate) fn add_scaled<A: Scalar>(sum: &mut [A], factor: A, row: &[A]) {
+    call::<A, CompiledAddScaled>(AddScaled { sum, factor, row });
+}
+
+compiled!(CompiledAddScaled: AddScaled<'a, A> => (), |call| Isa::current().run(call));
+
+/// The body of [`add_scaled`].
+struct AddScaled<'a, A> {
+    sum: &'a mut [A],
+    factor: A,
+    row: &'a [A],
+}
+
+impl<A: Lanes> WithSimd for AddScaled<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let AddScaled { sum, factor, row } = self;
+        let factor = A::splat(simd, factor);
+        let lanes = A::lanes::<S>();
+        for (sum, row) in sum.chunks_mut(lanes).zip(row.chunks(lanes)) {
+            let value = A::vfma(simd, factor, load::<S, A>(simd, row), load::<S, A>(simd, sum));
+            store::<S, A>(simd, sum, value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +106,19 @@ mod tests {
             for isa in Isa::all() {
                 let mut found = start.clone();
                 isa.run(AddRows { sum: &mut found, first: 1, rows: Rows::ascending(&rows, n + 2) });
+                assert_eq!(found, sums, "{isa:?}, {n} elements");
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_rounds_a_scaled_row_once() {
+        for n in [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
+            let (start, row, factor) = (values(1, n), values(4, n), 1.0_f32 / 0.7);
+            let sums: Vec<f32> = start.iter().zip(&row).map(|(&sum, &value)| factor.mul_add(value, sum)).collect();
+            for isa in Isa::all() {
+                let mut found = start.clone();
+                isa.run(AddScaled { sum: &mut found, factor, row: &row });
                 assert_eq!(found, sums, "{isa:?}, {n} elements");
             }
         }

@@ -1,7 +1,7 @@
 //! Numeric kernels. Nothing here depends on the network types.
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
-//! - [`Activation`], [`softmax()`], [`add_rows`]: the operations around the products.
+//! - [`Activation`], [`softmax()`], [`add_rows`], [`add_scaled`]: the operations around the products.
 //! - [`Packed`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
 //! - [`threads`]: splits work.
@@ -22,7 +22,7 @@ mod transpose;
 
 pub use activation::Activation;
 pub(crate) use activation::activation_gradient;
-pub(crate) use elementwise::add_rows;
+pub(crate) use elementwise::{add_rows, add_scaled};
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;

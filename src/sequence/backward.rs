@@ -218,9 +218,9 @@ pub(crate) fn run<A: Scalar>(
     mut results: Results<A>,
     workspace: &mut Workspace<A>,
 ) {
-    let x = input(sources, cache.tokens.as_deref(), &cache.x);
+    let x = cache.masks.read(input(sources, cache.tokens.as_deref(), &cache.x));
     let y = sources.output.unwrap_or(&cache.output);
-    let tokens = matches!(x, Read::Tokens(_));
+    let tokens = x.is_tokens();
     workspace.block.weights.pack_backward(p, !results.dx.is_empty());
     workspace.block.weight_gradient.begin(&results.gradients, tokens);
     match upstream.last_hidden {
@@ -238,6 +238,9 @@ pub(crate) fn run<A: Scalar>(
         threads::enter(threads, || columns::backward(threads, (cache, x, y), upstream, results, block, columns));
     }
     workspace.block.weight_gradient.end(&mut results.gradients, tokens);
+    if let Some(mask) = cache.masks.input() {
+        mask.apply(results.dx);
+    }
 }
 
 /// Runs the whole batch in place, without gathering rows.
@@ -268,21 +271,26 @@ fn in_place<A: Scalar>(
         }
         head_gradient(dz, start, dlogits, weights);
         let states = &cache.states[block.start * m * n_a..][..rows * n_a + m * n_a];
-        recurrence_gradient(dz, da0, &states[m * n_a..], weights);
+        recurrence_gradient(dz, da0, &states[m * n_a..], cache.masks.recurrent(), weights);
         if !dx.is_empty() {
             input_gradient(&mut dx[of(n_x)], dz, weights);
         }
-        let x = match x {
-            Read::Tokens(tokens) => Inputs::Tokens(Rows::descending(&tokens[of(1)], m, 1)),
-            Read::Vectors(x) => Inputs::Vectors(Rows::descending(&x[of(n_x)], m, n_x)),
+        let x = match x.rows(&of(1), n_x) {
+            Read::Vectors(x) => Inputs::Vectors(Rows::descending(x, m, n_x)),
+            Read::Tokens(tokens) => Inputs::Tokens(Rows::descending(tokens, m, 1)),
+            Read::Scaled(tokens, values) => {
+                Inputs::Scaled(Rows::descending(tokens, m, 1), Rows::descending(values, m, 1))
+            }
         };
-        let steps = Steps {
-            rows,
-            dz: Rows::descending(dz, m, n_a),
-            dlogits: Rows::descending(dlogits, m, n_y),
-            x,
-            states: States::Consecutive { rows: Rows::descending(states, m, n_a), m },
+        let states = match cache.masks.recurrent() {
+            None => States::Consecutive { rows: Rows::descending(states, m, n_a), m },
+            Some(_) => States::Apart {
+                a_next: Rows::descending(&states[m * n_a..], m, n_a),
+                a_prev: Rows::descending(&cache.masks.a_prev[of(n_a)], m, n_a),
+            },
         };
+        let steps =
+            Steps { rows, dz: Rows::descending(dz, m, n_a), dlogits: Rows::descending(dlogits, m, n_y), x, states };
         weight_gradient.add(&mut gradients, steps, 1);
     }
 }

@@ -31,7 +31,7 @@ impl<A: Scalar> Block<A> {
     pub(super) fn bytes(extent: Extent) -> Bytes {
         let Extent { dims, m, tokens, .. } = extent;
         let rows = extent.rows_of_a_block();
-        let consecutive = extent.is_in_place().then_some(m);
+        let consecutive = (extent.is_in_place() && !extent.drops.states).then_some(m);
         Weights::<A>::backward_bytes(dims, !tokens)
             + WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
             + Bytes::of::<A>([rows, dims.n_a])

@@ -3,7 +3,9 @@ use ndarray::{Array2, ArrayView2, ArrayView3, ShapeBuilder};
 use super::Extent;
 use super::columns::ForwardWorkspace;
 use super::input::{Input, Values};
+use super::masks::Masks;
 use super::schedule::Schedule;
+use crate::dropout::MaskRows;
 use crate::layout::{Bytes, copy_time_major, fit, product, sequence_view, step_view, time_major_mut};
 use crate::{Activation, Dims, Scalar, cell};
 use cell::Read;
@@ -31,6 +33,7 @@ pub struct Cache<A> {
     pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
     pub(crate) output: Vec<A>,
+    pub(super) masks: Masks<A>,
     /// The hidden state after each column's own last step, where this is not the last of `states`.
     pub(super) last: Vec<A>,
     pub(super) workspace: ForwardWorkspace<A>,
@@ -50,6 +53,7 @@ impl<A> Default for Cache<A> {
             states: Vec::new(),
             logits: Vec::new(),
             output: Vec::new(),
+            masks: Masks::default(),
             last: Vec::new(),
             workspace: ForwardWorkspace::default(),
         }
@@ -65,6 +69,7 @@ impl<A: PartialEq> PartialEq for Cache<A> {
             && self.states == other.states
             && self.logits == other.logits
             && self.output == other.output
+            && self.masks == other.masks
     }
 }
 
@@ -189,6 +194,14 @@ impl<A> Cache<A> {
         Schedule { t_x: self.t_x, lengths: &self.lengths, first: 0, reversed: self.reversed }
     }
 
+    /// Returns ma of a column; `None` without dropout of the states.
+    pub(crate) fn recurrent_mask(&self, column: usize) -> Option<MaskRows<'_, A>>
+    where
+        A: Scalar,
+    {
+        self.masks.recurrent().map(|mask| mask.row(column))
+    }
+
     /// Returns the row of `states` that a column's step starts from.
     pub(super) fn row_before(&self, step: usize, column: usize) -> usize {
         let previous = if self.reversed {
@@ -242,10 +255,11 @@ impl<A: Scalar> Cache<A> {
         let x = if tokens { Bytes::of::<usize>([m, steps]) } else { Bytes::of::<A>([n_x, m, steps]) };
         let last = usize::from(!extent.is_in_place());
         let states = Bytes::of::<A>([n_a, m, steps + 1 + last]);
-        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m)
+        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m) + Masks::<A>::bytes(extent)
     }
 
-    /// Copies step `t` to a [`cell::Cache`]; `None` where some column has no step `t`.
+    /// Copies step `t` to a [`cell::Cache`]; `None` where some column has no step `t`, or where the pass had dropout, which
+    /// a single step has not.
     ///
     /// # Examples
     ///
@@ -261,7 +275,8 @@ impl<A: Scalar> Cache<A> {
     /// ```
     #[must_use]
     pub fn step(&self, t: usize) -> Option<cell::Cache<A>> {
-        if t >= self.t_x || self.lengths.iter().any(|&length| length <= t) {
+        let dropout = self.masks.input().is_some() || self.masks.recurrent().is_some();
+        if dropout || t >= self.t_x || self.lengths.iter().any(|&length| length <= t) {
             return None;
         }
         let m = self.m;

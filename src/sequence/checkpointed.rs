@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView3, Ix3};
 use super::backward::Workspace;
 use super::columns::ForwardWorkspace;
 use super::input::Values;
+use super::masks::Drops;
 use super::{Backward, Cache, Extent, InitialState, Input, backward_into, forward_into};
 use crate::layout::{Bytes, copy_time_major, product, step_view};
 use crate::upstream::check_last_hidden;
@@ -253,7 +254,8 @@ impl<A: Scalar> Size<A> {
         let rectangular = input.lengths.is_none();
         let tokens = matches!(input.values, Values::Tokens(_));
         let plain = rectangular && !input.reversed;
-        let whole = Extent { dims, m, steps, tokens, plain, rectangular, threads: 1 };
+        let drops = Drops::of(input.dropout);
+        let whole = Extent { dims, m, steps, tokens, drops, plain, rectangular, threads: 1 };
         Size { whole, element: PhantomData }
     }
 

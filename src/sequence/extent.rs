@@ -1,3 +1,4 @@
+use super::masks::Drops;
 use super::schedule::Run;
 use super::{BLOCK_ROWS, block_steps, threads_for};
 use crate::Dims;
@@ -13,6 +14,7 @@ pub(super) struct Extent {
     /// The maximum number of steps of a column.
     pub(super) steps: usize,
     pub(super) tokens: bool,
+    pub(super) drops: Drops,
     /// All columns have all steps, and time runs forward.
     pub(super) plain: bool,
     /// All columns have all steps.

@@ -1,11 +1,12 @@
 use super::cache::{Sources, input};
 use super::columns::{self, ForwardWorkspace};
 use super::{Cache, InitialState, Input, block_steps, threads_for};
-use crate::cell::{Read, head, input_projection, recurrence};
+use crate::cell::{head, input_projection, recurrence};
+use crate::dropout::Place;
 use crate::kernel::threads;
 use crate::parameters::View;
 use crate::scalar::{call, compiled};
-use crate::{Dims, Error, Parameters, Scalar};
+use crate::{Dims, Dropout, Error, Parameters, Scalar};
 
 /// Runs a sequence from the hidden state `a0`.
 ///
@@ -86,16 +87,24 @@ fn pass<A: Scalar>(Call { parameters, input, a0, cache }: Call<A>) -> Result<(),
     a0.check(dims.n_a, &input)?;
 
     cache.take(dims, m, t_x, input);
-    run(parameters.view(), Sources::default(), a0, cache);
+    let dropout = input.dropout.map(|dropout| (dropout, Place::default()));
+    run(parameters.view(), Sources::default(), a0, dropout, cache);
     Ok(())
 }
 
 /// Runs the sequence that `cache` was prepared for.
-pub(crate) fn run<A: Scalar>(p: View<A>, sources: Sources<A>, a0: InitialState<A>, cache: &mut Cache<A>) {
+pub(crate) fn run<A: Scalar>(
+    p: View<A>,
+    sources: Sources<A>,
+    a0: InitialState<A>,
+    dropout: Option<(Dropout, Place)>,
+    cache: &mut Cache<A>,
+) {
     cache.activation = p.activation;
     a0.write_to(&mut cache.states[..p.dims.n_a * cache.m]);
     let x = input(sources, cache.tokens.as_deref(), &cache.x);
-    cache.workspace.weights.pack_forward(p, matches!(x, Read::Tokens(_)));
+    cache.masks.begin(dropout, p.dims, [cache.m, cache.t_x], x);
+    cache.workspace.weights.pack_forward(p, x.is_tokens());
     let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
@@ -110,18 +119,16 @@ fn in_place<A: Scalar>(cache: &mut Cache<A>, sources: Sources<A>) {
     let Cache { m, t_x, .. } = *cache;
     let Dims { n_x, n_a, n_y } = cache.dims;
     let weights = &cache.workspace.weights;
+    let (x, mut dropout) = cache.masks.forward(input(sources, cache.tokens.as_deref(), &cache.x));
     let steps = block_steps(m);
     for first in (0..t_x).step_by(steps) {
         let block = first..t_x.min(first + steps);
         let of = |n: usize| block.start * m * n..block.end * m * n;
         let (before, a) = cache.states.split_at_mut((first + 1) * m * n_a);
         let a = &mut a[..block.len() * m * n_a];
-        let x = match input(sources, cache.tokens.as_deref(), &cache.x) {
-            Read::Tokens(tokens) => Read::Tokens(&tokens[of(1)]),
-            Read::Vectors(x) => Read::Vectors(&x[of(n_x)]),
-        };
-        input_projection(a, x, weights);
-        recurrence(a, &before[first * m * n_a..], weights);
+        input_projection(a, x.rows(&of(1), n_x), weights);
+        let dropout = dropout.as_mut().map(|dropout| dropout.steps(of(n_a)));
+        recurrence(a, &before[first * m * n_a..], dropout, weights);
         let logits = &mut cache.logits[of(n_y)];
         if let Some(partial) = sources.logits {
             logits.copy_from_slice(&partial[of(n_y)]);

@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix3};
 
 use crate::error::{Shape, TOKENS, X, check_first_axis, check_len};
-use crate::{Dims, Error};
+use crate::{Dims, Dropout, Error};
 
 /// The input of a sequence: vectors or token ids, columns of equal or different lengths, forward or backward in time.
 ///
@@ -11,6 +11,7 @@ use crate::{Dims, Error};
 /// - [tokens](Input::tokens): (m, `T_x`), each id below `n_x`; an id is a one-hot vector
 /// - [lengths](Input::lengths): m lengths, where some columns have fewer than `T_x` steps
 /// - [reversed](Input::reversed): from each column's last step to its first
+/// - [dropout](Input::dropout): in training, random units are zero
 ///
 /// # Examples
 ///
@@ -31,6 +32,7 @@ pub struct Input<'a, A> {
     pub(super) values: Values<'a, A>,
     pub(super) lengths: Option<&'a [usize]>,
     pub(crate) reversed: bool,
+    pub(crate) dropout: Option<Dropout<'a>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
 
 impl<'a, A> From<ArrayView3<'a, A>> for Input<'a, A> {
     fn from(x: ArrayView3<'a, A>) -> Self {
-        Input { values: Values::Vectors(x), lengths: None, reversed: false }
+        Input { values: Values::Vectors(x), lengths: None, reversed: false, dropout: None }
     }
 }
 
@@ -93,7 +95,7 @@ impl<'a, A> Input<'a, A> {
     /// [`reversed`](Self::reversed).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
-        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false }
+        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false, dropout: None }
     }
 
     /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
@@ -104,7 +106,7 @@ impl<'a, A> Input<'a, A> {
     /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
-        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false }
+        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false, dropout: None }
     }
 
     /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are
@@ -128,9 +130,16 @@ impl<'a, A> Input<'a, A> {
         Input { reversed: true, ..self }
     }
 
+    /// Drops units at random, in training: see [`Dropout`]. A single layer has inputs and a recurrence; a stack also drops
+    /// between its layers.
+    #[must_use]
+    pub fn dropout(self, dropout: Dropout<'a>) -> Self {
+        Input { dropout: Some(dropout), ..self }
+    }
+
     /// Returns the same input with a shorter lifetime. The compiler does not shorten it by itself.
     pub(crate) fn view(&self) -> Input<'_, A> {
-        Input { values: self.values.view(), lengths: self.lengths, reversed: self.reversed }
+        Input { values: self.values.view(), ..*self }
     }
 
     /// Returns m and `T_x`.
@@ -156,13 +165,15 @@ impl<'a, A> Input<'a, A> {
 
     /// Returns some steps. A column without any of them has length 0.
     pub(super) fn part(self, steps: Range<usize>) -> Part<'a, A> {
+        let start = steps.start;
         let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
         let lengths = self.lengths.map(|lengths| lengths.iter().map(within).collect());
         let values = match self.values {
             Values::Vectors(x) => Values::Vectors(x.slice_axis_move(Axis(2), steps.into())),
             Values::Tokens(ids) => Values::Tokens(ids.slice_axis_move(Axis(1), steps.into())),
         };
-        Part { values, lengths, reversed: self.reversed }
+        let dropout = self.dropout.map(|dropout| dropout.skip(start));
+        Part { values, lengths, reversed: self.reversed, dropout }
     }
 
     /// Checks the input against the dimensions of a network, and returns m and `T_x`.
@@ -173,8 +184,10 @@ impl<'a, A> Input<'a, A> {
         Ok((m, t_x))
     }
 
+    /// Checks what does not depend on the network: the lengths and the dropout.
     pub(super) fn check_lengths(&self) -> Result<(), Error> {
         let (m, t_x) = self.size();
+        self.dropout.map_or(Ok(()), |dropout| dropout.check(m))?;
         if let Some(lengths) = self.lengths {
             check_len("lengths", lengths, &["m"], m)?;
             if let Some(column) = lengths.iter().position(|&length| length > t_x) {
@@ -208,10 +221,12 @@ pub(super) struct Part<'a, A> {
     values: Values<'a, A>,
     lengths: Option<Vec<usize>>,
     reversed: bool,
+    dropout: Option<Dropout<'a>>,
 }
 
 impl<A> Part<'_, A> {
     pub(super) fn input(&self) -> Input<'_, A> {
-        Input { values: self.values.view(), lengths: self.lengths.as_deref(), reversed: self.reversed }
+        let Part { lengths, reversed, dropout, .. } = self;
+        Input { values: self.values.view(), lengths: lengths.as_deref(), reversed: *reversed, dropout: *dropout }
     }
 }

@@ -9,6 +9,8 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 
 use super::BLOCK_ROWS;
+use crate::dropout::MaskRows;
+use crate::layout::fit;
 
 /// All columns of a batch, or some of them.
 #[derive(Debug, Clone, Copy)]
@@ -199,6 +201,19 @@ impl Schedule<'_> {
         for (row, column) in packed.chunks_exact_mut(n).zip(self.columns(run)) {
             row.copy_from_slice(&step[column * n..][..n]);
         }
+    }
+
+    /// The rows of the run's columns, of a mask for the whole batch.
+    pub(super) fn gather_mask<'a, A>(
+        self,
+        run: &Run,
+        mask: MaskRows<'a, A>,
+        packed: &'a mut Vec<bool>,
+    ) -> MaskRows<'a, A> {
+        let MaskRows { kept, factor, n } = mask;
+        fit(packed, run.width * n);
+        self.gather_step(run, &kept[self.first * n..][..self.lengths.len() * n], packed);
+        MaskRows { kept: packed, factor, n }
     }
 
     /// The rows of the run's columns, among the rows of all columns ← packed

@@ -161,6 +161,10 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
         if architecture.layers()[layer].bidirectional {
             *forward += &*reverse;
         }
+        let mask = layer.checked_sub(1).and_then(|below| cache.outputs[below].mask.rows());
+        if let (Some(mask), Some(values)) = (mask, forward.as_slice_memory_order_mut()) {
+            mask.apply(values);
+        }
         std::mem::swap(above, forward);
     }
     if let Some(dx) = dx {

@@ -2,10 +2,11 @@ use ndarray::{ArrayView2, ArrayView3};
 
 use super::{Architecture, Direction, Parameters, States};
 use crate::cell::Read;
+use crate::dropout::{Mask, Place};
 use crate::layout::{fit, sequence_view};
 use crate::scalar::{call, compiled};
 use crate::sequence::{self, InitialState, Input, Sources};
-use crate::{Error, Scalar};
+use crate::{Dropout, Error, Scalar};
 
 /// The results of a forward pass, and everything that the backward pass reads.
 ///
@@ -17,13 +18,60 @@ pub struct Cache<A> {
     /// One for each layer and direction, in the order of the flat buffer. Only the first has an input, and only the last has
     /// the logits of all directions. One of them has the workspace of the passes.
     passes: Vec<sequence::Cache<A>>,
-    /// For each layer: the two directions side by side, (`T_x`, m, width), where a bidirectional layer has one above it.
-    joined: Vec<Vec<A>>,
+    /// For each layer: its output as the layer above reads it.
+    pub(super) outputs: Vec<Output<A>>,
+}
+
+/// The output of a layer, where it is not the hidden states of its one direction: two directions side by side, or dropout.
+#[derive(Debug, Clone)]
+pub(super) struct Output<A> {
+    /// mˡ, (`T_x`, m, width).
+    pub(super) mask: Mask,
+    /// xˡ, (`T_x`, m, width). Empty where the layer above reads the hidden states themselves.
+    values: Vec<A>,
+}
+
+impl<A> Default for Output<A> {
+    fn default() -> Self {
+        Output { mask: Mask::default(), values: Vec::new() }
+    }
+}
+
+impl<A: Scalar> Output<A> {
+    /// values ← mˡ ⊙ [→a; ←a]
+    ///
+    /// - `shape`: `T_x`, the number of directions, `n_a`
+    fn compute(
+        &mut self,
+        directions: &[sequence::Cache<A>],
+        dropout: Option<Dropout>,
+        layer: usize,
+        shape: [usize; 3],
+    ) {
+        let Output { mask, values } = self;
+        mask.draw_steps(dropout, layer, directions[0].lengths(), shape);
+        match directions {
+            [forward] => match mask.rows() {
+                None => values.clear(),
+                Some(mask) => {
+                    fit(values, forward.hidden_rows().len());
+                    mask.write(values, forward.hidden_rows());
+                }
+            },
+            [forward, reverse] => {
+                join(values, forward.hidden_rows(), reverse.hidden_rows(), forward.dims().n_a);
+                if let Some(mask) = mask.rows() {
+                    mask.apply(values);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl<A> Default for Cache<A> {
     fn default() -> Self {
-        Cache { architecture: Architecture::default(), passes: Vec::new(), joined: Vec::new() }
+        Cache { architecture: Architecture::default(), passes: Vec::new(), outputs: Vec::new() }
     }
 }
 
@@ -118,7 +166,7 @@ impl<A> Cache<A> {
     where
         A: Scalar,
     {
-        sources(&self.architecture, &self.passes, &self.joined, layer, direction)
+        sources(&self.architecture, &self.passes, &self.outputs, layer, direction)
     }
 }
 
@@ -191,9 +239,9 @@ fn pass<A: Scalar>(Call { parameters, input, states, cache }: Call<A>) -> Result
     if cache.architecture != *architecture {
         *cache = Cache { architecture: architecture.clone(), ..std::mem::take(cache) };
     }
-    let Cache { passes, joined, .. } = cache;
+    let Cache { passes, outputs, .. } = cache;
     passes.resize_with(architecture.parts().count(), sequence::Cache::default);
-    joined.resize_with(architecture.layers().len(), Vec::new);
+    outputs.resize_with(architecture.layers().len(), Output::default);
     // The passes share one workspace: the last one hands it to the first, and each one to the next.
     if let [first, .., last] = &mut passes[..] {
         first.take_workspace(last);
@@ -208,13 +256,17 @@ fn pass<A: Scalar>(Call { parameters, input, states, cache }: Call<A>) -> Result
             pass.take_workspace(&mut before[index - 1]);
         }
         let a0 = states.and_then(|states| states.arrays.get(index)).map(|(_, state)| &**state);
-        let sources = sources(architecture, before, joined, part.layer, part.direction);
-        sequence::run_forward(p, sources, InitialState::from(a0), pass);
+        let sources = sources(architecture, before, outputs, part.layer, part.direction);
+        let place = Place { layer: part.layer, reverse: part.direction == Direction::Reverse };
+        let dropout = input.dropout.map(|dropout| (dropout, place));
+        sequence::run_forward(p, sources, InitialState::from(a0), dropout, pass);
 
         let layer = architecture.layers()[part.layer];
         let is_top = part.layer + 1 == architecture.layers().len();
-        if layer.bidirectional && part.direction == Direction::Reverse && !is_top {
-            join(&mut joined[part.layer], before[index - 1].hidden_rows(), pass.hidden_rows(), layer.n_a);
+        if layer.directions().last() == Some(&part.direction) && !is_top {
+            let directions = &passes[index + 1 - layer.directions().len()..=index];
+            let shape = [t_x, directions.len(), layer.n_a];
+            outputs[part.layer].compute(directions, input.dropout, part.layer, shape);
         }
     }
     Ok(())
@@ -234,7 +286,7 @@ fn join<A: Scalar>(joined: &mut Vec<A>, forward: &[A], reverse: &[A], n: usize) 
 fn sources<'a, A: Scalar>(
     architecture: &Architecture,
     passes: &'a [sequence::Cache<A>],
-    joined: &'a [Vec<A>],
+    outputs: &'a [Output<A>],
     layer: usize,
     direction: Direction,
 ) -> Sources<'a, A> {
@@ -243,8 +295,10 @@ fn sources<'a, A: Scalar>(
     let input = match layer.checked_sub(1) {
         None if direction == Direction::Forward => None,
         None => pass(0, Direction::Forward).map(sequence::Cache::own_input),
-        Some(below) if architecture.layers()[below].bidirectional => Some(Read::Vectors(&joined[below])),
-        Some(below) => pass(below, Direction::Forward).map(|pass| Read::Vectors(pass.hidden_rows())),
+        Some(below) => match &outputs[below].values[..] {
+            [] => pass(below, Direction::Forward).map(|pass| Read::Vectors(pass.hidden_rows())),
+            values => Some(Read::Vectors(values)),
+        },
     };
     let partial = if direction == Direction::Reverse { pass(layer, Direction::Forward) } else { None };
     let last = passes.get(keys().count() - 1);

@@ -21,7 +21,8 @@
 //! # Memory
 //!
 //! One [`sequence::Cache`](crate::sequence::Cache) for each layer and direction, of which only the first has an input, and
-//! (n₁ + n₂)·m·`T_x` elements for each bidirectional layer with another one above it. All passes share one workspace. A
+//! (n₁ + n₂)·m·`T_x` elements for each bidirectional layer with another one above it. Dropout between layers takes as much
+//! for each layer with another one above it, and one byte for each of these elements. All passes share one workspace. A
 //! backward pass takes three gradients of the widest layer's input at most (two without bidirectional layers), and one
 //! workspace.
 //!

@@ -61,7 +61,7 @@ fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> 
     let cut_labels = |array: &Array2<usize>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
     let Linear { hidden, logits, output, .. } = &problem.upstream;
     let cut_all = |array: &Option<Array3<A>>| array.as_ref().map(cut);
-    let Reading { tokens, lengths, reversed } = &problem.reading;
+    let Reading { tokens, lengths, reversed, dropout } = &problem.reading;
     let within = |length: &usize| (*length).clamp(from, to) - from;
     Problem {
         shape: Shape { t_x: to - from, ..problem.shape },
@@ -77,6 +77,7 @@ fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> 
             tokens: tokens.as_ref().map(cut_labels),
             lengths: lengths.as_ref().map(|lengths| lengths.iter().map(within).collect()),
             reversed: *reversed,
+            dropout: dropout.clone(),
         },
         parameters: problem.parameters.clone(),
     }
@@ -265,6 +266,7 @@ fn columns<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A
             tokens: problem.reading.tokens.as_ref().map(labels),
             lengths: problem.reading.lengths.as_ref().map(|lengths| lengths[from..to].to_vec()),
             reversed: problem.reading.reversed,
+            dropout: problem.reading.dropout.as_ref().map(|columns| columns[from..to].to_vec()),
         },
     }
 }
@@ -332,7 +334,7 @@ fn report<A: Scalar>(element: &str) -> Vec<String> {
             lines.push(format!("digest {element} {:?} {name} {digest:016x}", problem.shape));
         }
     }
-    for (what, results) in crate::stack::results::<A>() {
+    for (what, results) in crate::stack::results::<A>().into_iter().chain(crate::dropout::all_results::<A>()) {
         for (name, digest) in results.digests() {
             lines.push(format!("digest {element} {what} {name} {digest:016x}"));
         }
@@ -348,8 +350,8 @@ fn whole_report() -> Vec<String> {
 #[test]
 fn a_report_has_a_digest_for_each_array_of_every_problem() {
     let report = whole_report();
-    let stacks = 5 * crate::stack::results::<f64>().len();
-    assert_eq!(report.len(), 2 * (9 * (7 * SHAPES.len() + 2 * LARGE.len()) + stacks));
+    let stacks = 5 * crate::stack::results::<f64>().len() + 4 * crate::dropout::all_results::<f64>().len();
+    assert_eq!(report.len(), 2 * (9 * (9 * SHAPES.len() + 2 * LARGE.len()) + stacks));
     println!("\n{SET}{}\n{}", elman::instruction_set(), report.join("\n"));
 }
 

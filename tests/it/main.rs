@@ -9,6 +9,7 @@ mod support;
 mod batches;
 mod bits;
 mod diagnostics;
+mod dropout;
 mod edges;
 mod errors;
 mod gradcheck;

@@ -3,7 +3,7 @@
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::sequence::{Checkpointed, Input};
-use elman::{Scalar, Upstream, cell, sequence};
+use elman::{Dropout, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
 
 use crate::support::in_pool;
@@ -170,10 +170,13 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
     let x = ndarray::Array3::from_elem((shape.n_x, m, t_x).f(), A::one());
     let targets = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + t + j) % n_y);
     let a0 = Array2::zeros((shape.n_a, m));
+    let dropout = Dropout::new(1).inputs(0.3).recurrent(0.1);
     let pass = || {
         let input = match reading {
             "tokens" => Input::tokens(&tokens),
             "vectors" => Input::from(&x),
+            "dropout" => Input::from(&x).dropout(dropout),
+            "dropout of reversed tokens" => Input::tokens(&tokens).reversed().dropout(dropout),
             _ => Input::from(&x).reversed(),
         };
         let mut run = match memory {
@@ -208,7 +211,7 @@ fn checkpoints_stay_within_their_memory_and_use_at_least_half_of_it() {
         Shape { n_x: 1, n_a: 1, n_y: 1, m: 301, t_x: 2_000 },
     ] {
         for memory in [5_000_000, 7_000_000, 9_000_000] {
-            for reading in ["tokens", "vectors", "reversed"] {
+            for reading in ["tokens", "vectors", "reversed", "dropout", "dropout of reversed tokens"] {
                 let peak = checkpointed_peak::<f64>(shape, Some(memory), reading);
                 assert!((memory / 2..=memory).contains(&peak), "{peak} of {memory} bytes for {shape:?}, {reading}");
             }

@@ -4,6 +4,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::rows;
 use crate::cell::{Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, recurrence_gradient};
+use crate::dropout::{Mask, MaskRows};
 use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
 use crate::sequence::block::{Block, Results};
@@ -47,6 +48,8 @@ struct Packed<A> {
     dy: Vec<A>,
     y: Vec<A>,
     dx: Vec<A>,
+    /// Whether dropout keeps a unit of a run's columns.
+    kept: Vec<bool>,
 }
 
 impl<A: Scalar> Packed<A> {
@@ -55,7 +58,8 @@ impl<A: Scalar> Packed<A> {
         let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_block_and_thread());
         let dx = if extent.tokens { 0 } else { n_x };
         let rows = Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2 + Bytes::of::<A>([rows, dx]);
-        extent.runs() + rows + Bytes::of::<A>([m, n_a])
+        let kept = Mask::bytes(m, n_a) * usize::from(extent.drops.states);
+        extent.runs() + rows + Bytes::of::<A>([m, n_a]) + kept
     }
 }
 
@@ -85,6 +89,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
         output,
         a: time_major(n_a, m, t_x, &cache.states[m * n_a..]),
         y: time_major(n_y, m, t_x, y),
+        mask: cache.masks.recurrent(),
     };
     for block in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
         let rows = schedule.rows(&block);
@@ -103,18 +108,22 @@ pub(in crate::sequence) fn backward<A: Scalar>(
 
         order.list(cache, block.clone(), bounds);
         let x = match x {
-            Read::Tokens(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
             Read::Vectors(x) => Inputs::Vectors(Rows::picked(x, n_x, &order.steps)),
+            Read::Tokens(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
+            Read::Scaled(tokens, values) => {
+                Inputs::Scaled(Rows::picked(tokens, 1, &order.steps), Rows::picked(values, 1, &order.steps))
+            }
+        };
+        let a_prev = match pass.mask {
+            None => Rows::picked(&cache.states, n_a, &order.before),
+            Some(_) => Rows::picked(&cache.masks.a_prev, n_a, &order.steps),
         };
         let steps = Steps {
             rows,
             dz: Rows::picked(dz, n_a, &order.packed),
             dlogits: Rows::picked(dlogits, n_y, &order.packed),
             x,
-            states: States::Apart {
-                a_next: Rows::picked(&cache.states[m * n_a..], n_a, &order.steps),
-                a_prev: Rows::picked(&cache.states, n_a, &order.before),
-            },
+            states: States::Apart { a_next: Rows::picked(&cache.states[m * n_a..], n_a, &order.steps), a_prev },
         };
         weight_gradient.add(&mut gradients, steps, threads);
     }
@@ -128,6 +137,8 @@ struct Pass<'a, A> {
     output: Option<ArrayView3<'a, A>>,
     a: ArrayView3<'a, A>,
     y: ArrayView3<'a, A>,
+    /// ma of the whole batch.
+    mask: Option<MaskRows<'a, A>>,
 }
 
 /// Some columns of the batch, and the memory for their results.
@@ -165,8 +176,8 @@ impl<A: Scalar> Pass<'_, A> {
     /// Processes a block: gather, compute, scatter.
     fn run(&self, columns: Columns<A>, block: Range<usize>) {
         let Columns { schedule, mut dx, dz, dlogits, da, packed } = columns;
-        let Packed { runs, da: run_da, a: packed_a, dy: packed_dy, y: packed_y, dx: packed_dx } = &mut packed[0];
-        let Pass { weights, hidden, logits, output, a, y } = self;
+        let Packed { runs, da: run_da, a: packed_a, dy: packed_dy, y: packed_y, dx: packed_dx, kept } = &mut packed[0];
+        let Pass { weights, hidden, logits, output, a, y, mask } = self;
         let (n_x, n_a, n_y) = (dx.len_of(Axis(2)), a.len_of(Axis(2)), y.len_of(Axis(2)));
         schedule.list_runs(block, runs);
         let rows = rows(runs);
@@ -197,7 +208,8 @@ impl<A: Scalar> Pass<'_, A> {
             end = part.start;
             fit(run_da, run.width * n_a);
             schedule.gather_step(run, da, run_da);
-            recurrence_gradient(&mut dz[part.clone()], run_da, &packed_a[part], weights);
+            let mask = mask.map(|mask| schedule.gather_mask(run, mask, kept));
+            recurrence_gradient(&mut dz[part.clone()], run_da, &packed_a[part], mask, weights);
             schedule.scatter_step(run, run_da, da);
         }
 

@@ -1,7 +1,8 @@
 use ndarray::{ArrayViewMut3, Axis};
 
-use super::rows;
-use crate::cell::{Read, Weights, head, input_projection, recurrence};
+use super::{gather, rows};
+use crate::cell::{Dropped, Read, Weights, head, input_projection, recurrence};
+use crate::dropout::{Mask, MaskRows};
 use crate::kernel::threads;
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
 use crate::sequence::cache::{Sources, input};
@@ -49,6 +50,10 @@ struct Packed<A> {
     a: Vec<A>,
     logits: Vec<A>,
     output: Vec<A>,
+    /// Whether dropout keeps a unit of a run's columns.
+    kept: Vec<bool>,
+    /// ma ⊙ `a_prev`; empty without dropout.
+    dropped: Vec<A>,
 }
 
 impl<A: Scalar> Packed<A> {
@@ -57,7 +62,9 @@ impl<A: Scalar> Packed<A> {
         let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_thread());
         let x = if extent.tokens { Bytes::of::<usize>([rows]) } else { Bytes::of::<A>([rows, n_x]) };
         let rows = x + Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2;
-        extent.cuts() + extent.runs() + rows + Bytes::of::<A>([m, n_a])
+        let dropped = Bytes::of::<A>([extent.rows_of_a_thread(), n_a]) + Mask::bytes(m, n_a);
+        let dropped = dropped * usize::from(extent.drops.states);
+        extent.cuts() + extent.runs() + rows + Bytes::of::<A>([m, n_a]) + dropped
     }
 }
 
@@ -71,11 +78,13 @@ pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, sources: Sou
     let (a0, hidden) = cache.states.split_at_mut(n_a * m);
     fit(&mut cache.last, n_a * m);
     cache.last.copy_from_slice(a0);
-    let x = input(sources, cache.tokens.as_deref(), &cache.x);
-    let sequences = [(n_a, hidden), (n_y, &mut cache.logits), (n_y, &mut cache.output)]
+    let (x, dropout) = cache.masks.forward(input(sources, cache.tokens.as_deref(), &cache.x));
+    let (mask, a_prev) = dropout.map(|Dropped { mask, a_prev }| (mask, a_prev)).unzip();
+    let a_prev = a_prev.map_or((0, Default::default()), |a_prev| (n_a, a_prev));
+    let sequences = [(n_a, hidden), (n_y, &mut cache.logits), (n_y, &mut cache.output), a_prev]
         .map(|(n, flat)| time_major_mut(n, m, t_x, flat));
     let columns = Columns { schedule, sequences, last: &mut cache.last, packed };
-    let pass = Pass { weights, x, partial: sources.logits, m };
+    let pass = Pass { weights, x, partial: sources.logits, mask, m };
     threads::run_parts(
         columns,
         0..threads,
@@ -93,14 +102,16 @@ struct Pass<'a, A> {
     x: Read<'a, A>,
     /// The other direction's share of the logits of the whole batch, (`T_x`, m, `n_y`).
     partial: Option<&'a [A]>,
+    /// ma of the whole batch.
+    mask: Option<MaskRows<'a, A>>,
     m: usize,
 }
 
 /// Some columns of the batch through all of time, and the memory for their results.
 struct Columns<'a, A> {
     schedule: Schedule<'a>,
-    /// Hidden states, logits and output, (`T_x`, columns, n).
-    sequences: [ArrayViewMut3<'a, A>; 3],
+    /// Hidden states, logits, output and, with dropout, ma ⊙ `a_prev`: (`T_x`, columns, n).
+    sequences: [ArrayViewMut3<'a, A>; 4],
     /// The latest state of each column, (columns, `n_a`); `a0` before its first step.
     last: &'a mut [A],
     /// One per thread.
@@ -111,13 +122,15 @@ impl<A> Columns<'_, A> {
     /// Splits off the first `column` columns for the first `thread` threads.
     fn split_at(self, column: usize, thread: usize) -> (Self, Self) {
         let n_a = self.sequences[0].len_of(Axis(2));
-        let [hidden, logits, output] = self.sequences.map(|sequence| sequence.split_at(Axis(1), column));
+        let [hidden, logits, output, a_prev] = self.sequences.map(|sequence| sequence.split_at(Axis(1), column));
+        let sequences0 = [hidden.0, logits.0, output.0, a_prev.0];
+        let sequences1 = [hidden.1, logits.1, output.1, a_prev.1];
         let (last0, last1) = self.last.split_at_mut(column * n_a);
         let (packed0, packed1) = self.packed.split_at_mut(thread);
         let [schedule0, schedule1] = self.schedule.split_at(column);
         (
-            Columns { schedule: schedule0, sequences: [hidden.0, logits.0, output.0], last: last0, packed: packed0 },
-            Columns { schedule: schedule1, sequences: [hidden.1, logits.1, output.1], last: last1, packed: packed1 },
+            Columns { schedule: schedule0, sequences: sequences0, last: last0, packed: packed0 },
+            Columns { schedule: schedule1, sequences: sequences1, last: last1, packed: packed1 },
         )
     }
 }
@@ -126,8 +139,8 @@ impl<A: Scalar> Pass<'_, A> {
     /// Runs block by block: gather, compute, scatter.
     fn run(&self, columns: Columns<A>) {
         let Columns { schedule, mut sequences, last, packed } = columns;
-        let Packed { cuts, runs, x, tokens, a_prev, a, logits, output } = &mut packed[0];
-        let &Pass { weights, m, .. } = self;
+        let Packed { cuts, runs, x, tokens, a_prev, a, logits, output, kept, dropped } = &mut packed[0];
+        let &Pass { weights, mask, m, .. } = self;
         let Dims { n_x, n_a, n_y } = weights.dims;
         for sequence in &mut sequences {
             schedule.fill_padding(sequence, A::zero());
@@ -137,27 +150,29 @@ impl<A: Scalar> Pass<'_, A> {
             schedule.list_runs(block[0]..block[1], runs);
             let rows = rows(runs);
             let x = match self.x {
-                Read::Vectors(flat) => {
-                    fit(x, rows * n_x);
-                    schedule.gather(runs, &time_major(n_x, m, schedule.t_x, flat), x);
-                    Read::Vectors(&*x)
-                }
-                Read::Tokens(flat) => {
-                    fit(tokens, rows);
-                    schedule.gather(runs, &time_major(1, m, schedule.t_x, flat), tokens);
-                    Read::Tokens(&*tokens)
+                Read::Vectors(flat) => Read::Vectors(gather(schedule, runs, [m, n_x], flat, x)),
+                Read::Tokens(flat) => Read::Tokens(gather(schedule, runs, [m, 1], flat, tokens)),
+                Read::Scaled(flat, values) => {
+                    let tokens = gather(schedule, runs, [m, 1], flat, tokens);
+                    Read::Scaled(tokens, gather(schedule, runs, [m, 1], values, x))
                 }
             };
             fit(a, rows * n_a);
             input_projection(a, x, weights);
 
-            let mut rest = &mut a[..];
+            fit(dropped, if mask.is_some() { rows * n_a } else { 0 });
+            let mut end = 0;
             for run in &*runs {
-                let (a, later) = rest.split_at_mut(run.rows() * n_a);
-                rest = later;
+                let part = end..end + run.rows() * n_a;
+                end = part.end;
+                let a = &mut a[part.clone()];
                 fit(a_prev, run.width * n_a);
                 schedule.gather_step(run, last, a_prev);
-                recurrence(a, a_prev, weights);
+                let dropout = mask.map(|mask| {
+                    let mask = schedule.gather_mask(run, mask, kept);
+                    Dropped { mask, a_prev: &mut dropped[part] }
+                });
+                recurrence(a, a_prev, dropout, weights);
                 schedule.scatter_step(run, &a[a.len() - a_prev.len()..], last);
             }
 
@@ -167,7 +182,7 @@ impl<A: Scalar> Pass<'_, A> {
                 schedule.gather(runs, &time_major(n_y, m, schedule.t_x, partial), logits);
             }
             head(logits, output, a, weights);
-            for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output]) {
+            for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output, &*dropped]) {
                 schedule.scatter(runs, packed, sequence);
             }
         }

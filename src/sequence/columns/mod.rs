@@ -10,9 +10,23 @@ mod forward;
 pub(super) use backward::{Workspace as BackwardWorkspace, backward};
 pub(super) use forward::{Workspace as ForwardWorkspace, forward};
 
-use super::schedule::Run;
+use super::schedule::{Run, Schedule};
+use crate::layout::{fit, time_major};
 
 /// The total number of rows in these runs.
 fn rows(runs: &[Run]) -> usize {
     runs.iter().map(Run::rows).sum()
+}
+
+/// packed ← the rows of these runs, from a sequence (`T_x`, m, n)
+fn gather<'p, T: Copy + Default>(
+    schedule: Schedule,
+    runs: &[Run],
+    [m, n]: [usize; 2],
+    sequence: &[T],
+    packed: &'p mut Vec<T>,
+) -> &'p [T] {
+    fit(packed, rows(runs) * n);
+    schedule.gather(runs, &time_major(n, m, schedule.t_x, sequence), packed);
+    packed
 }

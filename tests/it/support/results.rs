@@ -2,7 +2,7 @@
 
 use elman::loss::{IGNORE, Loss, Reduction, cross_entropy_into};
 use elman::sequence::Input;
-use elman::{Activation, Gradients, Parameters, Scalar, sequence};
+use elman::{Activation, Dropout, Gradients, Parameters, Scalar, sequence};
 use ndarray::{Array1, Array2};
 
 use super::Convert;
@@ -21,13 +21,15 @@ pub struct Problem<A> {
     pub reading: Reading,
 }
 
-/// How the sequence is read: as vectors or token ids, with lengths, reversed.
+/// How the sequence is read: as vectors or token ids, with lengths, reversed, with dropout.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Used instead of `x`.
     pub tokens: Option<Array2<usize>>,
     pub lengths: Option<Vec<usize>>,
     pub reversed: bool,
+    /// The numbers of the columns, where there is dropout.
+    pub dropout: Option<Vec<u64>>,
 }
 
 impl<A: Scalar> Problem<A> {
@@ -44,10 +46,13 @@ impl<A: Scalar> Problem<A> {
 
     /// The input of the problem, in its reading.
     pub fn input(&self) -> Input<'_, A> {
-        let Reading { tokens, lengths, reversed } = &self.reading;
+        let Reading { tokens, lengths, reversed, dropout } = &self.reading;
         let mut input = tokens.as_ref().map_or(Input::from(&self.inputs.x), |tokens| Input::tokens(tokens));
         if let Some(lengths) = lengths {
             input = input.lengths(lengths);
+        }
+        if let Some(columns) = dropout {
+            input = input.dropout(Dropout::new(9).inputs(0.3).recurrent(0.4).columns(columns));
         }
         if *reversed { input.reversed() } else { input }
     }
@@ -61,21 +66,34 @@ impl<A: Scalar> Problem<A> {
         sequence::forward(&self.parameters, self.input(), &self.inputs.a0).unwrap()
     }
 
-    /// The same network with other sequences: token ids, different lengths, and reversed time.
+    /// The same network with other sequences: token ids, different lengths, reversed time, and dropout.
     pub fn readings(&self) -> Vec<Self> {
         let Shape { n_x, m, t_x, .. } = self.shape;
         let tokens = Some(Array2::from_shape_fn((m, t_x), |(j, t)| (3 * j + 5 * t + j * t) % n_x));
         // Lengths from zero to all steps, in no order.
         let lengths = Some((0..m).map(|j| if j == m / 2 { t_x } else { (7 * j + 3) * (j + 2) % (t_x + 1) }).collect());
+        let dropout = Some((0..m as u64).map(|column| column * column + 7).collect());
         [
             Reading { tokens: tokens.clone(), ..Reading::default() },
             Reading { lengths: lengths.clone(), ..Reading::default() },
             Reading { reversed: true, ..Reading::default() },
-            Reading { lengths: lengths.clone(), reversed: true, tokens: None },
-            Reading { tokens: tokens.clone(), lengths: lengths.clone(), reversed: false },
-            Reading { tokens, lengths, reversed: true },
+            Reading { lengths: lengths.clone(), reversed: true, ..Reading::default() },
+            Reading { tokens: tokens.clone(), lengths: lengths.clone(), ..Reading::default() },
+            Reading { tokens: tokens.clone(), lengths: lengths.clone(), reversed: true, dropout: None },
+            Reading { dropout: Option::clone(&dropout), ..Reading::default() },
+            Reading { tokens, lengths, reversed: true, dropout },
         ]
-        .map(|reading| Problem { reading, ..self.clone() })
+        .map(|reading| {
+            let mut problem = Problem { reading, ..self.clone() };
+            // The factor of dropout makes unbounded units grow from step to step.
+            if problem.reading.dropout.is_some()
+                && matches!(self.inputs.activation, Activation::Relu | Activation::Identity)
+            {
+                problem.inputs.activation = Activation::Sigmoid;
+                problem.parameters = problem.inputs.parameters();
+            }
+            problem
+        })
         .to_vec()
     }
 
