@@ -52,6 +52,11 @@ impl Dims {
         self.len() == 0
     }
 
+    /// The greater of each dimension.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Dims { n_x: self.n_x.max(other.n_x), n_a: self.n_a.max(other.n_a), n_y: self.n_y.max(other.n_y) }
+    }
+
     pub(crate) fn triple(self) -> [usize; 3] {
         [self.n_x, self.n_a, self.n_y]
     }

@@ -41,6 +41,11 @@ impl<A: Scalar> Default for Backward<A> {
 }
 
 impl<A: Scalar> Backward<A> {
+    /// Starts from these gradients.
+    pub(super) fn new(gradients: Gradients<A>, da0: Array2<A>) -> Self {
+        Backward { gradients, da0, ..Backward::default() }
+    }
+
     /// Sets `gradients` to zero and keeps their memory. Call it once before the [`backward_into`] calls of every update.
     ///
     /// # Examples

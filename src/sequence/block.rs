@@ -29,7 +29,7 @@ impl<A> Default for Block<A> {
 
 impl<A: Scalar> Block<A> {
     pub(super) fn bytes(extent: Extent) -> Bytes {
-        let Extent { dims, m, tokens, .. } = extent;
+        let (Extent { dims, m, .. }, tokens) = (extent, extent.tokens());
         let rows = extent.rows_of_a_block();
         let consecutive = (extent.is_in_place() && !extent.drops.states).then_some(m);
         Weights::<A>::backward_bytes(dims, !tokens)

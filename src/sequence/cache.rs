@@ -2,6 +2,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3, ShapeBuilder};
 
 use super::Extent;
 use super::columns::ForwardWorkspace;
+use super::extent::Reads;
 use super::input::{Input, Values};
 use super::masks::Masks;
 use super::schedule::Schedule;
@@ -251,8 +252,12 @@ pub(super) fn input<'a, A>(sources: Sources<'a, A>, tokens: Option<&'a [usize]>,
 impl<A: Scalar> Cache<A> {
     /// Returns the memory of a cache of this extent, without its workspace.
     pub(super) fn bytes(extent: Extent) -> Bytes {
-        let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = extent;
-        let x = if tokens { Bytes::of::<usize>([m, steps]) } else { Bytes::of::<A>([n_x, m, steps]) };
+        let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, .. } = extent;
+        let x = match extent.reads {
+            Reads::Vectors => Bytes::of::<A>([n_x, m, steps]),
+            Reads::Tokens => Bytes::of::<usize>([m, steps]),
+            Reads::Others => Bytes::default(),
+        };
         let last = usize::from(!extent.is_in_place());
         let states = Bytes::of::<A>([n_a, m, steps + 1 + last]);
         x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m) + Masks::<A>::bytes(extent)

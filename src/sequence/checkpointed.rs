@@ -1,20 +1,19 @@
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView3, Ix3};
+use ndarray::ArrayView3;
 
-use super::backward::Workspace;
-use super::columns::ForwardWorkspace;
-use super::input::Values;
-use super::masks::Drops;
-use super::{Backward, Cache, Extent, InitialState, Input, backward_into, forward_into};
-use crate::layout::{Bytes, copy_time_major, product, step_view};
-use crate::upstream::check_last_hidden;
-use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
+use super::footprint::Size;
+use super::{Input, Recurrent};
+use crate::layout::{Bytes, product};
+use crate::{Error, Parameters, Scalar};
+
+/// Exact gradients of one layer over a long sequence: see [`CheckpointedOf`].
+pub type Checkpointed<'a, A> = CheckpointedOf<'a, A, Parameters<A>>;
 
 /// Exact gradients of a long sequence in little memory: O(√`T_x`) instead of O(`T_x`), for one more forward pass.
 ///
-/// With L steps in a segment, the memory in elements is
+/// Its two kinds are [`sequence::Checkpointed`](Checkpointed) for one layer, and
+/// [`stack::Checkpointed`](crate::stack::Checkpointed). With L steps in a segment, the memory of one layer in elements is
 ///
 /// ```text
 /// ⌈T_x/L⌉·n_a·m + L·m·(2·n_x + n_a + 3·n_y)
@@ -57,44 +56,45 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 /// # Ok::<(), elman::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Checkpointed<'a, A> {
-    parameters: &'a Parameters<A>,
+pub struct CheckpointedOf<'a, A: Scalar, N: Recurrent<A>> {
+    parameters: &'a N,
     input: Input<'a, A>,
     m: usize,
     t_x: usize,
     /// The number of steps in a segment.
     length: usize,
-    /// The states before the segments, m rows of `n_a` each.
+    /// The states before the segments, one after the other.
     states: Vec<A>,
     segments: usize,
     /// The number of segments without a backward pass so far.
     left: usize,
     /// The segment in `cache`.
     cached: usize,
-    cache: Cache<A>,
-    back: Backward<A>,
+    cache: N::Cache,
+    pub(crate) back: N::Backward,
     /// The gradient that the later segments send to the last state of a segment.
-    da: Array2<A>,
+    da: N::State,
 }
 
-/// Some steps of a [`Checkpointed`] sequence.
+/// Some steps of a [`CheckpointedOf`] sequence.
 #[derive(Debug)]
-pub struct Segment<'r, 'a, A> {
-    run: &'r mut Checkpointed<'a, A>,
+pub struct Segment<'r, 'a, A: Scalar, N: Recurrent<A>> {
+    run: &'r mut CheckpointedOf<'a, A, N>,
 }
 
-impl<'a, A: Scalar> Checkpointed<'a, A> {
+impl<'a, A: Scalar, N: Recurrent<A>> CheckpointedOf<'a, A, N> {
     /// Runs a sequence from the hidden state `a0`, with the segment length that needs the least memory.
     ///
     /// - `x`: (`n_x`, m, `T_x`), or any [`Input`]
-    /// - `a0`: (`n_a`, m), or `None` for zero
+    /// - `a0`: (`n_a`, m) for one layer, [`States`](crate::stack::States) for a stack, or `None` for zero
     ///
     /// # Errors
-    /// As [`forward`](crate::sequence::forward).
+    /// As [`sequence::forward`](crate::sequence::forward) or [`stack::forward`](crate::stack::forward), and
+    /// [`Error::Bidirectional`] where a layer of a stack has two directions.
     pub fn forward<'s>(
-        parameters: &'a Parameters<A>,
+        parameters: &'a N,
         x: impl Into<Input<'a, A>>,
-        a0: impl Into<InitialState<'s, A>>,
+        a0: impl Into<N::InitialState<'s>>,
     ) -> Result<Self, Error> {
         Self::run(parameters, x.into(), a0.into(), |size| Ok(size.least()))
     }
@@ -122,9 +122,9 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     /// As [`forward`](Self::forward), and [`Error::Memory`] where `memory` is too small for any segment length.
     pub fn forward_within<'s>(
         memory: usize,
-        parameters: &'a Parameters<A>,
+        parameters: &'a N,
         x: impl Into<Input<'a, A>>,
-        a0: impl Into<InitialState<'s, A>>,
+        a0: impl Into<N::InitialState<'s>>,
     ) -> Result<Self, Error> {
         Self::run(parameters, x.into(), a0.into(), |size| {
             let least = size.bytes(size.least());
@@ -136,30 +136,32 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     }
 
     fn run(
-        parameters: &'a Parameters<A>,
+        parameters: &'a N,
         input: Input<'a, A>,
-        a0: InitialState<'_, A>,
-        length: impl FnOnce(Size<A>) -> Result<usize, Error>,
+        a0: N::InitialState<'_>,
+        length: impl FnOnce(&Size<A>) -> Result<usize, Error>,
     ) -> Result<Self, Error> {
-        let dims = parameters.dims();
-        let (m, t_x) = input.check(dims)?;
-        a0.check(dims.n_a, &input)?;
-        let length = length(Size::new(dims, &input))?;
+        let (m, t_x) = input.check(parameters.first_dims()?)?;
+        let a0 = N::initial_state(a0, &input)?;
+        a0.as_ref().map_or(Ok(()), |a0| parameters.check_state(a0, &input))?;
+        let length = length(&Size::new(parameters.footprint(&input)))?;
         // A sequence without steps has one segment without steps.
         let segments = t_x.div_ceil(length).max(1);
-        let mut states = vec![A::zero(); product([segments, dims.n_a, m])];
-        a0.write_to(&mut states[..dims.n_a * m]);
-        let (cache, back) = (Cache::default(), Backward::default());
-        let (da, left, cached) = (Array2::default([0; 2]), segments, 0);
+        let state = parameters.state_len() * m;
+        let mut states = vec![A::zero(); product([segments, state])];
+        if let Some(a0) = a0 {
+            N::write_state(&a0, &mut states[..state]);
+        }
+        let (cache, back) = (N::Cache::default(), parameters.zero_gradients(m));
+        let da = parameters.read_state(0, &[]);
+        let (left, cached) = (segments, 0);
         let mut run =
-            Checkpointed { parameters, input, m, t_x, length, states, segments, left, cached, cache, back, da };
-        run.back.gradients = Gradients::zeros(dims);
-        run.back.da0 = Array2::zeros((dims.n_a, m));
+            CheckpointedOf { parameters, input, m, t_x, length, states, segments, left, cached, cache, back, da };
         for segment in 0..segments {
             run.read(segment)?;
             if segment + 1 < segments {
-                let state = &mut run.states[(segment + 1) * dims.n_a * m..][..dims.n_a * m];
-                copy_time_major(state, &run.cache.last_hidden());
+                let last = N::state_before(&run.cache, length);
+                N::write_state(&last, &mut run.states[(segment + 1) * state..][..state]);
             }
         }
         Ok(run)
@@ -169,7 +171,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     ///
     /// # Errors
     /// As [`forward`](crate::sequence::forward), which has already succeeded for this segment.
-    pub fn next_segment(&mut self) -> Result<Option<Segment<'_, 'a, A>>, Error> {
+    pub fn next_segment(&mut self) -> Result<Option<Segment<'_, 'a, A, N>>, Error> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -179,19 +181,18 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
         Ok(Some(Segment { run: self }))
     }
 
-    /// Returns ∂L/∂(wax, waa, wya, ba, by) and ∂L/∂a0, (`n_a`, m), of the segments that have had a backward pass. Without
-    /// any, both are zero.
+    /// Returns ∂L/∂θ and the gradient at the initial state, of the segments that have had a backward pass. Without any, both
+    /// are zero.
     #[must_use]
-    pub fn into_gradients(self) -> (Gradients<A>, Array2<A>) {
-        let Backward { gradients, da0, .. } = self.back;
-        (gradients, da0)
+    pub fn into_gradients(self) -> (N, N::State) {
+        N::into_gradients(self.back)
     }
 
     fn read(&mut self, segment: usize) -> Result<(), Error> {
-        let size = self.parameters.dims().n_a * self.m;
-        let a0 = step_view(self.parameters.dims().n_a, self.m, &self.states[segment * size..][..size]);
+        let size = self.parameters.state_len() * self.m;
+        let state = self.parameters.read_state(self.m, &self.states[segment * size..][..size]);
         let part = self.input.part(self.steps(segment));
-        forward_into(self.parameters, part.input(), a0, &mut self.cache)?;
+        self.parameters.forward_into(part.input(), Some(&state), &mut self.cache)?;
         self.cached = segment;
         Ok(())
     }
@@ -202,7 +203,7 @@ impl<'a, A: Scalar> Checkpointed<'a, A> {
     }
 }
 
-impl<'r, A: Scalar> Segment<'r, '_, A> {
+impl<'r, A: Scalar, N: Recurrent<A>> Segment<'r, '_, A, N> {
     /// The steps of the segment in the sequence.
     #[must_use]
     pub fn steps(&self) -> Range<usize> {
@@ -211,98 +212,24 @@ impl<'r, A: Scalar> Segment<'r, '_, A> {
 
     /// The forward pass of the segment.
     #[must_use]
-    pub fn cache(&self) -> &Cache<A> {
+    pub fn cache(&self) -> &N::Cache {
         &self.run.cache
     }
 
     /// Runs the backward pass of the segment. Returns ∂L/∂x of its steps, (`n_x`, m, steps); (0, m, steps) where the input
-    /// is token ids.
+    /// is token ids, and for a stack without [`with_dx`](crate::stack::Checkpointed::with_dx).
     ///
-    /// - `upstream`: the gradients of the loss at these steps; `last_hidden` is the gradient of the segment's last state
-    ///   from the loss itself; this call adds the gradient from the later segments
+    /// - `upstream`: the gradients of the loss at these steps; `last_hidden` or `last_states` is the gradient of the
+    ///   segment's last state from the loss itself; this call adds the gradient from the later segments
     ///
     /// # Errors
-    /// As [`backward`](crate::sequence::backward). After an error, run the backward pass of this segment again.
-    pub fn backward(self, upstream: Upstream<'_, A, Ix3>) -> Result<ArrayView3<'r, A>, Error> {
-        let Checkpointed { parameters, left, segments, cache, back, da, .. } = self.run;
-        if *left == *segments {
-            backward_into(parameters, cache, upstream, back)?;
-        } else {
-            da.clone_from(&back.da0);
-            if let Some(last_hidden) = upstream.last_hidden {
-                check_last_hidden(last_hidden, [da.nrows(), da.ncols()])?;
-                da.zip_mut_with(last_hidden, |da, &last| *da += last);
-            }
-            backward_into(parameters, cache, upstream.with_last_hidden(da), back)?;
-        }
+    /// As [`sequence::backward`](crate::sequence::backward) or [`stack::backward`](crate::stack::backward). After an error,
+    /// run the backward pass of this segment again.
+    pub fn backward(self, upstream: N::Upstream<'_>) -> Result<ArrayView3<'r, A>, Error> {
+        let CheckpointedOf { parameters, left, segments, cache, back, da, .. } = self.run;
+        let later = (*left < *segments).then_some(da);
+        parameters.backward_into(cache, upstream, later, back)?;
         *left -= 1;
-        Ok(self.run.back.dx.view())
-    }
-}
-
-/// The quantities that determine the memory of a [`Checkpointed`] sequence.
-#[derive(Debug, Clone, Copy)]
-struct Size<A> {
-    /// The extent of the whole sequence.
-    whole: Extent,
-    element: PhantomData<A>,
-}
-
-impl<A: Scalar> Size<A> {
-    fn new(dims: Dims, input: &Input<'_, A>) -> Self {
-        let (m, steps) = input.size();
-        let rectangular = input.lengths.is_none();
-        let tokens = matches!(input.values, Values::Tokens(_));
-        let plain = rectangular && !input.reversed;
-        let drops = Drops::of(input.dropout);
-        let whole = Extent { dims, m, steps, tokens, drops, plain, rectangular, threads: 1 };
-        Size { whole, element: PhantomData }
-    }
-
-    /// Returns the segment length that takes the least memory.
-    ///
-    /// It is at most the length at which the states of all segments take as much memory as the steps of one. It is smaller
-    /// where a shorter segment has smaller blocks.
-    fn least(self) -> usize {
-        let Extent { dims, m, steps, .. } = self.whole;
-        let (state, step) = (Bytes::of::<A>([m, dims.n_a]), self.step());
-        let balance = ((state * steps).0 / step.0.max(1)).isqrt().clamp(1, steps.max(1));
-        (1..=balance).min_by_key(|&length| self.bytes(length)).unwrap_or(1)
-    }
-
-    /// Returns the greatest length that fits in `memory`, which must be enough for the least memory.
-    fn longest(self, memory: Bytes) -> usize {
-        let (mut fits, mut above) = (self.least(), self.whole.steps.max(1) + 1);
-        while above - fits > 1 {
-            let middle = fits.midpoint(above);
-            if self.bytes(middle) <= memory {
-                fits = middle;
-            } else {
-                above = middle;
-            }
-        }
-        fits
-    }
-
-    /// Returns the memory of one step of a segment: in the cache, in the caller's gradient of the logits, and in `dx`.
-    fn step(self) -> Bytes {
-        let of = |steps| Cache::<A>::bytes(self.whole.with_steps(steps));
-        let Dims { n_x, n_y, .. } = self.whole.dims;
-        let dx = if self.whole.tokens { 0 } else { n_x };
-        Bytes(of(1).0.saturating_sub(of(0).0)) + Bytes::of::<A>([self.whole.m, n_y.saturating_add(dx)])
-    }
-
-    /// Returns the maximum memory with segments of this length.
-    fn bytes(self, length: usize) -> Bytes {
-        let segment = self.whole.with_steps(length);
-        let Extent { dims: Dims { n_x, n_a, n_y }, m, steps, tokens, .. } = self.whole;
-        let dx = if tokens { 0 } else { n_x };
-        // The states before the segments, `da0` and `da`.
-        let states = Bytes::of::<A>([n_a, m, steps.div_ceil(length).saturating_add(2)]);
-        let gradients = Bytes::of::<A>([self.whole.dims.len()]) + Bytes::of::<A>([dx, m, length]);
-        let dlogits = Bytes::of::<A>([n_y, m, length]);
-        let lengths = Bytes::of_list::<usize>(m);
-        let forward = Cache::<A>::bytes(segment) + ForwardWorkspace::<A>::bytes(segment);
-        states + gradients + dlogits + lengths + forward + Workspace::<A>::bytes(segment)
+        Ok(N::dx(&self.run.cache, &self.run.back))
     }
 }

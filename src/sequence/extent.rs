@@ -8,12 +8,12 @@ use crate::layout::{Bytes, product};
 ///
 /// Each workspace computes an upper bound of its own size from an extent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     pub(super) dims: Dims,
     pub(super) m: usize,
     /// The maximum number of steps of a column.
     pub(super) steps: usize,
-    pub(super) tokens: bool,
+    pub(super) reads: Reads,
     pub(super) drops: Drops,
     /// All columns have all steps, and time runs forward.
     pub(super) plain: bool,
@@ -23,7 +23,27 @@ pub(super) struct Extent {
     pub(super) threads: usize,
 }
 
+/// What a pass reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A copy of the caller's vectors.
+    Vectors,
+    /// A copy of the caller's token ids.
+    Tokens,
+    /// The vectors of another pass.
+    Others,
+}
+
 impl Extent {
+    /// The same for a pass that reads another one's hidden states.
+    pub(crate) fn above(self) -> Self {
+        Extent { reads: Reads::Others, ..self }
+    }
+
+    pub(super) fn tokens(self) -> bool {
+        self.reads == Reads::Tokens
+    }
+
     /// The same pass with another number of steps.
     pub(super) fn with_steps(self, steps: usize) -> Self {
         let threads = threads_for(self.dims, product([self.m, steps]), self.m);

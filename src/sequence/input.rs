@@ -2,6 +2,9 @@ use std::ops::Range;
 
 use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix3};
 
+use super::Extent;
+use super::extent::Reads;
+use super::masks::Drops;
 use crate::error::{Shape, TOKENS, X, check_first_axis, check_len};
 use crate::{Dims, Dropout, Error};
 
@@ -143,11 +146,25 @@ impl<'a, A> Input<'a, A> {
     }
 
     /// Returns m and `T_x`.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub(crate) fn size(&self) -> (usize, usize) {
         match self.values {
             Values::Vectors(x) => (x.len_of(Axis(1)), x.len_of(Axis(2))),
             Values::Tokens(ids) => ids.dim(),
         }
+    }
+
+    /// Whether the values are token ids.
+    pub(crate) fn is_tokens(&self) -> bool {
+        matches!(self.values, Values::Tokens(_))
+    }
+
+    /// Returns the size of a pass over this input, on one thread.
+    pub(crate) fn extent(&self, dims: Dims) -> Extent {
+        let (m, steps) = self.size();
+        let reads = if self.is_tokens() { Reads::Tokens } else { Reads::Vectors };
+        let rectangular = self.lengths.is_none();
+        let (plain, drops) = (rectangular && !self.reversed, Drops::of(self.dropout));
+        Extent { dims, m, steps, reads, drops, plain, rectangular, threads: 1 }
     }
 
     /// Returns the name of the caller's array, and its shape.

@@ -41,8 +41,8 @@ impl<A> Default for Masks<A> {
 impl<A: Scalar> Masks<A> {
     /// The memory of the masks of a pass.
     pub(super) fn bytes(extent: Extent) -> Bytes {
-        let Extent { dims: Dims { n_x, n_a, .. }, m, steps, tokens, .. } = extent;
-        let input = Mask::bytes(m, n_x) + Bytes::of::<A>([m, steps, if tokens { 1 } else { n_x }]);
+        let Extent { dims: Dims { n_x, n_a, .. }, m, steps, .. } = extent;
+        let input = Mask::bytes(m, n_x) + Bytes::of::<A>([m, steps, if extent.tokens() { 1 } else { n_x }]);
         let recurrent = Mask::bytes(m, n_a) + Bytes::of::<A>([m, steps, n_a]);
         input * usize::from(extent.drops.inputs) + recurrent * usize::from(extent.drops.states)
     }

@@ -1,11 +1,8 @@
-use std::fmt::Debug;
 use std::ops::Range;
 
-use ndarray::Array2;
-
-use super::{Cache, InitialState, Input, forward_into};
+use super::{Input, Recurrent};
 use crate::error::check_count;
-use crate::{Dims, Error, Parameters, Scalar};
+use crate::{Error, Parameters, Scalar};
 
 /// Truncated back-propagation through one layer: see [`TruncatedOf`].
 pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
@@ -136,51 +133,5 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
 
     fn steps(&self, positions: Range<usize>) -> Range<usize> {
         self.input.steps(self.t_x, positions)
-    }
-}
-
-/// A network that [`TruncatedOf`] runs: one layer or a stack. No other type implements it.
-pub trait Recurrent<A: Scalar> {
-    /// The result of a forward pass.
-    type Cache: Clone + Debug + Default;
-    /// The hidden states between two passes.
-    type State: Clone + Debug;
-    /// The argument for the state before the first step.
-    type InitialState<'s>;
-
-    /// Copies the state before the first step; `None` for zero.
-    fn initial_state(state: Self::InitialState<'_>, input: &Input<'_, A>) -> Result<Option<Self::State>, Error>;
-    /// The dimensions of the layer that reads the input. An error where the network cannot run chunk by chunk.
-    fn first_dims(&self) -> Result<Dims, Error>;
-    fn forward_into(
-        &self,
-        input: Input<'_, A>,
-        state: Option<&Self::State>,
-        cache: &mut Self::Cache,
-    ) -> Result<(), Error>;
-    /// The state of each column before a position of the cache.
-    fn state_before(cache: &Self::Cache, position: usize) -> Self::State;
-}
-
-impl<A: Scalar> Recurrent<A> for Parameters<A> {
-    type Cache = Cache<A>;
-    type State = Array2<A>;
-    type InitialState<'s> = InitialState<'s, A>;
-
-    fn initial_state(state: InitialState<'_, A>, input: &Input<'_, A>) -> Result<Option<Array2<A>>, Error> {
-        state.check(None, input)?;
-        Ok(state.to_owned())
-    }
-
-    fn first_dims(&self) -> Result<Dims, Error> {
-        Ok(self.dims())
-    }
-
-    fn forward_into(&self, input: Input<'_, A>, state: Option<&Array2<A>>, cache: &mut Cache<A>) -> Result<(), Error> {
-        forward_into(self, input, state.map(|state| &**state), cache)
-    }
-
-    fn state_before(cache: &Cache<A>, position: usize) -> Array2<A> {
-        cache.states_before(position)
     }
 }

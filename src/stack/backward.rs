@@ -27,17 +27,17 @@ pub struct Backward<A> {
 #[derive(Debug, Clone)]
 struct Workspace<A> {
     pass: sequence::BackwardWorkspace<A>,
-    /// The gradient at a layer's output, (width, m, `T_x`).
-    above: Array3<A>,
-    /// The gradients at its input, one for each direction.
-    below: [Array3<A>; 2],
+    /// The gradients at the inputs of layers, (`n_x`, m, `T_x`): of the even layers, then of the odd ones.
+    inputs: [Array3<A>; 2],
+    /// The same, of a layer's reverse direction.
+    reverse: Array3<A>,
 }
 
 impl<A: Scalar> Default for Backward<A> {
     fn default() -> Self {
-        let [above, forward, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
+        let [even, odd, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
         let pass = sequence::BackwardWorkspace::default();
-        let workspace = Workspace { pass, above, below: [forward, reverse] };
+        let workspace = Workspace { pass, inputs: [even, odd], reverse };
         Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), workspace }
     }
 }
@@ -49,6 +49,11 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 }
 
 impl<A: Scalar> Backward<A> {
+    /// Starts from these gradients.
+    pub(super) fn new(gradients: Gradients<A>, d_states: States<A>) -> Self {
+        Backward { gradients, d_states, ..Backward::default() }
+    }
+
     /// An empty start that also computes ∂L/∂x.
     #[must_use]
     pub fn with_dx() -> Self {
@@ -124,12 +129,14 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     check_architecture("back.gradients", back.gradients.architecture(), architecture)?;
 
     let Backward { gradients, dx, d_states, workspace } = back;
-    let Workspace { pass: workspace, above, below } = workspace;
+    let Workspace { pass: workspace, inputs: [even, odd], reverse } = workspace;
     d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
-    let tokens = cache.has_tokens();
+    let wanted = dx.is_some() && !cache.has_tokens();
     // The highest layer first, and of a layer the forward direction first.
     for layer in (0..architecture.layers().len()).rev() {
         let is_top = layer + 1 == architecture.layers().len();
+        let (above, below) = if layer % 2 == 0 { (&*odd, &mut *even) } else { (&*even, &mut *odd) };
+        let below = if layer == 0 { dx.as_mut().unwrap_or(below) } else { below };
         let passes = parameters.views().zip(cache.passes()).enumerate();
         for (index, ((part, p), (key, cache_of_pass))) in passes.filter(|(_, ((part, _), _))| part.layer == layer) {
             let hidden = if is_top { upstream.hidden } else { Some(&**above) };
@@ -141,12 +148,13 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
                 output: upstream.output.filter(|_| is_top),
                 last_hidden: last,
             };
-            let n_dx = if layer > 0 || dx.is_some() && !tokens { part.dims.n_x } else { 0 };
+            let n_dx = if layer > 0 || wanted { part.dims.n_x } else { 0 };
             let state = &mut d_states.arrays[index];
             state.0 = key;
+            let input = if part.direction == Direction::Forward { &mut *below } else { &mut *reverse };
             let results = Results {
                 gradients: gradients.view_mut(part),
-                dx: reshape_time_major(&mut below[usize::from(part.direction == Direction::Reverse)], (n_dx, m, t_x)),
+                dx: reshape_time_major(input, (n_dx, m, t_x)),
                 da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
             };
             sequence::run_backward(
@@ -157,19 +165,13 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
                 workspace,
             );
         }
-        let [forward, reverse] = &mut *below;
         if architecture.layers()[layer].bidirectional {
-            *forward += &*reverse;
+            *below += &*reverse;
         }
         let mask = layer.checked_sub(1).and_then(|below| cache.outputs[below].mask.rows());
-        if let (Some(mask), Some(values)) = (mask, forward.as_slice_memory_order_mut()) {
+        if let (Some(mask), Some(values)) = (mask, below.as_slice_memory_order_mut()) {
             mask.apply(values);
         }
-        std::mem::swap(above, forward);
-    }
-    if let Some(dx) = dx {
-        // `above` is the gradient at the input of the lowest layer.
-        std::mem::swap(dx, above);
     }
     Ok(())
 }

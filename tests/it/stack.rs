@@ -4,8 +4,8 @@ use allocation_counter::measure;
 use elman::loss::{Reduction, cross_entropy};
 use elman::sequence::{self, Input};
 use elman::stack::{self, Architecture, Direction, Layer, States};
-use elman::{Activation, Error, Parameters, Scalar, Upstream, gradcheck, init};
-use ndarray::{Array2, Array3, Axis, concatenate, s};
+use elman::{Activation, Dropout, Error, Parameters, Scalar, Upstream, gradcheck, init};
+use ndarray::{Array2, Array3, Axis, ShapeBuilder, concatenate, s};
 
 use crate::support::naive::Shape;
 use crate::support::numpy::Numpy;
@@ -328,7 +328,7 @@ fn chunks_columns_and_threads_give_bit_identical_results() {
 
 #[test]
 fn a_warm_stack_allocates_nothing_for_its_passes() {
-    let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2);
+    let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7), Layer::new(3)], 2);
     let p = parameters::<f64>(&architecture, 1);
     let x = uniform(&mut Numpy::seed(1), (3, 4, 6));
     let dlogits = Array3::ones((2, 4, 6));
@@ -529,9 +529,8 @@ fn windows_of_a_one_layer_stack_are_those_of_a_sequence() {
 
 #[test]
 fn windows_of_a_stack_have_the_hidden_states_of_the_whole_sequence() {
-    let one_direction = |architecture: &Architecture| architecture.layers().iter().all(|layer| !layer.bidirectional);
     let mut count = 0;
-    for architecture in architectures().into_iter().filter(one_direction) {
+    for architecture in architectures().into_iter().filter(is_one_direction) {
         let p = parameters::<f64>(&architecture, 1);
         let readings = Readings::draw(1);
         let mut states = States::zeros(&architecture, M);
@@ -553,6 +552,163 @@ fn windows_of_a_stack_have_the_hidden_states_of_the_whole_sequence() {
         }
     }
     assert!(count > 100);
+}
+
+fn is_one_direction(architecture: &Architecture) -> bool {
+    architecture.layers().iter().all(|layer| !layer.bidirectional)
+}
+
+/// The logits, and the gradients of losses that read the logits, the hidden states and the last states.
+fn checkpointed<A: Scalar>(
+    p: &stack::Parameters<A>,
+    mut run: stack::Checkpointed<'_, A>,
+    [hidden, logits]: [&Array3<A>; 2],
+    last: &States<A>,
+) -> (Results, usize) {
+    let mut parts = Vec::new();
+    while let Some(segment) = run.next_segment().unwrap() {
+        let steps = segment.steps();
+        let [hidden, dlogits] = [hidden, logits].map(|array| array.slice(s![.., .., steps.clone()]));
+        let upstream = stack::Upstream::hidden(&hidden).with_logits(&dlogits);
+        let upstream = if parts.is_empty() { upstream.with_last_states(last) } else { upstream };
+        let logits = segment.cache().logits().to_owned();
+        parts.push((steps.start, logits, segment.backward(upstream).unwrap().to_owned()));
+    }
+    let segments = parts.len();
+    parts.sort_by_key(|(start, ..)| *start);
+    let [mut logits, mut dx] = [Vec::new(), Vec::new()];
+    for (_, part, dx_part) in &parts {
+        logits.push(part.view());
+        dx.push(dx_part.view());
+    }
+    let (gradients, d_states) = run.into_gradients();
+    let mut results = Results::default();
+    results.add("logits", &concatenate(Axis(2), &logits).unwrap());
+    results.add("gradients", gradients.as_slice());
+    results.add("dx", &concatenate(Axis(2), &dx).unwrap());
+    for layer in 0..p.architecture().layers().len() {
+        results.add("d_states", d_states.get(layer, Forward).unwrap());
+    }
+    (results, segments)
+}
+
+fn checkpoints_of_a_stack<A: Scalar>() {
+    let dropout = Dropout::new(5).between_layers(0.3).inputs(0.2).recurrent(0.1);
+    let mut most = 0;
+    for architecture in architectures().into_iter().filter(is_one_direction) {
+        let p = parameters::<A>(&architecture, 1);
+        let readings = Readings::draw(1);
+        let mut rng = Numpy::seed(5);
+        let [mut states, mut last] = [(); 2].map(|()| States::zeros(&architecture, M));
+        for (layer, shape) in architecture.layers().iter().enumerate() {
+            for states in [&mut states, &mut last] {
+                states.get_mut(layer, Forward).unwrap().assign(&uniform(&mut rng, (shape.n_a, M)).mapv(A::narrow));
+            }
+        }
+        let width = architecture.layers().last().unwrap().width();
+        let [hidden, dlogits] = [width, N_Y].map(|n| uniform(&mut rng, (n, M, T_X)).mapv(A::narrow));
+        for input in readings.inputs().into_iter().flat_map(|input| [input, input.dropout(dropout)]) {
+            let cache = stack::forward(&p, input, &states).unwrap();
+            let mut back = stack::Backward::with_dx();
+            let upstream = stack::Upstream::hidden(&hidden).with_logits(&dlogits).with_last_states(&last);
+            stack::backward_into(&p, &cache, upstream, &mut back).unwrap();
+            let mut expected = Results::default();
+            expected.add("logits", cache.logits());
+            expected.add("gradients", back.gradients.as_slice());
+            expected.add("dx", &back.dx.unwrap());
+            for layer in 0..architecture.layers().len() {
+                expected.add("d_states", back.d_states.get(layer, Forward).unwrap());
+            }
+            let run = stack::Checkpointed::forward(&p, input, &states).unwrap().with_dx();
+            let (found, segments) = checkpointed(&p, run, [&hidden, &dlogits], &last);
+            found.assert_same(&expected, &architecture);
+            most = most.max(segments);
+            let run = stack::Checkpointed::forward_within(1 << 30, &p, input, &states).unwrap();
+            let (mut found, segments) = checkpointed(&p, run, [&hidden, &dlogits], &last);
+            for results in [&mut found, &mut expected] {
+                results.arrays.retain(|(name, _)| *name != "dx");
+            }
+            found.assert_same(&expected, &architecture);
+            assert_eq!(segments, 1, "a sequence that fits is not cut");
+        }
+    }
+    assert!(most >= 3, "the largest number of segments is {most}");
+}
+
+#[test]
+fn checkpoints_of_a_stack_give_a_bit_identical_gradient_for_every_reading() {
+    checkpoints_of_a_stack::<f32>();
+    checkpoints_of_a_stack::<f64>();
+}
+
+/// The peak memory of one pass with checkpoints, without the input, the targets and the parameters.
+fn peak_of_checkpoints<'a>(
+    p: &'a stack::Parameters<f64>,
+    memory: usize,
+    input: Input<'a, f64>,
+    dlogits: &Array3<f64>,
+) -> usize {
+    let pass = || {
+        let mut run = stack::Checkpointed::forward_within(memory, p, input, None).unwrap();
+        if dlogits.len_of(Axis(1)) > 1 {
+            run = run.with_dx();
+        }
+        while let Some(segment) = run.next_segment().unwrap() {
+            let mut part = Array3::zeros(segment.cache().logits().raw_dim().f());
+            part.assign(&dlogits.slice(s![.., .., segment.steps()]));
+            segment.backward(stack::Upstream::logits(&part)).unwrap();
+        }
+        std::hint::black_box(run.into_gradients());
+    };
+    usize::try_from(in_pool(1, || measure(pass)).bytes_max).unwrap()
+}
+
+#[test]
+fn checkpoints_of_a_stack_stay_within_their_memory_and_use_at_least_half_of_it() {
+    let dropout = Dropout::new(1).inputs(0.3).recurrent(0.1).between_layers(0.2);
+    for (widths, n_x, n_y, m, t_x) in [
+        (vec![64, 32], 8, 8, 1, 30_000),
+        (vec![17, 33, 5], 5, 33, 31, 2_000),
+        (vec![17, 3], 5, 3, 601, 100),
+        (vec![33], 5, 3, 7, 9_000),
+    ] {
+        let layers: Vec<_> = widths.iter().copied().map(Layer::new).collect();
+        let p = parameters::<f64>(&Architecture::new(n_x, layers, n_y), 1);
+        let ids = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + j) % n_x);
+        let x = Array3::from_elem((n_x, m, t_x).f(), 1.0);
+        let dlogits = Array3::from_elem((n_y, m, t_x).f(), 1.0);
+        let inputs = [
+            Input::vectors(&x),
+            Input::tokens(&ids),
+            Input::vectors(&x).reversed(),
+            Input::vectors(&x).dropout(dropout),
+            Input::tokens(&ids).reversed().dropout(dropout),
+        ];
+        for memory in [7_000_000, 9_000_000] {
+            for (index, input) in inputs.into_iter().enumerate() {
+                let peak = peak_of_checkpoints(&p, memory, input, &dlogits);
+                assert!(
+                    (memory / 2..=memory).contains(&peak),
+                    "{peak} of {memory} bytes for {widths:?}, input {index}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_checkpoints_cannot_run_is_refused() {
+    let x = Array3::<f64>::zeros((3, 4, 6));
+    let both = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
+    assert!(matches!(stack::Checkpointed::forward(&both, &x, None), Err(Error::Bidirectional { layer: 1 })));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let error = stack::Checkpointed::forward(&p, &x, &States::zeros(p.architecture(), 3)).unwrap_err();
+    assert!(matches!(error, Error::States { argument: "states", .. }), "{error}");
+    assert!(matches!(stack::Checkpointed::forward_within(9, &p, &x, None), Err(Error::Memory { .. })));
+    let run = stack::Checkpointed::forward(&p, &x, None).unwrap();
+    let (gradients, d_states) = run.into_gradients();
+    assert!(gradients == stack::Parameters::zeros(p.architecture().clone()));
+    assert_eq!(d_states, States::zeros(p.architecture(), 4), "no segment has had a backward pass");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl<A> Default for Workspace<A> {
 impl<A: Scalar> Workspace<A> {
     /// An upper bound for the memory of a pass of this extent.
     pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
-        let weights = Weights::<A>::forward_bytes(extent.dims, extent.tokens);
+        let weights = Weights::<A>::forward_bytes(extent.dims, extent.tokens());
         if extent.is_in_place() {
             return weights;
         }
@@ -60,7 +60,7 @@ impl<A: Scalar> Packed<A> {
     fn bytes(extent: Extent) -> Bytes {
         let Dims { n_x, n_a, n_y } = extent.dims;
         let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_thread());
-        let x = if extent.tokens { Bytes::of::<usize>([rows]) } else { Bytes::of::<A>([rows, n_x]) };
+        let x = if extent.tokens() { Bytes::of::<usize>([rows]) } else { Bytes::of::<A>([rows, n_x]) };
         let rows = x + Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2;
         let dropped = Bytes::of::<A>([extent.rows_of_a_thread(), n_a]) + Mask::bytes(m, n_a);
         let dropped = dropped * usize::from(extent.drops.states);
