@@ -18,7 +18,8 @@
 //! This product has one matrix per step between t and the last, so its norm falls or grows like a power. Gradient descent
 //! sees the distant past only through this product.
 //!
-//! Of a stack, [`Norms::of`] and [`update_norms`] take one layer and direction:
+//! Of a stack, [`stack_gradient_norms`], [`stack_jacobian_norms`] and [`stack_saturation`] return a value for each layer and
+//! direction. [`Norms::of`] and [`update_norms`] take one layer and direction:
 //! [`stack::Parameters::network`](crate::stack::Parameters::network).
 //!
 //! Gradients are in the network's precision, where an `f32` below 10⁻⁴⁵ is zero. Norms are roots of sums of squares in
@@ -29,7 +30,9 @@
 //! recurrent neural networks*, ICML 2013, equation 5.
 
 mod norms;
+mod stack;
 mod through_time;
 
 pub use norms::{Norms, update_norms};
+pub use stack::{ByLayer, stack_gradient_norms, stack_jacobian_norms, stack_saturation};
 pub use through_time::{gradient_norms, jacobian_norms, saturation};

@@ -2,10 +2,10 @@ use ndarray::{Array2, Axis, Ix3};
 use rand::{Rng, RngExt};
 
 use crate::cell::{Weights, head_gradient, logits_gradient, recurrence_gradient};
-use crate::error::{check_activation, check_network, check_range};
+use crate::error::{check_activation, check_count, check_network, check_range};
 use crate::kernel::Start;
-use crate::layout::{as_time_major, copy_time_major};
-use crate::parameters::{norm, sum_of_squares};
+use crate::layout::copy_time_major;
+use crate::parameters::{View, norm, sum_of_squares};
 use crate::scalar::widen;
 use crate::sequence::Cache;
 use crate::{Dims, Error, Parameters, Scalar, Upstream};
@@ -53,15 +53,24 @@ pub fn gradient_norms<A: Scalar>(
 ) -> Result<Array2<f64>, Error> {
     let Dims { n_a, n_y, .. } = parameters.dims();
     let (m, t_x) = (cache.columns(), cache.len());
-    check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
-    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
+    check_cache(parameters, cache)?;
     upstream.check([n_a, m, t_x], [n_y, m, t_x])?;
+    Ok(gradient_norms_of(parameters.view(), cache, cache.output_rows(), upstream))
+}
+
+/// [`gradient_norms`] of one pass, whose probabilities are `y`.
+pub(super) fn gradient_norms_of<A: Scalar>(
+    p: View<A>,
+    cache: &Cache<A>,
+    y: &[A],
+    upstream: Upstream<'_, A, Ix3>,
+) -> Array2<f64> {
+    let Dims { n_a, n_y, .. } = p.dims;
+    let (m, t_x) = (cache.columns(), cache.len());
     let mut weights = Weights::default();
-    weights.pack_backward(parameters.view(), false);
+    weights.pack_backward(p, false);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
-    let y = cache.output();
-    let y = as_time_major(&y).expect(TIME_MAJOR);
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, y, n_y);
     let mut own = vec![A::zero(); n_a * m * t_x];
     if let Some(hidden) = upstream.hidden {
@@ -82,7 +91,7 @@ pub fn gradient_norms<A: Scalar>(
             norms[[j, t]] = norm(da);
         });
     }
-    Ok(norms)
+    norms
 }
 
 /// Estimates ‖J‖: the Frobenius norm of the Jacobian J = ∂a\_last/∂a\_t, for the state a\_t after every step t.
@@ -124,21 +133,35 @@ pub fn jacobian_norms<A: Scalar>(
     probes: usize,
     rng: &mut (impl Rng + ?Sized),
 ) -> Result<Array2<f64>, Error> {
+    check_cache(parameters, cache)?;
+    check_count("probes", probes, "at least 1", probes > 0)?;
+    Ok(jacobian_norms_of(parameters.view(), cache, probes, rng))
+}
+
+/// [`jacobian_norms`] of one pass.
+pub(super) fn jacobian_norms_of<A: Scalar>(
+    p: View<A>,
+    cache: &Cache<A>,
+    probes: usize,
+    rng: &mut (impl Rng + ?Sized),
+) -> Array2<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a number of vectors in memory is far below 2⁵³")]
     let count = probes as f64;
-    check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
-    check_activation("cache", cache.activation.name(), parameters.activation().name())?;
-    check_range("probes", count, "at least 1", probes > 0)?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters.view(), false);
+    weights.pack_backward(p, false);
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
-    let vectors: Vec<A> = (0..probes * parameters.dims().n_a).map(|_| sign()).collect();
+    let vectors: Vec<A> = (0..probes * p.dims.n_a).map(|_| sign()).collect();
     let mut norms = Array2::zeros((cache.columns(), cache.len()));
     for j in 0..cache.columns() {
         back(&weights, cache, j, &mut vectors.clone(), |t, da| norms[[j, t]] = (sum_of_squares(da) / count).sqrt());
     }
-    Ok(norms)
+    norms
+}
+
+fn check_cache<A: Scalar>(parameters: &Parameters<A>, cache: &Cache<A>) -> Result<(), Error> {
+    check_network("cache", cache.dims().triple(), parameters.dims().triple())?;
+    check_activation("cache", cache.activation.name(), parameters.activation().name())
 }
 
 /// The share of hidden values with |a| > `threshold`, over all units, columns and steps.
@@ -165,7 +188,16 @@ pub fn jacobian_norms<A: Scalar>(
 /// # Errors
 /// [`Error::Range`] where `threshold` is below 0, above 1 or NaN.
 pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Error> {
-    check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))?;
+    check_threshold(threshold)?;
+    Ok(saturation_of(cache, threshold))
+}
+
+pub(super) fn check_threshold(threshold: f64) -> Result<(), Error> {
+    check_range("threshold", threshold, "from 0 to 1", (0.0..=1.0).contains(&threshold))
+}
+
+/// [`saturation`] for a threshold that is checked.
+pub(super) fn saturation_of<A: Scalar>(cache: &Cache<A>, threshold: f64) -> f64 {
     let (mut above, mut all) = (0, 0);
     for state in (0..cache.columns()).flat_map(|j| steps(cache, j).map(move |t| state(cache, j, t))) {
         above += state.iter().filter(|&&a| widen(a).abs() > threshold).count();
@@ -173,7 +205,7 @@ pub fn saturation<A: Scalar>(cache: &Cache<A>, threshold: f64) -> Result<f64, Er
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of values in memory is far below 2⁵³")]
     let share = above as f64 / all.max(1) as f64;
-    Ok(share)
+    share
 }
 
 /// The steps of a column, in the order of computation.

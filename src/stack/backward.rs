@@ -1,9 +1,10 @@
-use ndarray::{Array3, ArrayRef3, ArrayView3, Axis, Slice};
+use ndarray::{Array3, ArrayRef3, ArrayView3, Axis, Ix3, Slice};
 
 use super::architecture::check_architecture;
 use super::{Cache, Direction, Gradients, Parameters, States, Upstream};
 use crate::error::Error;
 use crate::layout::reshape_time_major;
+use crate::parameters::View;
 use crate::scalar::{Scalar, call, compiled};
 use crate::sequence::{self, Results};
 use crate::upstream::Upstream as LayerUpstream;
@@ -105,7 +106,28 @@ pub fn backward_into<A: Scalar>(
     upstream: Upstream<'_, A>,
     back: &mut Backward<A>,
 ) -> Result<(), Error> {
-    call::<A, CompiledPass>(Call { parameters, cache, upstream, back })
+    call::<A, CompiledPass>(Call { parameters, cache, upstream, back, visit: &mut |_| () })
+}
+
+/// Runs [`backward`], and calls `visit` before the pass of each layer and direction, the highest layer first.
+pub(crate) fn each_pass<A: Scalar>(
+    parameters: &Parameters<A>,
+    cache: &Cache<A>,
+    upstream: Upstream<'_, A>,
+    visit: &mut dyn FnMut(Pass<'_, A>),
+) -> Result<(), Error> {
+    let mut back = Backward::default();
+    call::<A, CompiledPass>(Call { parameters, cache, upstream, back: &mut back, visit })
+}
+
+/// The backward pass of one layer and direction.
+pub(crate) struct Pass<'a, A> {
+    pub(crate) key: (usize, Direction),
+    pub(crate) p: View<'a, A>,
+    pub(crate) cache: &'a sequence::Cache<A>,
+    /// The probabilities that the gradient of the output belongs to.
+    pub(crate) y: &'a [A],
+    pub(crate) upstream: LayerUpstream<'a, A, Ix3>,
 }
 
 /// The arguments of [`backward_into`].
@@ -114,11 +136,12 @@ struct Call<'a, A> {
     cache: &'a Cache<A>,
     upstream: Upstream<'a, A>,
     back: &'a mut Backward<A>,
+    visit: &'a mut dyn FnMut(Pass<'_, A>),
 }
 
 compiled!(CompiledPass: Call<'a, A> => Result<(), Error>, pass);
 
-fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Result<(), Error> {
+fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -> Result<(), Error> {
     let architecture = parameters.architecture();
     check_architecture("cache", cache.architecture(), architecture)?;
     let (m, t_x) = (cache.columns(), cache.len());
@@ -148,6 +171,9 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
                 output: upstream.output.filter(|_| is_top),
                 last_hidden: last,
             };
+            let sources = cache.sources(layer, part.direction);
+            let y = sources.output.unwrap_or(cache_of_pass.output_rows());
+            visit(Pass { key, p, cache: cache_of_pass, y, upstream });
             let n_dx = if layer > 0 || wanted { part.dims.n_x } else { 0 };
             let state = &mut d_states.arrays[index];
             state.0 = key;
@@ -157,13 +183,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
                 dx: reshape_time_major(input, (n_dx, m, t_x)),
                 da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
             };
-            sequence::run_backward(
-                p,
-                (cache_of_pass, cache.sources(layer, part.direction)),
-                upstream,
-                results,
-                workspace,
-            );
+            sequence::run_backward(p, (cache_of_pass, sources), upstream, results, workspace);
         }
         if architecture.layers()[layer].bidirectional {
             *below += &*reverse;

@@ -152,7 +152,7 @@ impl<A> Cache<A> {
     }
 
     /// The passes by layer and direction, in the order of the flat buffer.
-    pub(super) fn passes(&self) -> impl Iterator<Item = ((usize, Direction), &sequence::Cache<A>)> {
+    pub(crate) fn passes(&self) -> impl Iterator<Item = ((usize, Direction), &sequence::Cache<A>)> {
         self.architecture.parts().map(|part| (part.layer, part.direction)).zip(&self.passes)
     }
 

@@ -76,6 +76,7 @@ mod upstream;
 
 pub(crate) use architecture::check_architecture;
 pub use architecture::{Architecture, Direction, Layer};
+pub(crate) use backward::each_pass;
 pub use backward::{Backward, backward, backward_into};
 pub use forward::{Cache, forward, forward_into};
 pub use parameters::{Gradients, Parameters};

@@ -1,13 +1,18 @@
 //! Diagnostics: gradients through time against chunks and unit vectors; saturation and norms against loops.
 
-use elman::diagnostics::{Norms, gradient_norms, jacobian_norms, saturation, update_norms};
+use elman::diagnostics::{
+    Norms, gradient_norms, jacobian_norms, saturation, stack_gradient_norms, stack_jacobian_norms, stack_saturation,
+    update_norms,
+};
 use elman::sequence::{self, Input};
-use elman::{Dims, Error, Parameters, Scalar, Upstream};
-use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, s};
+use elman::stack::Direction::{Forward, Reverse};
+use elman::stack::{self, Architecture, Layer};
+use elman::{Dims, Dropout, Error, Parameters, Scalar, Upstream};
+use ndarray::{Array2, Array3, Axis, Dimension, Slice, array, concatenate, s};
 
 use crate::support::naive::{Inputs, Shape};
 use crate::support::numpy::Numpy;
-use crate::support::problem::{Linear, inputs};
+use crate::support::problem::{Linear, inputs, uniform};
 use crate::support::{lengths, seeded};
 
 /// Two chains of at most a few hundred terms, and their rounding.
@@ -371,4 +376,69 @@ fn a_column_of_a_ragged_or_reversed_batch_has_the_same_norms_alone() {
         }
         assert!((saturation(&cache, 0.5).unwrap() - above / 11.0).abs() < 1e-12, "saturation counts valid steps only");
     }
+}
+
+/// A bidirectional layer below another one, by hand: the gradient at its states is the upper layer's gradient of the input.
+#[test]
+fn the_norms_of_a_stack_are_those_of_its_layers() {
+    let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2);
+    let p = elman::init::torch_stack::<f64>(architecture, &mut seeded(1)).unwrap();
+    let mut rng = Numpy::seed(1);
+    let x = uniform(&mut rng, (3, 4, 6));
+    let dlogits = uniform(&mut rng, (2, 4, 6));
+    let lengths = [6, 0, 3, 5];
+    let input = Input::vectors(&x).lengths(&lengths);
+    let cache = stack::forward(&p, input, None).unwrap();
+
+    let networks = [(0, Forward), (0, Reverse), (1, Forward)].map(|(l, d)| ((l, d), p.network(l, d).unwrap()));
+    let [(_, forward), (_, reverse), (_, upper)] = &networks;
+    let lower =
+        [(forward, input), (reverse, input.reversed())].map(|(p, input)| sequence::forward(p, input, None).unwrap());
+    let joined = concatenate![Axis(0), lower[0].hidden(), lower[1].hidden()];
+    let top = sequence::forward(upper, Input::vectors(&joined).lengths(&lengths), None).unwrap();
+    let dx = sequence::backward(upper, &top, Upstream::logits(&dlogits)).unwrap().dx;
+    let [forward_dx, reverse_dx] = [dx.slice(s![..5, .., ..]), dx.slice(s![5.., .., ..])];
+    let caches = [&lower[0], &lower[1], &top];
+    let upstreams = [Upstream::hidden(&forward_dx), Upstream::hidden(&reverse_dx), Upstream::logits(&dlogits)];
+
+    let gradients = stack_gradient_norms(&p, &cache, stack::Upstream::logits(&dlogits)).unwrap();
+    let mut generator = seeded(5);
+    let jacobians = stack_jacobian_norms(&p, &cache, 3, &mut seeded(5)).unwrap();
+    let saturated = stack_saturation(&cache, 0.3).unwrap();
+    for (index, ((key, network), upstream)) in networks.iter().zip(upstreams).enumerate() {
+        let cache = caches[index];
+        assert_eq!(gradients[index], (*key, gradient_norms(network, cache, upstream).unwrap()));
+        assert_eq!(jacobians[index], (*key, jacobian_norms(network, cache, 3, &mut generator).unwrap()));
+        assert_eq!(saturated[index], (*key, saturation(cache, 0.3).unwrap()));
+        assert!(saturated[index].1 > 0.0);
+    }
+    assert_eq!((gradients.len(), jacobians.len(), saturated.len()), (3, 3, 3));
+
+    let other = stack::Parameters::zeros(Architecture::new(3, [Layer::new(5)], 2));
+    assert!(matches!(stack_jacobian_norms(&other, &cache, 1, &mut generator), Err(Error::Architecture { .. })));
+    assert!(matches!(
+        stack_jacobian_norms(&p, &cache, 0, &mut generator),
+        Err(Error::Range { argument: "probes", .. })
+    ));
+    assert!(matches!(stack_saturation(&cache, 1.5), Err(Error::Range { argument: "threshold", .. })));
+    let wrong = stack::Upstream::logits(&x);
+    assert!(matches!(stack_gradient_norms(&p, &cache, wrong), Err(Error::Shape { .. })));
+}
+
+/// With dropout of the states, the norms are those of the gradient of a chunk with the same masks.
+#[test]
+fn norms_see_the_mask_of_the_states() {
+    let p = elman::init::torch::<f64>(Dims { n_x: 3, n_a: 5, n_y: 2 }, &mut seeded(1));
+    let x = uniform(&mut Numpy::seed(1), (3, 2, 4));
+    let input = Input::vectors(&x).dropout(Dropout::new(3).recurrent(0.4).inputs(0.2));
+    let cache = sequence::forward(&p, input, None).unwrap();
+    let mut last = Array2::zeros((5, 2));
+    last[[3, 1]] = 1.0;
+    let norms = gradient_norms(&p, &cache, Upstream::last_hidden(&last)).unwrap();
+    // The steps after step 0 as a chunk: its `da0` is the gradient at the state after step 0.
+    let late = Input::from(x.slice(s![.., .., 1..])).dropout(Dropout::new(3).recurrent(0.4).inputs(0.2));
+    let late = sequence::forward(&p, late, cache.hidden().index_axis(Axis(2), 0)).unwrap();
+    let da0 = sequence::backward(&p, &late, Upstream::last_hidden(&last)).unwrap().da0;
+    assert_near(norms[[1, 0]], norm(da0.column(1)), DOUBLE, "the state after step 0");
+    assert!(norms[[1, 0]] > 0.0);
 }
