@@ -22,6 +22,11 @@
 //! the key `activation`, with or without the layer's prefix, a wrong argument is an error. Each of the two cells of a
 //! `Bidirectional` layer has its own path. They are two networks here.
 //!
+//! A layer made with `go_backwards=True` has the weights of any other: run it with
+//! [`Input::reversed`](crate::sequence::Input::reversed). Keras returns its outputs from the last step to the first, so the
+//! layers above it run in the same direction, which is what `reversed` does for a whole stack. A second `go_backwards` turns
+//! the direction again; such a model is no stack here.
+//!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 
 use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, gated};

@@ -1,5 +1,7 @@
 //! Networks and stacks of a framework's layers.
 
+use std::iter;
+
 use ndarray::{Array1, Array2, ArrayRef1, ArrayView2, Axis, concatenate};
 
 use super::layers::Head;
@@ -62,20 +64,51 @@ pub(super) fn write_network<A: Scalar>(layer: &impl RecurrentLayer, p: &Paramete
     Ok(tensors)
 }
 
-/// Reads a stack: for each layer its one or two directions. The head is that of the highest layer's first direction.
+/// The one or two directions of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directions<L> {
+    pub(super) layers: Vec<L>,
+    /// Whether the layer above reads the sum of both outputs. Otherwise it reads them side by side.
+    pub(super) summed: bool,
+}
+
+impl<L> Directions<L> {
+    pub(super) fn side_by_side(layers: Vec<L>) -> Self {
+        Directions { layers, summed: false }
+    }
+}
+
+/// Reads a stack. The head is that of the highest layer's first direction.
 pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
-    layers: &[Vec<L>],
+    layers: &[Directions<L>],
     tensors: &Tensors<A>,
 ) -> Result<stack::Parameters<A>, Error> {
     check_places(layers)?;
     let mut networks = Vec::with_capacity(layers.len());
-    for (index, directions) in layers.iter().enumerate() {
+    let mut below_is_summed = false;
+    for (index, Directions { layers: directions, summed }) in layers.iter().enumerate() {
         let is_top = index + 1 == layers.len();
-        let recurrences = directions.iter().map(|layer| layer.read(tensors)).collect::<Result<Vec<_>, _>>()?;
-        let width = recurrences.iter().map(|recurrence| recurrence.waa.nrows()).sum();
+        let mut recurrences = directions.iter().map(|layer| layer.read(tensors)).collect::<Result<Vec<_>, _>>()?;
+        if below_is_summed {
+            for recurrence in &mut recurrences {
+                recurrence.wax = twice(&recurrence.wax.view());
+            }
+        }
+        below_is_summed = *summed;
+        let units: Vec<usize> = recurrences.iter().map(|recurrence| recurrence.waa.nrows()).collect();
+        if *summed && units.first() != units.last() {
+            let expected = "two directions of the same width, because their outputs are added".into();
+            return Err(Error::Network {
+                tensor: format!("layer {index}"),
+                expected,
+                found: format!("{units:?} units"),
+            });
+        }
         let none = Head::default();
         let head = directions.first().map_or(&none, L::head);
+        let width = if *summed { units[0] } else { units.iter().sum() };
         let (wya, by) = if is_top { head } else { &none }.read(tensors, width)?;
+        let wya = if *summed { twice(&wya) } else { wya.to_owned() };
         let (mut start, mut by) = (0, by);
         let mut pairs = Vec::with_capacity(directions.len());
         for (layer, recurrence) in directions.iter().zip(recurrences) {
@@ -93,40 +126,67 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
 
 /// The tensors of a stack.
 pub(super) fn write_stack<A: Scalar, L: RecurrentLayer>(
-    layers: &[Vec<L>],
+    layers: &[Directions<L>],
     p: &stack::Parameters<A>,
 ) -> Result<Tensors<A>, Error> {
     let shapes = p.architecture().layers();
     let fits = shapes.len() == layers.len()
-        && shapes.iter().zip(layers).all(|(shape, directions)| shape.directions().len() == directions.len());
+        && shapes.iter().zip(layers).all(|(shape, directions)| shape.directions().len() == directions.layers.len());
     if !fits {
         let directions = |counts: Vec<usize>| format!("layers of {counts:?} directions");
         return Err(Error::Network {
             tensor: "the stack".into(),
-            expected: directions(layers.iter().map(Vec::len).collect()),
+            expected: directions(layers.iter().map(|directions| directions.layers.len()).collect()),
             found: directions(shapes.iter().map(|shape| shape.directions().len()).collect()),
         });
     }
     check_places(layers)?;
     let mut tensors = Tensors::new();
-    for (index, directions) in layers.iter().enumerate() {
+    let below = iter::once(false).chain(layers.iter().map(|directions| directions.summed));
+    for ((index, Directions { layers: directions, summed }), below_is_summed) in layers.iter().enumerate().zip(below) {
         let networks: Vec<_> = shapes[index].directions().iter().filter_map(|&d| p.network(index, d)).collect();
         for (layer, network) in directions.iter().zip(&networks) {
-            layer.write(network, &mut tensors)?;
+            if below_is_summed {
+                let wax = once(&network.wax(), index, "wax")?;
+                let single =
+                    Parameters::from_arrays(&wax, &network.waa(), &network.wya(), &network.ba(), &network.by())?;
+                layer.write(&single.with_activation(network.activation()), &mut tensors)?;
+            } else {
+                layer.write(network, &mut tensors)?;
+            }
         }
         if let (true, Some(first)) = (index + 1 == layers.len(), directions.first()) {
             let units: Vec<_> = networks.iter().map(Parameters::wya).collect();
             let wya = concatenate(Axis(1), &units).expect("all have n_y rows");
-            first.head().write(&wya.view(), &p.by(), &mut tensors)?;
+            let wya = if *summed { once(&wya.view(), index, "wya")? } else { wya.view() };
+            first.head().write(&wya, &p.by(), &mut tensors)?;
         }
     }
     Ok(tensors)
 }
 
-fn check_places<L: RecurrentLayer>(layers: &[Vec<L>]) -> Result<(), Error> {
-    for directions in layers {
-        for (index, layer) in directions.iter().enumerate() {
-            layer.check_place(index, directions.len())?;
+/// [W, W]: what reads the sum of two directions, applied to both side by side.
+fn twice<A: Scalar>(matrix: &ArrayView2<'_, A>) -> Array2<A> {
+    concatenate![Axis(1), *matrix, *matrix]
+}
+
+/// W of [W, W]. An error where the halves differ.
+fn once<'m, A: Scalar>(matrix: &ArrayView2<'m, A>, layer: usize, name: &str) -> Result<ArrayView2<'m, A>, Error> {
+    let (first, second) = (*matrix).split_at(Axis(1), matrix.ncols() / 2);
+    if first == second {
+        return Ok(first);
+    }
+    Err(Error::Network {
+        tensor: format!("{name} of layer {layer}"),
+        expected: "the same weights for both directions below, because the framework adds their outputs".into(),
+        found: "different ones, as after training here".into(),
+    })
+}
+
+fn check_places<L: RecurrentLayer>(layers: &[Directions<L>]) -> Result<(), Error> {
+    for Directions { layers, .. } in layers {
+        for (index, layer) in layers.iter().enumerate() {
+            layer.check_place(index, layers.len())?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayView1, Ix1};
 
-use super::networks::{RecurrentLayer, read_stack, write_stack};
+use super::networks::{Directions, RecurrentLayer, read_stack, write_stack};
 use super::notes::PREFIX;
 use super::tensors::{ACTIVATION, check_confirmed, parse_activation, wrong_shape};
 use super::{Error, Tensors};
@@ -43,7 +43,7 @@ impl FrameworkLayer for super::onnx::Rnn {}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack<L> {
-    layers: Vec<Vec<L>>,
+    layers: Vec<Directions<L>>,
 }
 
 impl<L> Default for Stack<L> {
@@ -63,7 +63,7 @@ impl<L: FrameworkLayer> Stack<L> {
     /// others are ignored.
     #[must_use]
     pub fn layer(mut self, layer: L) -> Self {
-        self.layers.push(vec![layer]);
+        self.layers.push(Directions::side_by_side(vec![layer]));
         self
     }
 
@@ -71,7 +71,17 @@ impl<L: FrameworkLayer> Stack<L> {
     /// directions side by side: Keras's `merge_mode="concat"`.
     #[must_use]
     pub fn bidirectional(mut self, forward: L, reverse: L) -> Self {
-        self.layers.push(vec![forward, reverse]);
+        self.layers.push(Directions::side_by_side(vec![forward, reverse]));
+        self
+    }
+
+    /// Adds a layer of two directions above the others, whose outputs are added: Keras's `merge_mode="sum"`.
+    ///
+    /// W·(→a + ←a) is [W, W]·[→a; ←a], so the layer above, or the head, has its weights twice. Training here changes the
+    /// two copies in different ways. [`to_tensors`](Self::to_tensors) then refuses the stack.
+    #[must_use]
+    pub fn bidirectional_sum(mut self, forward: L, reverse: L) -> Self {
+        self.layers.push(Directions { layers: vec![forward, reverse], summed: true });
         self
     }
 
@@ -86,7 +96,8 @@ impl<L: FrameworkLayer> Stack<L> {
     /// Converts a stack to tensors.
     ///
     /// # Errors
-    /// As `to_tensors` of the layers, and [`Error::Network`] where the stack has other layers or directions.
+    /// As `to_tensors` of the layers, and [`Error::Network`] where the stack has other layers or directions, or other weights
+    /// for the two directions that the framework adds.
     pub fn to_tensors<A: Scalar>(&self, parameters: &stack::Parameters<A>) -> Result<Tensors<A>, Error> {
         write_stack(&self.layers, parameters)
     }

@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 use ndarray::Array1;
 
 use super::layers::{Axes, Bias, Dense, Head, Recurrent, check_activation, network, sum};
-use super::networks::{Recurrence, RecurrentLayer, read_network, read_stack, write_network, write_stack};
+use super::networks::{Directions, Recurrence, RecurrentLayer, read_network, read_stack, write_network, write_stack};
 use super::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar, stack};
 
@@ -203,11 +203,10 @@ impl Layer {
     }
 
     /// The layers and directions of a stack.
-    fn stack(&self, layers: usize, bidirectional: bool) -> Vec<Vec<Self>> {
+    fn stack(&self, layers: usize, bidirectional: bool) -> Vec<Directions<Self>> {
         let directions: &[&str] = if bidirectional { &["", "_reverse"] } else { &[""] };
-        let layer =
-            |layer| directions.iter().map(|direction| self.with_suffix(&format!("_l{layer}{direction}"))).collect();
-        (0..layers).map(layer).collect()
+        let layer = |layer| directions.iter().map(move |direction| self.with_suffix(&format!("_l{layer}{direction}")));
+        (0..layers).map(|index| Directions::side_by_side(layer(index).collect())).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //! and weights written back.
 
 use elman::io::{Error, FrameworkLayer, Stack, Tensors, flax, keras, onnx, torch};
+use elman::sequence::Input;
 use elman::stack::{self, Direction, States};
 use elman::{Activation, Scalar};
 use ndarray::{Array2, Array3, Axis, IxDyn, concatenate};
@@ -135,6 +136,57 @@ fn keras_models_of_several_layers_and_directions_compute_the_same() {
         let p = assert_same_logits(&fixture, case, &model, DOUBLE);
         assert_eq!(model.to_tensors(&p).unwrap(), tensors(&fixture, &format!("/{case}/weights")), "{case}");
     }
+}
+
+#[test]
+fn keras_adds_two_directions() {
+    let fixture = Fixture::read("interop_keras_stack.json");
+    let one = |path: &str, activation| {
+        keras::SimpleRnn::new(&format!("model/{path}/simple_rnn_cell/"), activation).with_dense("model/head/")
+    };
+    let [tanh, relu, ..] = Activation::ALL;
+    let [lower, upper] = [("both", "lower"), ("top", "upper")]
+        .map(|(outer, name)| ["forward", "backward"].map(|way| one(&format!("{outer}/{way}_{name}"), tanh)));
+    let ([first, second], [third, fourth]) = (lower, upper);
+    let model = Stack::new()
+        .bidirectional_sum(first.clone(), second.clone())
+        .layer(one("middle", relu))
+        .bidirectional_sum(third, fourth);
+    let mut p = assert_same_logits(&fixture, "summed", &model, DOUBLE);
+    let weights = tensors(&fixture, "/summed/weights");
+    assert_eq!(model.to_tensors(&p).unwrap(), weights);
+
+    let concat = Stack::new().bidirectional(first.clone(), second.clone()).layer(one("middle", relu));
+    assert!(concat.from_tensors(&weights).is_err(), "the kernel above has half of the rows");
+    let mut uneven = weights.clone();
+    uneven.insert("model/both/backward_lower/simple_rnn_cell/kernel", Array2::zeros((3, 2)));
+    uneven.insert("model/both/backward_lower/simple_rnn_cell/recurrent_kernel", Array2::zeros((2, 2)));
+    uneven.insert("model/both/backward_lower/simple_rnn_cell/bias", ndarray::Array1::zeros(2));
+    let error = model.from_tensors(&uneven).unwrap_err().to_string();
+    let expected =
+        "`layer 0` shows [5, 2] units, expected two directions of the same width, because their outputs are added";
+    assert_eq!(error, expected);
+    p.wya_mut(2, Direction::Reverse).unwrap()[[0, 0]] += 1.0;
+    let error = model.to_tensors(&p).unwrap_err().to_string();
+    assert!(error.starts_with("`wya of layer 2` shows different ones, as after training here"), "{error}");
+    p.wax_mut(1, Direction::Forward).unwrap()[[0, 0]] += 1.0;
+    let error = model.to_tensors(&p).unwrap_err().to_string();
+    assert!(error.starts_with("`wax of layer 1` shows different ones"), "{error}");
+}
+
+/// Keras returns the outputs of a layer with `go_backwards` from the last step to the first.
+#[test]
+fn keras_models_that_go_backwards_are_reversed_inputs() {
+    let fixture = Fixture::read("interop_keras_stack.json");
+    let one = |path: &str, activation| keras::SimpleRnn::new(&format!("model/{path}/simple_rnn_cell/"), activation);
+    let upper = one("upper", Activation::Relu).with_dense("model/head/");
+    let model = Stack::new().layer(one("lower", Activation::Tanh)).layer(upper);
+    let p = model.from_tensors(&tensors(&fixture, "/backwards/weights")).unwrap();
+    let x: Array3<f64> = fixture.array("/backwards/x");
+    let cache = stack::forward(&p, Input::vectors(&x).reversed(), None).unwrap();
+    let mut logits = cache.logits().to_owned();
+    logits.invert_axis(Axis(2));
+    fixture.assert_close("/backwards/logits", &logits, DOUBLE);
 }
 
 /// Flax flips and joins the states of the two directions itself.
