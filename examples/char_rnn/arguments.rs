@@ -17,10 +17,17 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "resume")]
     pub(crate) quick: bool,
 
-    /// Hidden units [default: 256, or 48 with --quick]
+    /// Hidden units of each layer [default: 256, or 48 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=8192), conflicts_with = "resume")]
     #[arg(help_heading = "Training")]
     hidden: Option<u16>,
+    /// Recurrent layers
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16), conflicts_with = "resume")]
+    #[arg(help_heading = "Training")]
+    layers: u8,
+    /// Share of the values that are zero from one layer to the next while training; needs two --layers
+    #[arg(long, default_value_t = 0.0, value_parser = rate, conflicts_with = "resume", help_heading = "Training")]
+    dropout: f64,
     /// Total training steps; the learning rate falls over them [default: 1200, 300 with --quick, or those of the
     /// resumed run. A run that has done them all only samples]
     #[arg(long, help_heading = "Training")]
@@ -80,6 +87,13 @@ fn positive(argument: &str) -> Result<f64, String> {
     }
 }
 
+fn rate(argument: &str) -> Result<f64, String> {
+    match argument.parse() {
+        Ok(rate) if (0.0..1.0).contains(&rate) => Ok(rate),
+        _ => Err("expected a number from 0 to below 1".into()),
+    }
+}
+
 fn share(argument: &str) -> Result<f64, String> {
     positive(argument).ok().filter(|&share| share <= 1.0).ok_or_else(|| "expected above 0 and at most 1".into())
 }
@@ -93,13 +107,18 @@ impl Arguments {
             batch: self.batch.unwrap_or(batch).into(),
             length: self.length.unwrap_or(length).into(),
             learning_rate: self.lr.unwrap_or(0.004),
+            dropout: self.dropout,
             seed: self.seed.unwrap_or(1),
         }
     }
 
-    /// The number of hidden units of a new run.
-    pub(crate) fn hidden(&self) -> usize {
-        self.hidden.unwrap_or(if self.quick { 48 } else { 256 }).into()
+    /// The hidden units of each layer of a new run.
+    pub(crate) fn hidden(&self) -> Result<Vec<usize>, String> {
+        if self.dropout > 0.0 && self.layers < 2 {
+            return Err("--dropout: there is nothing between the layers of a single one, add --layers 2".into());
+        }
+        let hidden = self.hidden.unwrap_or(if self.quick { 48 } else { 256 });
+        Ok(vec![hidden.into(); self.layers.into()])
     }
 
     pub(crate) fn sampler(&self) -> Sampler {
@@ -113,7 +132,8 @@ impl Arguments {
 
     /// Whether this run must beat the order-0 entropy: all options that affect learning are at their defaults.
     pub(crate) fn is_standard(&self) -> bool {
-        let chosen = [self.hidden, self.batch, self.length].iter().any(Option::is_some) || self.lr.is_some();
+        let chosen =
+            [self.hidden, self.batch, self.length].iter().any(Option::is_some) || self.lr.is_some() || self.layers > 1;
         self.text.is_none() && self.resume.is_none() && self.steps.is_none() && !chosen
     }
 }

@@ -2,32 +2,33 @@
 //!
 //! | name | what it holds |
 //! |---|---|
-//! | `format` | `"elman char_rnn run 1"` |
+//! | `format` | `"elman char_rnn run 2"` |
 //! | `text_characters`, `text_fnv1a` | length of the text, and the hash of its UTF-8, in hexadecimal |
 //! | `vocabulary` | distinct characters of the text, ascending; inputs and classes of the network |
-//! | `hidden_units`, `steps`, `batch`, `length`, `learning_rate`, `seed` | settings of the run |
+//! | `hidden_units` | those of each layer, the lowest first |
+//! | `steps`, `batch`, `length`, `learning_rate`, `dropout`, `seed` | settings of the run |
 //! | `steps_done`, `epochs_read`, `batches_read` | progress: steps, full epochs, and batches of the epoch after them |
 //! | `average_bits` | the running average of the loss, in bits per character; null before the first step |
 //! | `training_curve`, `held_out_curve` | the losses so far, each with its step: `[[10, 5.25], …]` |
-//! | `parameters` | Wax, Waa, Wya, ba, by, each row by row |
+//! | `parameters` | for each layer Wax, Waa, Wya and ba, each row by row; then by |
 //! | `first_moment`, `second_moment` | Adam's moments, one number for each parameter; none before the first step |
-//! | `hidden` | the hidden state that the next batch starts from, column by column |
+//! | `hidden` | the hidden states that the next batch starts from, layer by layer and column by column |
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use elman::optim::Adam;
-use elman::{Dims, Parameters};
-use ndarray::{Array2, ShapeBuilder};
+use elman::stack::{Architecture, Direction, Parameters, States};
+use ndarray::{ArrayView2, ShapeBuilder};
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::curves::Curves;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::text::{Fingerprint, Vocabulary};
 use crate::training::{Run, Settings};
 
-const FORMAT: &str = "elman char_rnn run 1";
+const FORMAT: &str = "elman char_rnn run 2";
 
 /// The largest number of steps. No count derived from it overflows.
 const MOST: u64 = u32::MAX as u64;
@@ -57,7 +58,8 @@ pub(crate) fn load(path: &Path) -> Result<Run> {
 
 fn write(run: &Run) -> Result<String> {
     let Run { settings, fingerprint, model, adam, curves, .. } = run;
-    let hidden: Vec<f32> = run.hidden.t().iter().copied().collect();
+    let hidden = numbers_of(&run.states);
+    let layers = model.parameters.architecture().layers();
     for (name, numbers) in [
         ("parameter", model.parameters.as_slice()),
         ("first moment", adam.first_moment()),
@@ -73,11 +75,12 @@ fn write(run: &Run) -> Result<String> {
         "text_characters": fingerprint.characters,
         "text_fnv1a": format!("{:016x}", fingerprint.fnv1a),
         "vocabulary": model.vocabulary.characters(),
-        "hidden_units": model.parameters.dims().n_a,
+        "hidden_units": layers.iter().map(|layer| layer.n_a).collect::<Vec<_>>(),
         "steps": settings.steps,
         "batch": settings.batch,
         "length": settings.length,
         "learning_rate": settings.learning_rate,
+        "dropout": settings.dropout,
         "seed": settings.seed,
         "steps_done": run.steps_done(),
         "epochs_read": run.epoch,
@@ -112,22 +115,27 @@ fn read(content: &str) -> Result<Run> {
         steps: count(&value, "steps", 0..=MOST)?,
         batch: count(&value, "batch", 1..=u16::MAX.into())?.try_into()?,
         length: count(&value, "length", 1..=u16::MAX.into())?.try_into()?,
-        learning_rate: real(&value, "learning_rate")?,
+        learning_rate: real(&value, "learning_rate", f64::MAX)?,
+        dropout: real(&value, "dropout", 1.0 - f64::EPSILON)?,
         seed: count(&value, "seed", 0..=u64::MAX)?,
     };
 
-    let n_a = count(&value, "hidden_units", 1..=8192)?.try_into()?;
-    let dims = Dims { n_x: vocabulary.len(), n_a, n_y: vocabulary.len() };
-    let mut parameters = Parameters::zeros(dims);
-    parameters.as_mut_slice().copy_from_slice(&numbers(&value, "parameters", dims.len(), f32::MIN..=f32::MAX)?);
+    let units = hidden_units(&value)?;
+    let architecture = model::architecture(&vocabulary, &units);
+    let length = architecture.len();
+    // Numbers are read first, so that no memory is taken for a network that the file only declares.
+    let flat = numbers(&value, "parameters", length, f32::MIN..=f32::MAX)?;
+    let hidden = numbers(&value, "hidden", units.iter().sum::<usize>() * settings.batch, -1.0..=1.0)?;
+    let states = states_of(&architecture, settings.batch, &hidden)?;
+    let mut parameters = Parameters::try_zeros(architecture)?;
+    parameters.as_mut_slice().copy_from_slice(&flat);
     let steps_done = count(&value, "steps_done", 0..=MOST)?;
-    let moments = if steps_done > 0 { dims.len() } else { 0 };
+    let moments = if steps_done > 0 { length } else { 0 };
     let adam = Adam::new(settings.learning_rate).resumed(
         steps_done,
         numbers(&value, "first_moment", moments, f32::MIN..=f32::MAX)?,
         numbers(&value, "second_moment", moments, 0.0..=f32::MAX)?,
     )?;
-    let hidden = numbers(&value, "hidden", n_a * settings.batch, -1.0..=1.0)?;
     Ok(Run {
         settings,
         fingerprint,
@@ -135,8 +143,8 @@ fn read(content: &str) -> Result<Run> {
         adam,
         epoch: count(&value, "epochs_read", 0..=MOST)?,
         batches: count(&value, "batches_read", 0..=MOST)?,
-        hidden: Array2::from_shape_vec((n_a, settings.batch).f(), hidden)?,
-        average: if steps_done > 0 { Some(real(&value, "average_bits")?) } else { None },
+        states,
+        average: if steps_done > 0 { Some(real(&value, "average_bits", f64::MAX)?) } else { None },
         curves: Curves { training: curve(&value, "training_curve")?, held_out: curve(&value, "held_out_curve")? },
     })
 }
@@ -149,9 +157,36 @@ fn count(value: &Value, name: &str, allowed: RangeInclusive<u64>) -> Result<u64>
     })
 }
 
-fn real(value: &Value, name: &str) -> Result<f64> {
-    let number = value[name].as_f64().filter(|&number| number >= 0.0 && number.is_finite());
-    number.ok_or_else(|| format!("`{name}` is {}, expected a number, at least 0", found(&value[name])).into())
+fn real(value: &Value, name: &str, most: f64) -> Result<f64> {
+    let number = value[name].as_f64().filter(|number| (0.0..=most).contains(number));
+    number.ok_or_else(|| format!("`{name}` is {}, expected a number from 0 to {most:e}", found(&value[name])).into())
+}
+
+fn hidden_units(value: &Value) -> Result<Vec<usize>> {
+    let name = "hidden_units";
+    let layers = value[name].as_array().filter(|layers| (1..=16).contains(&layers.len()));
+    let layers = layers.ok_or_else(|| format!("`{name}` is {}, expected 1 to 16 numbers", found(&value[name])))?;
+    let units = |layer: &Value| layer.as_u64().filter(|units| (1..=8192).contains(units))?.try_into().ok();
+    let error = || format!("`{name}` holds a number that is not from 1 to 8192").into();
+    layers.iter().map(|layer| units(layer).ok_or_else(error)).collect()
+}
+
+/// The hidden states, layer by layer and column by column.
+pub(crate) fn numbers_of(states: &States<f32>) -> Vec<f32> {
+    let layers = (0..).map_while(|layer| states.get(layer, Direction::Forward));
+    layers.flat_map(|state| state.t().iter().copied().collect::<Vec<_>>()).collect()
+}
+
+/// The reverse of [`numbers_of`].
+fn states_of(architecture: &Architecture, m: usize, mut hidden: &[f32]) -> Result<States<f32>> {
+    let mut states = States::zeros(architecture, m);
+    for (index, layer) in architecture.layers().iter().enumerate() {
+        let (own, rest) = hidden.split_at(layer.n_a * m);
+        hidden = rest;
+        let state = ArrayView2::from_shape((layer.n_a, m).f(), own)?;
+        states.get_mut(index, Direction::Forward).ok_or("a layer without a state")?.assign(&state);
+    }
+    Ok(states)
 }
 
 /// Reads exactly `expected` numbers, each as the nearest `f32` to its decimals.

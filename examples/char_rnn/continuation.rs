@@ -1,9 +1,9 @@
 //! Samples a continuation of a prompt.
 
+use elman::batches;
 use elman::sampling::Sampler;
-use elman::sequence::{self, Input};
-use elman::{batches, cell};
-use ndarray::Array2;
+use elman::sequence::Input;
+use elman::stack::{self, States, Stepper};
 
 use crate::Result;
 use crate::model::Model;
@@ -26,10 +26,9 @@ pub(crate) fn continue_all(
         prompts.iter().filter_map(|prompt| prompt.split_last()).map(|(&last, before)| (last, before)).unzip();
     let m = last.len();
     let (ids, lengths) = batches::pad(&before);
-    let a0 = Array2::zeros((model.parameters.dims().n_a, m));
-    let cache = sequence::forward(&model.parameters, Input::tokens(&ids).lengths(&lengths), &a0)?;
-    let mut stepper = cell::Stepper::new(&model.parameters, m);
-    stepper.set_hidden(&cache.last_hidden())?;
+    let cache = stack::forward(&model.parameters, Input::tokens(&ids).lengths(&lengths), None)?;
+    let mut stepper = Stepper::new(&model.parameters, m)?;
+    stepper.set_states(&States::last(&cache))?;
 
     let mut generators: Vec<_> = last.iter().map(|_| generator(seed, Purpose::Sample)).collect();
     let mut sampled = vec![Vec::new(); m];

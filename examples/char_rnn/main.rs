@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example char_rnn
+//! cargo run --release --example char_rnn -- --layers 2 --hidden 160 --dropout 0.2
 //! cargo run --release --example char_rnn -- --text FILE --steps 4000 --save run.json --plot loss.svg
 //! cargo run --release --example char_rnn -- --resume run.json --prompt "Once upon" --prompt "The end"
 //! ```
@@ -103,7 +104,7 @@ fn begin(arguments: &Arguments) -> Result<(Run, Text)> {
     let source = source(arguments)?;
     let vocabulary = Vocabulary::of(&source).map_err(of("--text"))?;
     let text = Text::new(&source, &vocabulary).map_err(of("--text"))?;
-    Ok((Run::new(arguments.settings(), arguments.hidden(), vocabulary, &text), text))
+    Ok((Run::new(arguments.settings(), &arguments.hidden()?, vocabulary, &text)?, text))
 }
 
 /// Loads a saved run, and reads its text if the run still needs it.
@@ -142,10 +143,11 @@ fn prompts(run: &Run, arguments: &Arguments) -> Result<Vec<Vec<usize>>> {
 /// Trains for the remaining steps. Measures the held-out loss and saves the run at regular intervals.
 fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> Result<Run> {
     let (characters, classes, held_out) = (text.symbols.len(), run.model.vocabulary.len(), text.held_out().len());
-    let (dims, settings) = (run.model.parameters.dims(), run.settings);
+    let (architecture, settings) = (run.model.parameters.architecture(), run.settings);
+    let hidden: Vec<_> = architecture.layers().iter().map(|layer| layer.n_a.to_string()).collect();
     writeln!(out, "time        the default training takes under a minute, after a build of one to two minutes")?;
     writeln!(out, "text        {characters} characters, {classes} distinct; the last {held_out} held out")?;
-    writeln!(out, "network     {} hidden units, {} parameters", dims.n_a, dims.len())?;
+    writeln!(out, "network     {} hidden units, {} parameters", hidden.join(" and "), architecture.len())?;
     writeln!(out, "training    {} steps of {} × {} characters", settings.steps, settings.batch, settings.length)?;
     if arguments.resume.is_some() {
         writeln!(out, "resumed     after step {}", run.steps_done())?;

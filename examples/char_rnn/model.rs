@@ -3,9 +3,9 @@
 use std::f64::consts::LN_2;
 
 use elman::batches::{Batch, Stream};
+use elman::init;
 use elman::loss::Reduction;
-use elman::{Dims, Parameters, init};
-use ndarray::Array2;
+use elman::stack::{Architecture, Layer, Parameters, States};
 use rand::Rng;
 
 use crate::Result;
@@ -23,9 +23,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(vocabulary: Vocabulary, hidden: usize, rng: &mut impl Rng) -> Self {
-        let dims = Dims { n_x: vocabulary.len(), n_a: hidden, n_y: vocabulary.len() };
-        Model { vocabulary, parameters: init::torch(dims, rng) }
+    /// - `hidden`: the units of each layer
+    pub(crate) fn new(vocabulary: Vocabulary, hidden: &[usize], rng: &mut impl Rng) -> Result<Self> {
+        let parameters = init::torch_stack(architecture(&vocabulary, hidden), rng)?;
+        Ok(Model { vocabulary, parameters })
     }
 
     /// The loss in bits per character, from the zero state, with every symbol predicted from all symbols before it.
@@ -33,14 +34,20 @@ impl Model {
     #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
     pub(crate) fn bits_per_character(&self, symbols: &[usize]) -> Result<f64> {
         let mut chunks = Stream::new(symbols, 1, MEASURED_TOGETHER)?.epoch();
-        let mut hidden = Array2::zeros((self.parameters.dims().n_a, 1));
+        let mut states = States::zeros(self.parameters.architecture(), 1);
         let (mut chunk, mut reader) = (Batch::default(), Reader::default());
         let (mut nats, mut count) = (0.0, 0);
         while chunks.next_into(&mut chunk) {
-            reader.read(&self.parameters, &chunk, &mut hidden, Reduction::Sum)?;
+            reader.read(&self.parameters, &chunk, &mut states, Reduction::Sum, None)?;
             nats += f64::from(reader.loss.value);
             count += reader.loss.count;
         }
         Ok(nats / LN_2 / count as f64)
     }
+}
+
+/// Characters in, probabilities of characters out.
+pub(crate) fn architecture(vocabulary: &Vocabulary, hidden: &[usize]) -> Architecture {
+    let layers: Vec<_> = hidden.iter().copied().map(Layer::new).collect();
+    Architecture::new(vocabulary.len(), layers, vocabulary.len())
 }

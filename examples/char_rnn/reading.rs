@@ -1,10 +1,10 @@
-//! Reads batches of text and carries the hidden state from one to the next.
+//! Reads batches of text and carries the hidden states from one to the next.
 
 use elman::batches::Batch;
 use elman::loss::{self, Loss, Reduction};
-use elman::sequence::{self, Cache, Input};
-use elman::{Error, Parameters};
-use ndarray::Array2;
+use elman::sequence::Input;
+use elman::stack::{self, Cache, Parameters, States};
+use elman::{Dropout, Error};
 
 /// The forward pass over a batch and its loss, in reused memory.
 #[derive(Debug, Default)]
@@ -14,23 +14,23 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads a batch and writes the last hidden state to `hidden`. Starts from `hidden` if the batch continues the
+    /// Reads a batch and writes the last hidden states to `states`. Starts from `states` if the batch continues the
     /// previous one, else from zero.
-    ///
-    /// - `hidden`: (`n_a`, m)
     pub(crate) fn read(
         &mut self,
         parameters: &Parameters<f32>,
         batch: &Batch,
-        hidden: &mut Array2<f32>,
+        states: &mut States<f32>,
         reduction: Reduction,
+        dropout: Option<Dropout>,
     ) -> Result<(), Error> {
-        if batch.first {
-            hidden.fill(0.0);
+        let mut input = Input::tokens(&batch.inputs).lengths(&batch.lengths);
+        if let Some(dropout) = dropout {
+            input = input.dropout(dropout);
         }
-        let input = Input::tokens(&batch.inputs).lengths(&batch.lengths);
-        sequence::forward_into(parameters, input, &*hidden, &mut self.cache)?;
-        hidden.assign(&self.cache.last_hidden());
+        let start = if batch.first { None } else { Some(&*states) };
+        stack::forward_into(parameters, input, start, &mut self.cache)?;
+        *states = States::last(&self.cache);
         loss::cross_entropy_into(&self.cache, &batch.targets, reduction, &mut self.loss)
     }
 }

@@ -16,8 +16,8 @@ pub(crate) fn check() -> Result<()> {
     let source: String = text::built_in().chars().take(2000).collect();
     let vocabulary = Vocabulary::of(&source)?;
     let text = Text::new(&source, &vocabulary)?;
-    let settings = Settings { steps: STEPS, batch: 8, length: 16, learning_rate: 0.004, seed: 1 };
-    let start = Run::new(settings, 24, vocabulary, &text);
+    let settings = Settings { steps: STEPS, batch: 8, length: 16, learning_rate: 0.004, dropout: 0.2, seed: 1 };
+    let start = Run::new(settings, &[24, 16], vocabulary, &text)?;
 
     let mut whole = Trainer::new(start.clone(), &text)?;
     (0..STEPS).try_for_each(|_| whole.step())?;
@@ -62,6 +62,6 @@ fn numbers(run: &Run) -> [(&str, Vec<f32>); 4] {
         ("parameters", run.model.parameters.as_slice().to_vec()),
         ("first moments", run.adam.first_moment().to_vec()),
         ("second moments", run.adam.second_moment().to_vec()),
-        ("hidden state", run.hidden.t().iter().copied().collect()),
+        ("hidden states", checkpoint::numbers_of(&run.states)),
     ]
 }

@@ -10,6 +10,8 @@ pub(crate) enum Purpose {
     Weights,
     Epoch(u64),
     Sample,
+    /// The masks of an epoch.
+    Dropout(u64),
 }
 
 pub(crate) fn generator(seed: u64, purpose: Purpose) -> StdRng {
@@ -17,6 +19,7 @@ pub(crate) fn generator(seed: u64, purpose: Purpose) -> StdRng {
         Purpose::Weights => (0, 0),
         Purpose::Epoch(epoch) => (1, epoch),
         Purpose::Sample => (2, 0),
+        Purpose::Dropout(epoch) => (3, epoch),
     };
     let mut key = [0; 32];
     for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose, number]) {

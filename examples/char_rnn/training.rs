@@ -2,11 +2,12 @@
 
 use std::f64::consts::{LN_2, PI};
 
+use elman::Dropout;
 use elman::batches::{Batch, Epoch, Stream};
 use elman::loss::Reduction;
 use elman::optim::{Adam, Optimizer, clip_norm};
-use elman::{Upstream, sequence};
-use ndarray::{Array2, ShapeBuilder};
+use elman::stack::{self, States, Upstream};
+use rand::RngExt;
 
 use crate::Result;
 use crate::curves::Curves;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) batch: usize,
     pub(crate) length: usize,
     pub(crate) learning_rate: f64,
+    /// The rate between layers.
+    pub(crate) dropout: f64,
     pub(crate) seed: u64,
 }
 
@@ -53,26 +56,28 @@ pub(crate) struct Run {
     pub(crate) epoch: u64,
     /// Number of batches read of the next epoch.
     pub(crate) batches: u64,
-    /// The hidden state after them, (`n_a`, batch).
-    pub(crate) hidden: Array2<f32>,
+    /// The hidden states after them.
+    pub(crate) states: States<f32>,
     /// The loss in bits per character, averaged over about the last fifty steps.
     pub(crate) average: Option<f64>,
     pub(crate) curves: Curves,
 }
 
 impl Run {
-    pub(crate) fn new(settings: Settings, hidden: usize, vocabulary: Vocabulary, text: &Text) -> Self {
-        Run {
+    /// - `hidden`: the units of each layer
+    pub(crate) fn new(settings: Settings, hidden: &[usize], vocabulary: Vocabulary, text: &Text) -> Result<Self> {
+        let model = Model::new(vocabulary, hidden, &mut generator(settings.seed, Purpose::Weights))?;
+        Ok(Run {
             settings,
             fingerprint: text.fingerprint,
-            model: Model::new(vocabulary, hidden, &mut generator(settings.seed, Purpose::Weights)),
+            states: States::zeros(model.parameters.architecture(), settings.batch),
+            model,
             adam: Adam::new(settings.learning_rate),
             epoch: 0,
             batches: 0,
-            hidden: Array2::zeros((hidden, settings.batch).f()),
             average: None,
             curves: Curves::default(),
-        }
+        })
     }
 
     pub(crate) fn steps_done(&self) -> u64 {
@@ -96,7 +101,7 @@ pub(crate) struct Trainer<'t> {
     epoch: Epoch<'t>,
     batch: Batch,
     reader: Reader,
-    back: sequence::Backward<f32>,
+    back: stack::Backward<f32>,
 }
 
 impl<'t> Trainer<'t> {
@@ -112,7 +117,7 @@ impl<'t> Trainer<'t> {
                 return Err(format!("the run has read {} batches of an epoch that has {read}", run.batches).into());
             }
         }
-        Ok(Trainer { run, stream, epoch, batch, reader: Reader::default(), back: sequence::Backward::default() })
+        Ok(Trainer { run, stream, epoch, batch, reader: Reader::default(), back: stack::Backward::default() })
     }
 
     /// How often the text has been read, including the part of the current epoch.
@@ -131,14 +136,15 @@ impl<'t> Trainer<'t> {
             run.batches = 0;
             *epoch = shuffled(stream, run);
         }
+        let dropout = dropout(run);
         run.batches += 1;
 
         // Characters have the same weight in the short first and last batches of an epoch as in the others.
         let weight = 1.0 / (run.settings.batch * run.settings.length) as f64;
         let parameters = &mut run.model.parameters;
-        reader.read(parameters, batch, &mut run.hidden, Reduction::Scaled(weight))?;
-        back.gradients.fill(0.0);
-        sequence::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)?;
+        reader.read(parameters, batch, &mut run.states, Reduction::Scaled(weight), dropout)?;
+        back.zero_gradients();
+        stack::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)?;
         clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
         run.adam.set_learning_rate(run.settings.learning_rate_after(run.adam.steps()));
         run.adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
@@ -155,6 +161,14 @@ impl<'t> Trainer<'t> {
         }
         Ok(())
     }
+}
+
+/// The dropout of the run's next batch: the masks depend on the epoch, and on the place in it.
+fn dropout(run: &Run) -> Option<Dropout<'static>> {
+    let Settings { seed, dropout, length, .. } = run.settings;
+    let dropout = (dropout > 0.0)
+        .then(|| Dropout::new(generator(seed, Purpose::Dropout(run.epoch)).random()).between_layers(dropout))?;
+    Some(dropout.first_step(run.batches.saturating_mul(length as u64)))
 }
 
 /// The current epoch of the run, from its start.
