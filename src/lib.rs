@@ -95,6 +95,7 @@
 //! | `avx512` | no | AVX-512 where the machine has it; needs Rust 1.89 |
 //! | `safetensors` | no | `io::safetensors`, and files of [`io::Checkpoint`] |
 //! | `npz` | no | `io::npz` and `io::npy`; needs Rust 1.89 |
+//! | `onnx` | no | `io::onnx::load` and `save`: whole ONNX models |
 //! | `serde` | no | `Serialize` and `Deserialize` for networks ([`Parameters`], [`stack::Parameters`]) and optimisers |
 //! | `approx` | no | `AbsDiffEq`, `RelativeEq` and `UlpsEq` for [`Parameters`] and [`stack::Parameters`] |
 //!

@@ -46,14 +46,20 @@ pub(crate) fn widen<A: Scalar>(value: A) -> f64 {
 }
 
 /// The bits of a value, in the low bits of the result.
-#[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
+#[cfg_attr(
+    not(any(feature = "safetensors", feature = "npz", feature = "onnx", feature = "serde")),
+    expect(dead_code, reason = "files")
+)]
 #[inline]
 pub(crate) fn to_bits<A: Scalar>(value: A) -> u64 {
     call::<A, ToBits>(value)
 }
 
 /// The value with these bits, or `None` if they do not fit in the element type.
-#[cfg_attr(not(any(feature = "safetensors", feature = "npz", feature = "serde")), expect(dead_code, reason = "files"))]
+#[cfg_attr(
+    not(any(feature = "safetensors", feature = "npz", feature = "onnx", feature = "serde")),
+    expect(dead_code, reason = "files")
+)]
 #[inline]
 pub(crate) fn from_bits<A: Scalar>(bits: u64) -> Option<A> {
     call::<A, FromBits>(bits)

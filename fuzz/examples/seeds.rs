@@ -44,6 +44,10 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
         write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     }
+    write("onnx", &format!("stack_{kind}"), &onnx::to_bytes(&stack)?)?;
+    write("onnx", &format!("one_{kind}"), &onnx::to_bytes(&stack::Parameters::from(&p))?)?;
+    let empty = stack::Parameters::<A>::zeros(stack::Architecture::new(200, [stack::Layer::new(0)], 2));
+    write("onnx", &format!("empty_{kind}"), &onnx::to_bytes(&empty)?)?;
     for (name, tensors) in without_elements::<A>() {
         write("npz", &format!("{name}_{kind}"), &npz::to_bytes(&tensors)?)?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;

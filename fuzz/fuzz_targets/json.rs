@@ -16,7 +16,7 @@ fn read<A: Scalar>(bytes: &[u8]) {
         elman_fuzz::forward_within_memory(&p);
         let again = serde_json::to_vec(&p).expect("numbers are JSON");
         let again: Parameters<A> = serde_json::from_slice(&again).expect("it was written");
-        assert_eq!(elman_fuzz::bits(&p), elman_fuzz::bits(&again));
+        assert_eq!(elman_fuzz::bits(p.as_slice()), elman_fuzz::bits(again.as_slice()));
     }
     if let Ok(optimizer) = serde_json::from_slice::<AnyOptimizer<A>>(bytes) {
         elman_fuzz::step(optimizer);

@@ -69,7 +69,8 @@ fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
 }
 
 /// Runs two steps of two columns through a stack, and writes it.
-fn forward_stack<A: Scalar>(p: &stack::Parameters<A>, elements: usize) {
+/// Runs a stack whose dimensions the file's elements confirm.
+pub fn forward_stack<A: Scalar>(p: &stack::Parameters<A>, elements: usize) {
     let architecture = p.architecture();
     let most = elements.max(MOST_UNCONFIRMED);
     assert!(architecture.n_x() <= most && architecture.n_y() <= most, "{architecture} of {elements} elements");
@@ -98,7 +99,7 @@ pub fn forward_within_memory<A: Scalar>(p: &Parameters<A>) {
 fn resume<A: Scalar>(checkpoint: Checkpoint<A>) {
     let tensors = checkpoint.to_tensors().expect("it was read");
     let again = Checkpoint::try_from(&tensors).expect("it was written");
-    assert_eq!(bits(&again.parameters), bits(&checkpoint.parameters));
+    assert_eq!(bits(again.parameters.as_slice()), bits(checkpoint.parameters.as_slice()));
     if let Checkpoint { mut parameters, optimizer: Some(mut optimizer), .. } = checkpoint {
         let gradients = parameters.clone();
         // An out-of-range hyper-parameter is refused here, not earlier.
@@ -112,6 +113,6 @@ pub fn step<A: Scalar>(mut optimizer: AnyOptimizer<A>) {
 }
 
 /// The bits of each element, also of a NaN.
-pub fn bits<A: Scalar>(p: &Parameters<A>) -> Vec<(u64, i16, i8)> {
-    p.as_slice().iter().map(|value| value.integer_decode()).collect()
+pub fn bits<A: Scalar>(parameters: &[A]) -> Vec<(u64, i16, i8)> {
+    parameters.iter().map(|value| value.integer_decode()).collect()
 }

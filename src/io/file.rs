@@ -30,7 +30,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
 }
 
 /// Reads a file and converts its bytes; an error names the path.
-#[cfg(any(feature = "safetensors", feature = "npz"))]
+#[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 pub(super) fn load<T>(path: &Path, convert: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
     convert(&read(path)?).map_err(|error| Error::Content { path: path.into(), error: Box::new(error) })
 }

@@ -27,11 +27,9 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
         [0x80, 2..=5, ..] => ("a Python pickle, perhaps of an old PyTorch (.pt)", TORCH),
         [0x1f, 0x8b, ..] => ("a gzip file", "decompress it first"),
         // Field 1 of a protobuf message is the version of ONNX's representation. A text or message follows.
-        [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if bytes.get(8) != Some(&b'{') => (
-            "an ONNX model (.onnx)",
-            "in Python, `np.savez(path, **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})` \
-             writes a file to read",
-        ),
+        [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if bytes.get(8) != Some(&b'{') && own != "ONNX" => {
+            ("an ONNX model (.onnx)", "read it by `elman::io::onnx::load` (feature `onnx`)")
+        }
         _ => return None,
     };
     Some(format!("it is {what}; {then}"))

@@ -351,7 +351,7 @@ fn other_activation(key: &str, found: &str, expected: Activation) -> Error {
 }
 
 /// What the frameworks call a nonlinearity, in any case.
-fn names(activation: Activation) -> &'static [&'static str] {
+pub(super) fn names(activation: Activation) -> &'static [&'static str] {
     match activation {
         Activation::Tanh => &["tanh"],
         Activation::Relu => &["relu"],

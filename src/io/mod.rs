@@ -8,7 +8,8 @@
 //! file  ⇄  format  ⇄  Tensors  ⇄  framework's names, transposes and biases  ⇄  Parameters
 //! ```
 //!
-//! - Formats: `safetensors` (feature `safetensors`), `npz` and `npy` (feature `npz`).
+//! - Formats: `safetensors` (feature `safetensors`), `npz` and `npy` (feature `npz`). `onnx::load` and `onnx::save` (feature
+//!   `onnx`) convert a whole ONNX model to a [`stack`](crate::stack), and back.
 //! - Frameworks: [`torch`], [`keras`], [`flax`] and [`onnx`]. [`coming_from`](crate::coming_from) compares them. This
 //!   crate's own names, `wax`, `waa`, `wya`, `ba` and `by`, need no module: use `Tensors::from(&p)` and
 //!   `Parameters::try_from(&tensors)`.
@@ -28,11 +29,11 @@
 //! 256, or where `n_y` is larger than 256 and no bias confirms it.
 
 mod checkpoint;
-#[cfg(any(feature = "safetensors", feature = "npz"))]
+#[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 mod element;
 mod error;
 mod file;
-#[cfg(any(feature = "safetensors", feature = "npz"))]
+#[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 mod foreign;
 mod layers;
 mod networks;

@@ -140,7 +140,10 @@ impl<A> Tensors<A> {
     }
 
     /// Lists a tensor of another element type.
-    #[cfg_attr(not(any(feature = "safetensors", feature = "npz")), expect(dead_code, reason = "files hold others"))]
+    #[cfg_attr(
+        not(any(feature = "safetensors", feature = "npz", feature = "onnx")),
+        expect(dead_code, reason = "files hold others")
+    )]
     pub(super) fn list(&mut self, name: String, element_type: String, shape: Vec<usize>) {
         self.entries.insert(name, Entry::Other { element_type, shape });
     }

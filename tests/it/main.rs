@@ -40,6 +40,8 @@ mod io {
     mod npz;
     #[cfg(feature = "npz")]
     mod npz_memory;
+    #[cfg(feature = "onnx")]
+    mod onnx_model;
     #[cfg(feature = "serde")]
     mod serde;
     mod stack;

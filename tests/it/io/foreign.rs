@@ -42,8 +42,8 @@ fn another_format_is_recognized_by_every_reader() {
         (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9".to_vec(), "it is a Python pickle", "safetensors.torch.save_file"),
         (archive(&["metadata.json", "model.weights.h5"]), "it is a Keras model (.keras)", "np.savez"),
         (b"\x89HDF\r\n\x1a\n\0\0\0\0".to_vec(), "it is an HDF5 file (.h5)", "np.savez"),
-        (b"\x08\x0e\x12\x07pytorch\x1a\x012:\x03".to_vec(), "it is an ONNX model (.onnx)", "onnx.numpy_helper"),
-        (b"\x08\x0e:\x03\x12\x01gB\x02\x10\x1c".to_vec(), "it is an ONNX model (.onnx)", "onnx.numpy_helper"),
+        (b"\x08\x0e\x12\x07pytorch\x1a\x012:\x03".to_vec(), "it is an ONNX model (.onnx)", "elman::io::onnx::load"),
+        (b"\x08\x0e:\x03\x12\x01gB\x02\x10\x1c".to_vec(), "it is an ONNX model (.onnx)", "elman::io::onnx::load"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\0".to_vec(), "it is a gzip file", "decompress it first"),
     ] {
         for message in messages(&bytes) {

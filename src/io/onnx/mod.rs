@@ -1,4 +1,7 @@
-//! ONNX: the `RNN` operator, and a `Gemm` or `MatMul` after it, by the names of their initialisers.
+//! ONNX: whole models (feature `onnx`), or the `RNN` operator and a `Gemm` or `MatMul` after it, by the names of their
+//! initialisers.
+//!
+//! `load` and `save` read and write `.onnx` files. The rest of this page is for weights without their graph.
 //!
 //! | input | shape | here |
 //! |---|---|---|
@@ -31,16 +34,39 @@
 //!
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 
+#[cfg(feature = "onnx")]
+mod graph;
+#[cfg(feature = "onnx")]
+mod hidden;
+#[cfg(feature = "onnx")]
+mod model;
+#[cfg(feature = "onnx")]
+mod proto;
+#[cfg(feature = "onnx")]
+mod tensor;
+
+#[cfg(feature = "onnx")]
+pub use model::{from_bytes, load, save, to_bytes};
+
 use ndarray::{Array1, ArrayD, Axis, concatenate};
 
-use super::error::abridged;
-use super::layers::{
+use crate::io::error::abridged;
+use crate::io::layers::{
     Axes, Bias, Dense, Head, Recurrent, check_activation, check_stated, insert_new, network, stated, sum,
 };
-use super::networks::{Recurrence, RecurrentLayer, read_network, write_network};
-use super::tensors::wrong_shape;
-use super::{Error, Tensors};
+use crate::io::networks::{Recurrence, RecurrentLayer, read_network, write_network};
+use crate::io::tensors::wrong_shape;
+use crate::io::{Error, Tensors};
 use crate::{Activation, Parameters, Scalar};
+
+/// The name of the format in messages.
+#[cfg(feature = "onnx")]
+const FORMAT: &str = "ONNX";
+
+#[cfg(feature = "onnx")]
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::Format { format: FORMAT, reason: reason.into() }
+}
 
 /// The `RNN` operator, and a `Gemm` or `MatMul` on its hidden states. An operator of two directions is two of this type:
 /// [`directions`](Rnn::directions).
@@ -111,7 +137,7 @@ impl Rnn {
     }
 
     /// The two directions of an operator whose `direction` is `bidirectional`, the forward one first. Give both, in this
-    /// order, to [`Stack::bidirectional`](super::Stack::bidirectional). `W`, `R` and `B` have
+    /// order, to [`Stack::bidirectional`](crate::io::Stack::bidirectional). `W`, `R` and `B` have
     /// 2 along the first axis. The `Gemm` reads the hidden states of both directions, side by side.
     ///
     /// # Examples

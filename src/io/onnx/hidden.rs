@@ -1,0 +1,66 @@
+//! The hidden states of a layer, and what moves their axes.
+
+/// What an axis counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Axis {
+    Time,
+    Columns,
+    Direction,
+    /// The units of one direction.
+    Units,
+    /// All outputs of a layer, or all logits.
+    Width,
+}
+
+/// The hidden states of a layer.
+#[derive(Debug, Clone)]
+pub(super) struct Hidden {
+    pub(super) layer: usize,
+    pub(super) axes: Vec<Axis>,
+    /// Whether each direction is at its own last step, which for the reverse one is step 0.
+    pub(super) ends: bool,
+}
+
+impl Hidden {
+    /// The states with their axes in another order; `None` reverses it.
+    pub(super) fn transposed(&self, order: Option<&[i64]>) -> Result<Self, String> {
+        let rank = self.axes.len();
+        let order: Vec<Option<usize>> = match order {
+            Some(order) => order.iter().map(|&axis| place(axis, rank)).collect(),
+            None => (0..rank).rev().map(Some).collect(),
+        };
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq((0..rank).map(Some)) {
+            return Err("a Transpose that is no order of the axes".into());
+        }
+        Ok(Hidden { axes: order.into_iter().flatten().map(|axis| self.axes[axis]).collect(), ..self.clone() })
+    }
+
+    /// The states with directions and units as one axis: the result of a Reshape to `shape`.
+    pub(super) fn merged(&self, shape: &[i64]) -> Result<Self, String> {
+        let fits = self.axes.ends_with(&[Axis::Direction, Axis::Units]) && shape.len() + 1 == self.axes.len();
+        // A length of 0 keeps that of the input.
+        if !fits || shape.iter().rev().skip(1).any(|&length| length != 0) {
+            return Err("a Reshape that does more than to join two directions, by a shape such as [0, 0, -1]".into());
+        }
+        let mut axes = self.axes[..shape.len() - 1].to_vec();
+        axes.push(Axis::Width);
+        Ok(Hidden { axes, ..self.clone() })
+    }
+
+    /// The states without an axis of one direction.
+    pub(super) fn without_direction(&self, axis: usize) -> Self {
+        let mut axes = self.axes.clone();
+        axes.remove(axis);
+        axes.iter_mut().filter(|axis| **axis == Axis::Units).for_each(|axis| *axis = Axis::Width);
+        Hidden { axes, ..self.clone() }
+    }
+}
+
+/// An axis that may count from the end.
+pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
+    let rank = i64::try_from(rank).ok()?;
+    let axis = if axis < 0 { axis.checked_add(rank)? } else { axis };
+    usize::try_from(axis).ok().filter(|_| axis < rank)
+}
