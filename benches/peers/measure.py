@@ -3,8 +3,9 @@
 Every program is a process, started once for each number of threads. It prints its version, and then
 answers two requests of one line each:
 
-    load DTYPE PASS T_x m n_x n_a n_y IN OUT   prepare, run once, write the result: ok | unsupported
-    time SECONDS                               run for this long: samples in milliseconds
+    load DTYPE PASS T_x m n_x n_a n_y LAYERS DIRECTIONS RAGGED IN OUT
+                      prepare, run once, write the result: ok | unsupported
+    time SECONDS      run for this long: samples in milliseconds
 
 Only one program computes at a time; the others wait for their next line.
 """
@@ -36,7 +37,11 @@ SIZES = {  # T_x, m, n_x, n_a, n_y
     "large": (64, 128, 512, 1024, 512),
     "stream": (1, 1, 64, 256, 64),
     "long": (2000, 1, 8, 64, 8),
+    "deep": (64, 32, 64, 256, 64),
+    "deep-both": (64, 32, 64, 256, 64),
+    "ragged": (64, 32, 64, 256, 64),
 }
+SHAPES = {"deep": (3, 1, 0), "deep-both": (3, 2, 0), "ragged": (1, 1, 1)}  # layers, directions, ragged
 DTYPES = {"f32": "float32", "f64": "float64"}
 # The largest allowed error, relative to an array's largest element in double precision.
 TOLERANCE = {"f32": 1e-4, "f64": 1e-10}
@@ -44,6 +49,7 @@ TOLERANCE = {"f32": 1e-4, "f64": 1e-10}
 PYTHON = "jax", "torch", "onnxruntime", "numpy", "batched"
 RUST = "ndarray", "rustyml", "burn"
 PEERS = "onednn", *PYTHON, *RUST
+OWN = "elman", "peak", "layers"  # no peers: the crate, the lower bound, and the crate's layers one by one
 
 
 class Server:
@@ -121,20 +127,21 @@ def check(name, case, path, expected):
 
 def measure(servers, size, dtype, what, rounds, seconds, scratch):
     """Samples of every program that can compute the case, one program after the other."""
-    case = Case(what == "train", DTYPES[dtype], *SIZES[size])
+    sizes = *SIZES[size], *SHAPES.get(size, (1, 1, 0))
+    case = Case(what == "train", DTYPES[dtype], *sizes)
     arrays = inputs(case)
     source, result = scratch / "in", scratch / "out"
     np.concatenate([a.ravel() for a in arrays]).tofile(source)
-    wide = Case(case.train, "float64", *SIZES[size])
+    wide = Case(case.train, "float64", *sizes)
     run, expected = batched(wide, *(a.astype("float64") for a in arrays))
     run()
 
     samples = {}
     for server in servers:
         # A step is a forward pass of one step, except for elman, which has its own call for it.
-        its = "forward" if what == "step" and server.name != "elman" else what
+        its = "forward" if what == "step" and server.name not in OWN else what
         result.unlink(missing_ok=True)
-        if server.ask("load", dtype, its, *SIZES[size], source, result) == "ok":
+        if server.ask("load", dtype, its, *sizes, source, result) == "ok":
             samples[server.name] = []
             if server.name != "peak":
                 check(server.name, case, result, expected())
@@ -149,7 +156,7 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
 def line(key, medians):
     """One case in words: elman's time, the fastest peer's, their ratio, and elman's share of the peak."""
     threads, dtype, size, what = key
-    peers = {name: value for name, value in medians.items() if name not in ("elman", "peak")}
+    peers = {name: value for name, value in medians.items() if name not in OWN}
     best, ours = min(peers, key=peers.get, default=None), medians.get("elman")
     text = f"{dtype}, {threads} thread{'s' * (threads > 1)}, {size} {what}:"
     if ours:
@@ -158,6 +165,8 @@ def line(key, medians):
         text += f", {best} {peers[best]:.3g} ms"
     if best and ours:
         text += f", best / elman {peers[best] / ours:.2f}"
+    if ours and "layers" in medians:
+        text += f", elman / its layers {ours / medians['layers']:.3f}"
     return text
 
 
@@ -188,7 +197,7 @@ def main():
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=[*DTYPES])
     parser.add_argument("--pass", nargs="+", choices=("forward", "train", "step"), dest="passes")
     parser.add_argument("--threads", nargs="+", type=int, choices=(1, 2), default=[1, 2])
-    parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, metavar="PEER")
     parser.add_argument("--rounds", type=int, help="measurements of every program; default 7, quick 2")
     parser.add_argument("--seconds", type=float, help="seconds for one measurement; default 0.3, quick 0.05")
     parser.add_argument("--quick", action="store_true", help="a rough run, not a measurement")
@@ -198,12 +207,12 @@ def main():
     rounds = options.rounds or (2 if options.quick else 7)
     seconds = options.seconds or (0.05 if options.quick else 0.3)
     passes = options.passes or ("forward", "train", "step")
-    peers = options.peers or [p for p in PEERS if p != "burn" or options.with_burn]
+    peers = [p for p in PEERS if p != "burn" or options.with_burn] if options.peers is None else options.peers
 
     results, used = {}, {}
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         for threads in options.threads:
-            servers = start(("elman", "peak", *peers), threads)
+            servers = start((*OWN, *peers), threads)
             used |= versions(servers)
             for dtype in options.dtype:
                 for size in options.sizes:
@@ -231,6 +240,7 @@ def main():
         about |= {"rounds": rounds, "seconds": seconds, "versions": used}
         cases = [
             dict(zip(("threads", "dtype", "size", "pass"), key))
+            | dict(zip(("layers", "directions", "ragged"), SHAPES.get(key[2], ())))
             | {"dims": SIZES[key[2]], "milliseconds": {name: float(f"{ms:.4g}") for name, ms in value.items()}}
             for key, value in medians.items()
         ]

@@ -25,11 +25,61 @@ class Case:
     n_x: int
     n_a: int
     n_y: int
+    layers: int = 1
+    directions: int = 1
+    ragged: int = 0
+
+    def is_plain(self):
+        """Whether it is one layer in one direction, with all columns of T_x steps."""
+        return self.layers * self.directions == 1 and not self.ragged
+
+    def lengths(self):
+        """The steps of every column. In a ragged batch half of all steps are padding."""
+        j = np.arange(self.m)
+        return self.t_x - (7 * j % self.m) * self.t_x // self.m if self.ragged else np.full(self.m, self.t_x)
+
+    def present(self):
+        """Whether a column has a step, in (T_x, m)."""
+        return np.arange(self.t_x)[:, None] < self.lengths()
+
+    def keys(self):
+        """Layer and direction of every network, in the order of the file."""
+        return [(layer, direction) for layer in range(self.layers) for direction in range(self.directions)]
 
     def shapes(self):
-        """Shapes of wax, waa, wya, ba, by and x, in the order of the file."""
-        n_x, n_a, n_y = self.n_x, self.n_a, self.n_y
-        return (n_a, n_x), (n_a, n_a), (n_y, n_a), (n_a,), (n_y,), (self.t_x, self.m, n_x)
+        """Shapes of every network's wax, waa, wya, ba and by, and of x, in the order of the file.
+
+        Only the highest layer has wya, and only its first direction has by.
+        """
+        shapes = []
+        for layer, direction in self.keys():
+            n_x = self.directions * self.n_a if layer else self.n_x
+            top = layer + 1 == self.layers
+            shapes += [(self.n_a, n_x), (self.n_a, self.n_a)] + [(self.n_y, self.n_a)] * top + [(self.n_a,)]
+            shapes += [(self.n_y,)] * (top and direction == 0)
+        return (*shapes, (self.t_x, self.m, self.n_x))
+
+    def networks(self, arrays):
+        """(wax, waa, ba) by layer and direction; wya of all directions side by side; by."""
+        rest, networks, wya, by = iter(arrays), {}, [], None
+        for layer, direction in self.keys():
+            wax, waa = next(rest), next(rest)
+            if layer + 1 == self.layers:
+                wya.append(next(rest))
+            networks[layer, direction] = wax, waa, next(rest)
+            if layer + 1 == self.layers and direction == 0:
+                by = next(rest)
+        return networks, np.concatenate(wya, axis=1), by
+
+    def in_order(self, networks, wya, by):
+        """The reverse of `networks`, for gradients."""
+        parts = []
+        for layer, direction in self.keys():
+            wax, waa, ba = networks[layer, direction]
+            top = layer + 1 == self.layers
+            units = slice(direction * self.n_a, (direction + 1) * self.n_a)
+            parts += [wax, waa] + [wya[:, units]] * top + [ba] + [by] * (top and direction == 0)
+        return parts
 
     def read(self, path):
         flat = np.fromfile(path, self.dtype)
@@ -46,8 +96,11 @@ def flatten(*parts):
     return np.concatenate([np.ravel(np.asarray(part)) for part in parts])
 
 
-def numpy(case, wax, waa, wya, ba, by, x):
+def numpy(case, *arrays):
     """NumPy as in the notebook: (n, m, T_x) arrays, step by step."""
+    if not case.is_plain():
+        return None
+    wax, waa, wya, ba, by, x = arrays
     x = np.ascontiguousarray(x.transpose(2, 1, 0))
     ba, by = ba[:, None], by[:, None]
     a0 = np.zeros((case.n_a, case.m), case.dtype)
@@ -90,100 +143,156 @@ def numpy(case, wax, waa, wya, ba, by, x):
     return train if case.train else forward, lambda: flatten(*left)
 
 
-def batched(case, wax, waa, wya, ba, by, x):
+def batched(case, *arrays):
     """NumPy with all products that do not depend on the recurrence outside of the loop."""
-    t_x, rows = case.t_x, np.arange(case.t_x * case.m)
-    x2, targets = x.reshape(-1, case.n_x), case.targets().ravel()
+    *parameters, x = arrays
+    networks, wya, by = case.networks(parameters)
+    t_x, m, n_a, rows = case.t_x, case.m, case.n_a, np.arange(case.t_x * case.m)
+    targets, zero = case.targets().ravel(), np.zeros((m, n_a), case.dtype)
+    present = case.present().ravel()
     left = []
 
+    def steps(direction):
+        return range(t_x) if direction == 0 else reversed(range(t_x))
+
     def forward():
-        z = (x2 @ wax.T + ba).reshape(t_x, case.m, case.n_a)
-        a = np.zeros((t_x + 1, case.m, case.n_a), case.dtype)
-        for t in range(t_x):
-            z[t] += a[t] @ waa.T
-            np.tanh(z[t], out=a[t + 1])
-        y = a[1:].reshape(-1, case.n_a) @ wya.T + by
+        below, states = x, {}
+        for layer in range(case.layers):
+            for direction in range(case.directions):
+                wax, waa, ba = networks[layer, direction]
+                z = (below.reshape(len(rows), -1) @ wax.T + ba).reshape(t_x, m, n_a)
+                a, a_prev = np.empty_like(z), zero
+                for t in steps(direction):
+                    z[t] += a_prev @ waa.T
+                    a_prev = np.tanh(z[t], out=a[t])
+                states[layer, direction] = below, a
+            outputs = [states[layer, direction][1] for direction in range(case.directions)]
+            below = np.concatenate(outputs, axis=2) if len(outputs) > 1 else outputs[0]
+        y = below.reshape(len(rows), -1) @ wya.T + by
         y -= y.max(axis=1, keepdims=True)
         np.exp(y, out=y)
         y /= y.sum(axis=1, keepdims=True)
+        if case.ragged:
+            y[~present] = 0
         left[:] = (y,)
-        return a, y
+        return states, below, y
 
     def train():
-        a, y = forward()
-        loss = -np.log(y[rows, targets]).mean()
-        y[rows, targets] -= 1
-        y /= len(rows)
-        hidden, previous = a[1:].reshape(-1, case.n_a), a[:-1].reshape(-1, case.n_a)
-        da = (y @ wya).reshape(t_x, case.m, case.n_a)
-        dz = 1 - a[1:] ** 2
-        for t in reversed(range(t_x)):
-            dz[t] *= da[t]
-            if t:
-                da[t - 1] += dz[t] @ waa
-        dz = dz.reshape(-1, case.n_a)
-        left[:] = loss, dz.T @ x2, dz.T @ previous, y.T @ hidden, dz.sum(axis=0), y.sum(axis=0)
+        states, top, y = forward()
+        loss = -np.log(y[rows, targets][present]).mean()
+        y[rows[present], targets[present]] -= 1
+        y /= present.sum()
+        above, gradients = (y @ wya).reshape(t_x, m, -1), {}
+        for layer in reversed(range(case.layers)):
+            d_below = 0
+            for direction in range(case.directions):
+                wax, waa, ba = networks[layer, direction]
+                below, a = states[layer, direction]
+                da = above[:, :, direction * n_a : (direction + 1) * n_a]
+                dz, later = 1 - a**2, zero
+                for t in reversed([*steps(direction)]):
+                    dz[t] *= da[t] + later
+                    later = dz[t] @ waa
+                previous = np.empty_like(a)
+                first, others, before = (0, slice(1, None), slice(None, -1)) if direction == 0 else (-1, slice(None, -1), slice(1, None))
+                previous[first], previous[others] = 0, a[before]
+                dz = dz.reshape(-1, n_a)
+                previous, below = previous.reshape(-1, n_a), below.reshape(len(rows), -1)
+                gradients[layer, direction] = dz.T @ below, dz.T @ previous, dz.sum(axis=0)
+                if layer:
+                    d_below = d_below + dz @ wax
+            above = d_below.reshape(t_x, m, -1) if layer else None
+        dwya = y.T @ top.reshape(len(rows), -1)
+        left[:] = loss, *case.in_order(gradients, dwya, y.sum(axis=0))
 
     return train if case.train else forward, lambda: flatten(*left)
 
 
-def torch(case, wax, waa, wya, ba, by, x):
+def torch(case, *arrays):
     """Eager `nn.RNN` and `nn.Linear`, `F.cross_entropy` and autograd."""
     import torch
     from torch.nn import functional as F
 
-    rnn = torch.nn.RNN(case.n_x, case.n_a)
-    head = torch.nn.Linear(case.n_a, case.n_y)
-    parameters = rnn.weight_ih_l0, rnn.weight_hh_l0, head.weight, rnn.bias_ih_l0, head.bias
+    *parameters, x = arrays
+    networks, wya, by = case.networks(parameters)
+    rnn = torch.nn.RNN(case.n_x, case.n_a, case.layers, bidirectional=case.directions == 2)
+    head = torch.nn.Linear(case.directions * case.n_a, case.n_y)
+    own = {}
     with torch.no_grad():
-        rnn.bias_hh_l0.zero_()
         for module in (rnn, head):
             module.to(getattr(torch, case.dtype))
-        for parameter, value in zip(parameters, (wax, waa, wya, ba, by)):
-            parameter.copy_(torch.from_numpy(value))
+        for (layer, direction), values in networks.items():
+            suffix = f"_l{layer}" + "_reverse" * direction
+            own[layer, direction] = [getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih")]
+            getattr(rnn, "bias_hh" + suffix).zero_()
+            for parameter, value in zip(own[layer, direction], values):
+                parameter.copy_(torch.from_numpy(value))
+        head.weight.copy_(torch.from_numpy(wya))
+        head.bias.copy_(torch.from_numpy(by))
     x, targets = torch.from_numpy(x), torch.from_numpy(case.targets().ravel())
+    present = torch.from_numpy(case.present())
+    if case.ragged:
+        targets[~present.view(-1)] = -100  # which cross_entropy ignores
+    lengths = torch.from_numpy(case.lengths())
     left = []
+
+    def hidden():
+        if not case.ragged:
+            return rnn(x)[0]
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return torch.nn.utils.rnn.pad_packed_sequence(rnn(packed)[0])[0]
 
     @torch.inference_mode()
     def forward():
-        left[:] = (F.softmax(head(rnn(x)[0]), dim=-1),)
+        left[:] = (F.softmax(head(hidden()), dim=-1),)
 
     def train():
         rnn.zero_grad(set_to_none=True)
         head.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(head(rnn(x)[0]).view(-1, case.n_y), targets)
+        loss = F.cross_entropy(head(hidden()).view(-1, case.n_y), targets)
         loss.backward()
         left[:] = (loss.detach(),)
 
     def result():
-        return flatten(*left, *(p.grad for p in parameters if case.train))
+        if not case.train:
+            return flatten(left[0] * present[..., None])
+        gradients = {key: [parameter.grad for parameter in values] for key, values in own.items()}
+        return flatten(*left, *case.in_order(gradients, head.weight.grad, head.bias.grad))
 
     return train if case.train else forward, result
 
 
-def jax(case, wax, waa, wya, ba, by, x):
+def jax(case, *arrays):
     """Jitted `lax.scan` over a batched input projection, and `value_and_grad`."""
     import jax
     from jax import numpy as jnp
 
     jax.config.update("jax_enable_x64", case.dtype == "float64")
-    parameters, x = jax.device_put(((wax, waa, wya, ba, by), x))
-    targets = jnp.asarray(case.targets(), jnp.int32)
+    *parameters, x = arrays
+    parameters, x = jax.device_put((case.networks(parameters), x))
+    targets, present = jnp.asarray(case.targets(), jnp.int32), jnp.asarray(case.present())
     left = []
 
-    def logits(parameters, x):
-        wax, waa, wya, ba, by = parameters
+    def logits(parameters, below):
+        networks, wya, by = parameters
 
-        def step(a, xw):
-            a = jnp.tanh(xw + a @ waa.T)
-            return a, a
+        def states(below, wax, waa, ba, reverse):
+            def step(a, xw):
+                a = jnp.tanh(xw + a @ waa.T)
+                return a, a
 
-        a0 = jnp.zeros((case.m, case.n_a), x.dtype)
-        return jax.lax.scan(step, a0, x @ wax.T + ba)[1] @ wya.T + by
+            a0 = jnp.zeros((case.m, case.n_a), x.dtype)
+            return jax.lax.scan(step, a0, below @ wax.T + ba, reverse=reverse)[1]
+
+        for layer in range(case.layers):
+            outputs = [states(below, *networks[layer, d], d == 1) for d in range(case.directions)]
+            below = jnp.concatenate(outputs, axis=-1)
+        return below @ wya.T + by
 
     def loss(parameters, x, targets):
         log_y = jax.nn.log_softmax(logits(parameters, x))
-        return -jnp.take_along_axis(log_y, targets[..., None], axis=-1).mean()
+        nats = -jnp.take_along_axis(log_y, targets[..., None], axis=-1)[..., 0]
+        return nats.mean(where=present) if case.ragged else nats.mean()
 
     predict = jax.jit(lambda parameters, x: jax.nn.softmax(logits(parameters, x)))
     gradient = jax.jit(jax.value_and_grad(loss))
@@ -192,40 +301,55 @@ def jax(case, wax, waa, wya, ba, by, x):
         left[:] = (predict(parameters, x).block_until_ready(),)
 
     def train():
-        value, gradients = jax.block_until_ready(gradient(parameters, x, targets))
-        left[:] = value, *gradients
+        left[:] = jax.block_until_ready(gradient(parameters, x, targets))
 
-    return train if case.train else forward, lambda: flatten(*left)
+    def result():
+        if not case.train:
+            return flatten(left[0] * present[..., None])
+        return flatten(left[0], *case.in_order(*left[1]))
+
+    return train if case.train else forward, result
 
 
-def onnxruntime(case, wax, waa, wya, ba, by, x):
+def onnxruntime(case, *arrays):
     """The RNN, MatMul, Add and Softmax operators; float32 forward only."""
     if case.train or case.dtype != "float32":
         return None
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
-    weights = {
-        "w": wax[None],
-        "r": waa[None],
-        "b": np.concatenate([ba, np.zeros_like(ba)])[None],
-        "wya": np.ascontiguousarray(wya.T),
-        "by": by,
-        "axes": np.array([1]),
-    }
-    nodes = [
-        helper.make_node("RNN", ["x", "w", "r", "b"], ["a"], hidden_size=case.n_a),
-        helper.make_node("Squeeze", ["a", "axes"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "wya"], ["product"]),
+    *parameters, x = arrays
+    networks, wya, by = case.networks(parameters)
+    direction = "bidirectional" if case.directions == 2 else "forward"
+    present = case.present()[..., None].astype(case.dtype)
+    weights = {"lengths": case.lengths().astype(np.int32), "wya": np.ascontiguousarray(wya.T), "by": by, "axes": np.array([1]), "shape": np.array([0, 0, -1])}
+    nodes, below = [], "x"
+    for layer in range(case.layers):
+        w, r, b = zip(*(networks[layer, d] for d in range(case.directions)))
+        a, hidden = f"a{layer}", f"hidden{layer}"
+        names = [f"{name}{layer}" for name in "wrb"]
+        weights |= zip(names, (np.stack(w), np.stack(r), np.concatenate([np.stack(b), np.zeros_like(b)], axis=1)))
+        settings = {"hidden_size": case.n_a, "direction": direction, "activations": ["Tanh"] * case.directions}
+        inputs = [below, *names] + ["lengths"] * case.ragged
+        nodes.append(helper.make_node("RNN", inputs, [a], **settings))
+        if case.directions == 1:
+            nodes.append(helper.make_node("Squeeze", [a, "axes"], [hidden]))
+        else:
+            nodes.append(helper.make_node("Transpose", [a], [a + "t"], perm=[0, 2, 1, 3]))
+            nodes.append(helper.make_node("Reshape", [a + "t", "shape"], [hidden]))
+        below = hidden
+    nodes += [
+        helper.make_node("MatMul", [below, "wya"], ["product"]),
         helper.make_node("Add", ["product", "by"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["y"], axis=-1),
     ]
+    used = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
         nodes,
         "elman",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, (case.t_x, case.m, case.n_y))],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+        [numpy_helper.from_array(value, name) for name, value in weights.items() if name in used],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
@@ -238,7 +362,7 @@ def onnxruntime(case, wax, waa, wya, ba, by, x):
     binding = session.io_binding()
     binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(x))
     binding.bind_ortvalue_output("y", y)
-    return lambda: session.run_with_iobinding(binding), lambda: flatten(y.numpy())
+    return lambda: session.run_with_iobinding(binding), lambda: flatten(y.numpy() * present)
 
 
 PEERS = {f.__name__: f for f in (numpy, batched, torch, jax, onnxruntime)}

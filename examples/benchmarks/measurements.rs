@@ -29,6 +29,14 @@ pub(crate) struct Case {
     /// `T_x`, m, `n_x`, `n_a`, `n_y`
     pub(crate) dims: [usize; 5],
     pub(crate) pass: String,
+    /// Where there are several.
+    #[serde(default)]
+    layers: usize,
+    #[serde(default)]
+    directions: usize,
+    /// 1 where half of the steps are padding.
+    #[serde(default)]
+    ragged: usize,
     /// The median of each program's samples. That of `peak` is the time of the multiply-adds alone.
     milliseconds: BTreeMap<String, f64>,
 }
@@ -53,6 +61,21 @@ impl Machine {
 }
 
 impl Case {
+    /// The size in words and numbers.
+    pub(crate) fn label(&self) -> String {
+        let mut label = format!("{} {}", self.size, self.dims.map(|n| n.to_string()).join("·"));
+        if self.layers > 1 {
+            label += &format!(", {} layers", self.layers);
+        }
+        if self.directions > 1 {
+            label += ", two directions";
+        }
+        if self.ragged > 0 {
+            label += ", half padding";
+        }
+        label
+    }
+
     pub(crate) fn time(&self, program: &str) -> Option<f64> {
         self.milliseconds.get(program).copied()
     }
@@ -63,7 +86,7 @@ impl Case {
 
     /// The peers that were measured in this case, and their times.
     pub(crate) fn peers(&self) -> impl Iterator<Item = (&str, f64)> {
-        let peers = self.milliseconds.iter().filter(|(name, _)| !["elman", "peak"].contains(&name.as_str()));
+        let peers = self.milliseconds.iter().filter(|(name, _)| !["elman", "peak", "layers"].contains(&name.as_str()));
         peers.map(|(name, &time)| (name.as_str(), time))
     }
 

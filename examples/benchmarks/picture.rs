@@ -29,6 +29,11 @@ const PEERS: [(&str, &str, RGBColor); 5] = [
 
 const SIZE: (u32, u32) = (760, 360);
 
+/// Whether the machine measured every row.
+pub(crate) fn has_rows(machine: &Machine) -> bool {
+    ROWS.into_iter().all(|(size, pass)| machine.case(1, "f32", size, pass).is_some())
+}
+
 /// Writes an SVG file: each peer's time divided by elman's, to a logarithmic scale.
 pub(crate) fn draw(path: &Path, machine: &Machine) -> Result<(), Box<dyn Error>> {
     let drawing = SVGBackend::new(path, SIZE).into_drawing_area();

@@ -16,7 +16,10 @@ elman and its peers, measured in turn in one run. The numbers are medians in mil
 - `share of peak` is the time of the case's multiply-adds at the processor's peak, divided by elman's time.
 - `× one thread` is how much faster elman is than on one thread.
 - A size is T_x·m·n_x·n_a·n_y. `forward` is the softmax output of every step. `train` is forward, cross-entropy and the gradient
-  of every parameter. elman and oneDNN compute the gradient of the input, too. `step` is one step, for elman by `Stepper`.
+  of every parameter. oneDNN computes the gradient of the input, too, and so does elman, except for layers and ragged batches.
+  `step` is one step, for elman by `Stepper`.
+- `deep` has several layers, `deep-both` also two directions. In `ragged`, half of the steps are padding: elman, PyTorch
+  (packed) and onnxruntime are told the lengths; oneDNN and JAX compute the padding and ignore it.
 - `forward` and `train` pack elman's weights inside the timing. oneDNN's are packed before it.
 - A case below about two million multiply-adds runs on one thread, whatever the number of threads.
 
@@ -33,10 +36,16 @@ on the AVX2 machine below).
 /// The whole page.
 pub(crate) fn page(machines: &[Machine]) -> String {
     let mut page = String::from(INTRODUCTION);
+    let mut last = "";
     for machine in machines {
         let Machine { name, date, command, rounds, seconds, versions, .. } = machine;
         let versions: Vec<_> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        writeln!(page, "\n## {name}\n").expect(INFALLIBLE);
+        if last == name {
+            writeln!(page, "\n### Another run on this machine\n").expect(INFALLIBLE);
+        } else {
+            writeln!(page, "\n## {name}\n").expect(INFALLIBLE);
+        }
+        last = name;
         writeln!(page, "{date}, {rounds} rounds of {seconds} s. {}.\n", versions.join(", ")).expect(INFALLIBLE);
         writeln!(page, "```text\n{command}\n```").expect(INFALLIBLE);
         for threads in [1, 2] {
@@ -74,8 +83,7 @@ fn table(page: &mut String, machine: &Machine, threads: u32, dtype: &str) {
 
 fn cells(machine: &Machine, case: &Case, peers: &[&str]) -> Vec<String> {
     let show = |number: Option<f64>, text: &dyn Fn(f64) -> String| number.map_or("–".into(), text);
-    let dims = case.dims.map(|n| n.to_string()).join("·");
-    let mut cells = vec![format!("{} {dims}", case.size), case.pass.clone(), show(case.elman(), &milliseconds)];
+    let mut cells = vec![case.label(), case.pass.clone(), show(case.elman(), &milliseconds)];
     for peer in peers {
         let text = show(case.time(peer), &milliseconds);
         let is_best = case.time(peer).is_some_and(|time| Some(time) == case.best());

@@ -6,6 +6,7 @@ mod peers {
     #[cfg(feature = "burn")]
     pub mod burn;
     pub mod elman;
+    pub mod layers;
     pub mod ndarray;
     pub mod peak;
     pub mod rustyml;
@@ -34,6 +35,7 @@ trait Peer {
 const NAMES: &[&str] = &[
     "elman",
     "peak",
+    "layers",
     "ndarray",
     "rustyml",
     #[cfg(feature = "burn")]
@@ -41,11 +43,14 @@ const NAMES: &[&str] = &[
 ];
 
 fn load<A: Real>(name: &str, problem: Problem<A>) -> Option<Box<dyn Peer>> {
-    if problem.pass == Pass::Step && !matches!(name, "elman" | "peak") {
+    let is_stack = !problem.stack.is_empty();
+    if (is_stack || problem.pass == Pass::Step) && !matches!(name, "elman" | "peak" | "layers") {
         return None;
     }
     match name {
+        "elman" if is_stack => Some(Box::new(peers::elman::Stack::new(problem))),
         "elman" => Some(peers::elman::load(problem)),
+        "layers" => peers::layers::load(problem),
         "ndarray" => Some(Box::new(peers::ndarray::Plain::new(problem))),
         "rustyml" => peers::rustyml::load(problem),
         #[cfg(feature = "burn")]

@@ -52,17 +52,24 @@ pub struct Problem<A> {
     pub n_x: usize,
     pub n_a: usize,
     pub n_y: usize,
+    /// Layers, and directions of each.
+    pub layers: usize,
+    pub directions: usize,
+    /// The steps of every column, where they differ.
+    pub lengths: Option<Vec<usize>>,
+    /// The parameters of several layers or directions, or of a ragged batch, in the order of `elman::stack`. Otherwise they
+    /// are `wax` and so on.
+    pub stack: Vec<A>,
     pub wax: Array2<A>,
     pub waa: Array2<A>,
     pub wya: Array2<A>,
     pub ba: Array1<A>,
     pub by: Array1<A>,
-    /// Reads a request: the pass, the five sizes, the input file.
     pub x: Array3<A>,
 }
 
 impl<A: Real> Problem<A> {
-    /// From a request's words: the pass, the five sizes, the input file.
+    /// From a request's words: the pass, the five sizes, the layers and directions, whether it is ragged, the input file.
     pub fn read(words: &[&str]) -> io::Result<Self> {
         let pass = match words[0] {
             "forward" => Pass::Forward,
@@ -72,7 +79,12 @@ impl<A: Real> Problem<A> {
         };
         let size = |i: usize| words[i].parse::<usize>().expect("a size");
         let (t_x, m, n_x, n_a, n_y) = (size(1), size(2), size(3), size(4), size(5));
-        let mut rest = A::all(&std::fs::read(words[6])?).into_iter();
+        let (layers, directions, is_ragged) = (size(6), size(7), size(8) > 0);
+        let mut file = A::all(&std::fs::read(words[9])?);
+        let is_stack = layers * directions > 1 || is_ragged;
+        let rest = file.split_off(if is_stack { file.len() - t_x * m * n_x } else { 0 });
+        let mut rest = rest.into_iter();
+        let (n_a_alone, n_y_alone) = if is_stack { (0, 0) } else { (n_a, n_y) };
         let mut matrix = |r: usize, c: usize| Array2::from_shape_simple_fn((r, c), || rest.next().expect("a number"));
         Ok(Self {
             pass,
@@ -81,11 +93,15 @@ impl<A: Real> Problem<A> {
             n_x,
             n_a,
             n_y,
-            wax: matrix(n_a, n_x),
-            waa: matrix(n_a, n_a),
-            wya: matrix(n_y, n_a),
-            ba: matrix(1, n_a).flatten().into_owned(),
-            by: matrix(1, n_y).flatten().into_owned(),
+            layers,
+            directions,
+            lengths: is_ragged.then(|| (0..m).map(|j| t_x - (7 * j % m) * t_x / m).collect()),
+            stack: file,
+            wax: matrix(n_a_alone, n_x),
+            waa: matrix(n_a_alone, n_a_alone),
+            wya: matrix(n_y_alone, n_a_alone),
+            ba: matrix(1, n_a_alone).flatten().into_owned(),
+            by: matrix(1, n_y_alone).flatten().into_owned(),
             x: matrix(t_x * m, n_x).into_shape_with_order((t_x, m, n_x)).expect("as many numbers"),
         })
     }

@@ -1,6 +1,8 @@
 //! This crate as a training loop or a server uses it, with all workspaces reused.
 
 use elman::loss::{self, Loss, Reduction};
+use elman::sequence::Input;
+use elman::stack::{self, Architecture, Layer};
 use elman::{Dims, Parameters, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, Axis};
 
@@ -85,5 +87,65 @@ impl<A: Real> Peer for Stepper<'_, A> {
 
     fn result(&self) -> Vec<f64> {
         wide(self.stepper.output().reversed_axes())
+    }
+}
+
+/// Several layers or directions, or a ragged batch.
+pub struct Stack<A> {
+    train: bool,
+    parameters: stack::Parameters<A>,
+    x: Array3<A>,
+    lengths: Option<Vec<usize>>,
+    targets: Array2<usize>,
+    cache: stack::Cache<A>,
+    loss: Loss<A>,
+    back: stack::Backward<A>,
+}
+
+impl<A: Real> Stack<A> {
+    pub fn new(problem: Problem<A>) -> Self {
+        let Problem { n_x, n_a, n_y, layers, directions, .. } = problem;
+        let layer = if directions == 2 { Layer::new(n_a).bidirectional() } else { Layer::new(n_a) };
+        let mut parameters = stack::Parameters::zeros(Architecture::new(n_x, vec![layer; layers], n_y));
+        parameters.as_mut_slice().copy_from_slice(&problem.stack);
+        Stack {
+            train: problem.pass == Pass::Train,
+            parameters,
+            targets: problem.targets().reversed_axes(),
+            x: problem.x.reversed_axes(),
+            lengths: problem.lengths,
+            cache: stack::Cache::default(),
+            loss: Loss::default(),
+            back: stack::Backward::default(),
+        }
+    }
+
+    fn pass(&mut self) -> Result<(), elman::Error> {
+        let mut input = Input::vectors(&self.x);
+        if let Some(lengths) = &self.lengths {
+            input = input.lengths(lengths);
+        }
+        stack::forward_into(&self.parameters, input, None, &mut self.cache)?;
+        if self.train {
+            loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
+            self.back.zero_gradients();
+            let upstream = stack::Upstream::logits(&self.loss.dlogits);
+            stack::backward_into(&self.parameters, &self.cache, upstream, &mut self.back)?;
+        }
+        Ok(())
+    }
+}
+
+impl<A: Real> Peer for Stack<A> {
+    fn run(&mut self) {
+        self.pass().expect("shapes fit");
+    }
+
+    fn result(&self) -> Vec<f64> {
+        if self.train {
+            [vec![self.loss.value.wide()], wide(self.back.gradients.as_slice())].concat()
+        } else {
+            wide(self.cache.output().reversed_axes())
+        }
     }
 }

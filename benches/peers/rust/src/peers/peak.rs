@@ -20,8 +20,10 @@ pub struct Peak {
 
 impl Peak {
     pub fn new<A: Real>(problem: &Problem<A>) -> Self {
-        let Problem { t_x, m, n_x, n_a, n_y, .. } = *problem;
-        let forward = (t_x * m * (n_x * n_a + n_a * n_a + n_a * n_y)) as f64;
+        let Problem { t_x, m, n_x, n_a, n_y, layers, directions, .. } = *problem;
+        let above = (layers - 1) * directions * n_a;
+        let steps = problem.lengths.as_ref().map_or(t_x * m, |lengths| lengths.iter().sum());
+        let forward = (steps * directions * n_a * (n_x + above + layers * n_a + n_y)) as f64;
         // Each product of the forward pass has two in the backward pass, one for each factor's gradient.
         let case = if problem.pass == Pass::Train { 3.0 * forward } else { forward };
         let (double, arch) = (size_of::<A>() == 8, Arch::new());
