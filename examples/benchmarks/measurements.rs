@@ -42,11 +42,13 @@ pub(crate) struct Case {
 }
 
 impl Machine {
-    /// All files of a folder, the newest measurement first.
+    /// All files of a folder, the newest measurement first, and of one day by their names.
     pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
         let mut machines: Vec<Self> = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
+        let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut paths = entries.collect::<Result<Vec<_>, _>>()?;
+        paths.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
+        for path in paths {
             let read = fs::read(&path)?;
             machines.push(serde_json::from_slice(&read).map_err(|error| format!("{}: {error}", path.display()))?);
         }
