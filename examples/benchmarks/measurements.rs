@@ -65,17 +65,11 @@ impl Machine {
 impl Case {
     /// The size in words and numbers.
     pub(crate) fn label(&self) -> String {
-        let mut label = format!("{} {}", self.size, self.dims.map(|n| n.to_string()).join("·"));
-        if self.layers > 1 {
-            label += &format!(", {} layers", self.layers);
-        }
-        if self.directions > 1 {
-            label += ", two directions";
-        }
-        if self.ragged > 0 {
-            label += ", half padding";
-        }
-        label
+        let dims = self.dims.map(|n| n.to_string()).join("·");
+        let layers = if self.layers > 1 { format!(", {} layers", self.layers) } else { String::new() };
+        let directions = if self.directions > 1 { ", two directions" } else { "" };
+        let padding = if self.ragged > 0 { ", half padding" } else { "" };
+        format!("{} {dims}{layers}{directions}{padding}", self.size)
     }
 
     pub(crate) fn time(&self, program: &str) -> Option<f64> {
