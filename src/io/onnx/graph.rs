@@ -3,7 +3,7 @@
 //! Each value of the graph gets a meaning. Nodes that only move axes change the meaning of the axes. A node that this crate
 //! has nothing for makes an unknown value, which is an error where the network needs it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::hidden::{Axis, Hidden, place};
@@ -161,7 +161,9 @@ impl<'g, A: Scalar> Reader<'g, A> {
         let first = inputs.first().copied().flatten();
         let all_shapes = inputs.iter().flatten().all(|value| matches!(value, Value::Shape | Value::Integers(_)));
         let value = match (operator, first) {
-            ("Identity" | "Dropout", Some(value)) => value.clone(),
+            ("Identity", Some(value)) => value.clone(),
+            // Without a third input, it is not in training mode.
+            ("Dropout", Some(value)) if node.input.len() < 3 => value.clone(),
             ("Shape" | "Size", Some(_)) => Value::Shape,
             ("ConstantOfShape", Some(_)) if tensor::is_zero(attribute(node, "value").and_then(|a| a.t.as_deref())) => {
                 Value::State
@@ -411,12 +413,8 @@ impl<'g, A: Scalar> Reader<'g, A> {
         while let Below::Layer(below) = self.layers[layers[layers.len() - 1]].below {
             layers.push(below);
         }
-        let belongs = |layer: usize| {
-            let part = |of: &usize| {
-                self.layers[layer].operators.iter().all(|operator| self.layers[*of].operators.contains(operator))
-            };
-            layers.iter().any(part)
-        };
+        let operators: HashSet<_> = layers.iter().flat_map(|&layer| &self.layers[layer].operators).collect();
+        let belongs = |layer: usize| self.layers[layer].operators.iter().all(|operator| operators.contains(operator));
         if let Some((name, _)) = results.iter().find(|(_, layer)| !belongs(*layer)) {
             return Err(refused(name, "a result of a layer that is not below the others"));
         }
