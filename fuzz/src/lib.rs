@@ -68,8 +68,7 @@ fn check<A: Scalar>(p: &Parameters<A>, elements: usize) {
     forward(p);
 }
 
-/// Runs two steps of two columns through a stack, and writes it.
-/// Runs a stack whose dimensions the file's elements confirm.
+/// Runs two steps of two columns through a stack, whose dimensions the file's elements must confirm.
 pub fn forward_stack<A: Scalar>(p: &stack::Parameters<A>, elements: usize) {
     let architecture = p.architecture();
     let most = elements.max(MOST_UNCONFIRMED);

@@ -6,12 +6,12 @@ use crate::error::check_count;
 use crate::stack::{Cache, Direction, Parameters, Upstream, check_architecture, each_pass};
 use crate::{Error, Scalar};
 
-/// A value for each layer and direction, the lowest layer first, and of a layer the forward direction first.
+/// A value for each layer and direction: the lowest layer first; within a layer, the forward direction first.
 pub type ByLayer<T> = Vec<((usize, Direction), T)>;
 
 /// [`gradient_norms`](super::gradient_norms) of each layer and direction of a stack, (m, `T_x`) each.
 ///
-/// The gradient at the hidden state of a layer comes from its own later steps, from the layer above, and, in the highest
+/// It runs a backward pass, and then that of each layer one column at a time. The gradient at the hidden state of a layer comes from its own later steps, from the layer above, and, in the highest
 /// layer, from the loss.
 ///
 /// - `cache`: the result of [`stack::forward`](crate::stack::forward)

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use ndarray::{ArrayViewMut3, Axis};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -147,6 +149,12 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// Splits off the columns of the parts before `middle`.
+    fn share(self, parts: Range<usize>, middle: usize) -> (Self, Self) {
+        let m = self.kept.len_of(Axis(1));
+        self.split_at(m * (middle - parts.start) / parts.len())
+    }
+
     fn split_at(self, column: usize) -> (Self, Self) {
         let (kept0, kept1) = self.kept.split_at(Axis(1), column);
         let (lengths0, lengths1) = self.lengths.map(|lengths| lengths.split_at(column)).unzip();
@@ -163,15 +171,9 @@ impl Draw<'_> {
         let m = columns.kept.len_of(Axis(1));
         let useful = (columns.kept.len() / MIN_VALUES_PER_THREAD).min(m);
         let threads = if useful <= 1 { 1 } else { useful.min(threads::available()) };
-        threads::run_parts(
-            columns,
-            0..threads,
-            &|columns: Columns, parts, middle| {
-                let m = columns.kept.len_of(Axis(1));
-                columns.split_at(m * (middle - parts.start) / parts.len())
-            },
-            &|columns: Columns| self.draw(columns),
-        );
+        threads::enter(threads, || {
+            threads::run_parts(columns, 0..threads, &Columns::share, &|columns: Columns| self.draw(columns));
+        });
     }
 
     /// A value is kept where its word is not below rate·2³². The key is (seed, layer, direction, site), the stream is the

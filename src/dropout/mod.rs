@@ -1,4 +1,4 @@
-//! Random zeros in training, which do not depend on how a batch is run.
+//! Dropout. Its masks do not depend on the batch, chunks or threads.
 
 mod mask;
 
@@ -23,7 +23,7 @@ use crate::error::{Error, check_len, check_range};
 /// # One mask, however the batch is run
 ///
 /// A mask is a function of (seed, layer, direction, step, column, unit) alone: one word of the counter-based generator
-/// `ChaCha8`. Threads, batches, chunks and checkpoint segments do not show. Columns count from 0, or have the numbers that
+/// `ChaCha8`. It is the same for any number of threads, any batch, chunk or checkpoint segment. Columns count from 0, or have the numbers that
 /// [`columns`](Self::columns) gives them. Steps count from 0, or from [`first_step`](Self::first_step), where a chunk of a
 /// sequence is run by hand. A run resumes with the same masks: they depend on no state.
 ///
@@ -72,7 +72,8 @@ impl<'a> Dropout<'a> {
         Dropout { seed, between_layers: 0.0, inputs: 0.0, recurrent: 0.0, columns: None, first_step: 0 }
     }
 
-    /// Sets the rate at which the outputs of each layer but the highest are zero. Each step has a mask of its own.
+    /// Sets the probability that an output of a layer is dropped before the next layer reads it. Each step has a mask of its
+    /// own. In [`sequence`](crate::sequence), which has one layer, it drops nothing.
     ///
     /// - `rate`: from 0 to below 1
     #[must_use]
@@ -80,7 +81,7 @@ impl<'a> Dropout<'a> {
         Dropout { between_layers: rate, ..self }
     }
 
-    /// Sets the rate at which the inputs of each layer are zero. A column has one mask for all steps, for each layer and
+    /// Sets the probability that an input of a layer is dropped. A column has one mask for all steps, for each layer and
     /// direction.
     ///
     /// - `rate`: from 0 to below 1
@@ -89,8 +90,8 @@ impl<'a> Dropout<'a> {
         Dropout { inputs: rate, ..self }
     }
 
-    /// Sets the rate at which hidden units are zero where the next step of the same layer reads them. A column has one mask
-    /// for all steps, for each layer and direction.
+    /// Sets the probability that the recurrence drops a unit of the previous hidden state. A column has one mask for all steps,
+    /// for each layer and direction.
     ///
     /// - `rate`: from 0 to below 1
     #[must_use]

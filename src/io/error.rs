@@ -92,6 +92,23 @@ pub enum Error {
     },
 }
 
+#[cfg(feature = "onnx")]
+impl Error {
+    /// The same error with names from a file shortened.
+    pub(super) fn abridged(self) -> Self {
+        match self {
+            Error::Missing { tensor, present } => Error::Missing { tensor: abridged(&tensor), present },
+            Error::DuplicateName { tensor } => Error::DuplicateName { tensor: abridged(&tensor) },
+            Error::ElementType { tensor, expected, found } => {
+                Error::ElementType { tensor: abridged(&tensor), expected, found }
+            }
+            Error::Shape { tensor, expected, found } => Error::Shape { tensor: abridged(&tensor), expected, found },
+            Error::Network { tensor, expected, found } => Error::Network { tensor: abridged(&tensor), expected, found },
+            other => other,
+        }
+    }
+}
+
 /// What to do about the other floating-point type.
 fn hint(expected: &str, found: &str) -> &'static str {
     match (expected, found) {

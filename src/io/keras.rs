@@ -24,8 +24,8 @@
 //!
 //! A layer made with `go_backwards=True` has the weights of any other: run it with
 //! [`Input::reversed`](crate::sequence::Input::reversed). Keras returns its outputs from the last step to the first, so the
-//! layers above it run in the same direction, which is what `reversed` does for a whole stack. A second `go_backwards` turns
-//! the direction again; such a model is no stack here.
+//! layers above it run in the same direction, which is what `reversed` does for a whole stack. A second layer with
+//! `go_backwards` runs forward in time again. This crate has no such stack.
 //!
 //! Sources: the documentation of `keras.layers.SimpleRNN`, `keras.layers.Dense` and `keras.Model.get_weights`.
 

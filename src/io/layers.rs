@@ -222,6 +222,11 @@ impl Head {
         self.dense = Some(dense);
     }
 
+    /// Whether no output layer is named.
+    pub(super) fn is_absent(&self) -> bool {
+        self.dense.is_none()
+    }
+
     /// States that the layer has no bias. It may be named before or after this call.
     pub(super) fn remove_bias(&mut self) {
         self.without_bias = true;

@@ -106,6 +106,10 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
         }
         let none = Head::default();
         let head = directions.first().map_or(&none, L::head);
+        if *summed && is_top && head.is_absent() {
+            let expected = "a dense layer above the sum of two directions".into();
+            return Err(Error::Network { tensor: format!("layer {index}"), expected, found: "none".into() });
+        }
         let width = if *summed { units[0] } else { units.iter().sum() };
         let (wya, by) = if is_top { head } else { &none }.read(tensors, width)?;
         let wya = if *summed { twice(&wya) } else { wya.to_owned() };
@@ -178,8 +182,8 @@ fn once<'m, A: Scalar>(matrix: &ArrayView2<'m, A>, layer: usize, name: &str) -> 
     }
     Err(Error::Network {
         tensor: format!("{name} of layer {layer}"),
-        expected: "the same weights for both directions below, because the framework adds their outputs".into(),
-        found: "different ones, as after training here".into(),
+        expected: "the same ones, because the framework adds the outputs of both".into(),
+        found: "different weights for the two directions of the layer below".into(),
     })
 }
 

@@ -88,7 +88,8 @@ impl<L: FrameworkLayer> Stack<L> {
     /// Converts tensors to a stack. Tensors of other names are ignored.
     ///
     /// # Errors
-    /// As `from_tensors` of the layers, and [`Error::Argument`] where the layers do not fit each other.
+    /// As `from_tensors` of the layers; [`Error::Argument`] where the layers do not fit each other; [`Error::Network`] where two
+    /// directions that the framework adds have different widths, or no output layer above them.
     pub fn from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<stack::Parameters<A>, Error> {
         read_stack(&self.layers, tensors)
     }

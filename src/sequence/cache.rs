@@ -264,7 +264,7 @@ impl<A: Scalar> Cache<A> {
     }
 
     /// Copies step `t` to a [`cell::Cache`]; `None` where some column has no step `t`, or where the pass had dropout, which
-    /// a single step has not.
+    /// [`cell`](crate::cell) does not support.
     ///
     /// # Examples
     ///

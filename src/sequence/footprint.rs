@@ -20,9 +20,11 @@ pub struct Footprint {
     pub(crate) outputs: usize,
     pub(crate) gradients: usize,
     pub(crate) n_y: usize,
+    /// Bytes of the structures of all passes.
+    pub(crate) structures: usize,
 }
 
-/// The same for an element type.
+/// A footprint in bytes: the size of an element is known.
 #[derive(Debug, Clone)]
 pub(super) struct Size<A> {
     footprint: Footprint,
@@ -71,6 +73,7 @@ impl<A: Scalar> Size<A> {
         // The states before the segments; the one that a segment starts from; and the gradients before and after it.
         let states = self.state() * t_x.div_ceil(length).saturating_add(3);
         let lengths = Bytes::of_list::<usize>(m);
+        let lengths = lengths + Bytes(self.footprint.structures);
         states + Bytes::of::<A>([self.footprint.parameters]) + lengths + self.steps(length) + self.workspaces(length)
     }
 

@@ -94,8 +94,8 @@ impl<'a, A> Input<'a, A> {
     ///
     /// - `x`: (`n_x`, m, `T_x`), of any layout
     ///
-    /// Every call that takes an input also takes `&x`. Use this function for [`lengths`](Self::lengths) and
-    /// [`reversed`](Self::reversed).
+    /// Every call that takes an input also takes `&x`. Use this function for [`lengths`](Self::lengths),
+    /// [`reversed`](Self::reversed) and [`dropout`](Self::dropout).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
         Input { values: Values::Vectors(x.view()), lengths: None, reversed: false, dropout: None }

@@ -37,7 +37,7 @@
 //! - Upstream gradients that are not time-major, or that are gradients of the probabilities, take up to 2·`n_y`·b more.
 //! - Token ids take one `usize` instead of `n_x` elements of x, and have no `dx`.
 //! - [`Dropout`](crate::Dropout) of the inputs takes `n_x`·m·`T_x` more (for token ids m·`T_x`), and of the states
-//!   `n_a`·m·`T_x`. Its masks take one byte for each column and unit.
+//!   `n_a`·m·`T_x` and ⌈`n_a`⌉·b. Its masks take one byte for each column and unit.
 //! - Ragged batches, reversed batches and passes on several threads copy a block's rows together. Forward, this takes
 //!   (`n_x` + `n_a` + 2·`n_y`)·b for each thread and 2·`n_a`·m. Backward, it takes
 //!   (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three indices for each row.

@@ -137,6 +137,7 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
         let Dims { n_x, n_y, .. } = self.dims();
         let pass = input.extent(self.dims());
         let dx = if input.is_tokens() { 0 } else { n_x };
-        Footprint { passes: vec![pass], parameters: self.dims().len(), masks: 0, outputs: 0, gradients: dx, n_y }
+        let parameters = self.dims().len();
+        Footprint { passes: vec![pass], parameters, masks: 0, outputs: 0, gradients: dx, n_y, structures: 0 }
     }
 }

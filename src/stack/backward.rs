@@ -189,8 +189,8 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
             *below += &*reverse;
         }
         let mask = layer.checked_sub(1).and_then(|below| cache.outputs[below].mask.rows());
-        if let (Some(mask), Some(values)) = (mask, below.as_slice_memory_order_mut()) {
-            mask.apply(values);
+        if let Some(mask) = mask {
+            mask.apply(below.as_slice_memory_order_mut().expect("the workspace has no gaps"));
         }
     }
     Ok(())

@@ -40,8 +40,8 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 /// ⌈T_x/L⌉·m·Σn_a + L·m·(2·n_x + Σn_a + 3·n_y + 2·n)
 /// ```
 ///
-/// plus one forward and one backward workspace. Dropout between layers takes one element and one byte more for each input
-/// of an upper layer.
+/// plus one forward and one backward workspace, and 2 kB for each layer. Dropout between layers takes L·m·Σn elements and as
+/// many bytes more, with n the inputs of each upper layer.
 ///
 /// # Examples
 ///
@@ -72,6 +72,9 @@ impl<A: Scalar> Checkpointed<'_, A> {
         self
     }
 }
+
+/// An upper bound for the bytes of a layer's structures: a cache, an output, three states, and three shapes.
+const STRUCTURES: usize = 2048;
 
 impl<A: Scalar> Recurrent<A> for Parameters<A> {
     type Cache = Cache<A>;
@@ -173,6 +176,7 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
             outputs,
             gradients: upper().max().unwrap_or(0).saturating_mul(2).saturating_add(dx),
             n_y: architecture.n_y(),
+            structures: architecture.layers().len().saturating_mul(STRUCTURES),
         }
     }
 }

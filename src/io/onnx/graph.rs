@@ -1,63 +1,72 @@
 //! Reads the graph of a model: follows the sequence from its input through the layers to the head.
 //!
-//! Each value of the graph gets a meaning. Nodes that only move axes change the meaning of the axes. A node that this crate
-//! has nothing for makes an unknown value, which is an error where the network needs it.
+//! The reader gives each value of the graph a meaning. A node that only moves axes changes the order of the axes. An
+//! operator that this crate does not support makes its outputs unknown. Only a graph output that depends on one is an error.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::attributes::{float, floats, int, ints, is_set, string, strings, tensor as tensor_of};
 use super::hidden::{Axis, Hidden, place};
-use super::proto::{Attribute, Graph, Node};
-use super::{Rnn, tensor};
-use crate::io::layers::{names, network};
+use super::proto::{Graph, Node, Tensor};
+use super::tensor::{self, Integers};
+use super::{Rnn, refused};
+use crate::io::error::abridged;
+use crate::io::layers::names;
 use crate::io::{Error, Stack, Tensors};
 use crate::{Activation, Scalar};
 
+/// The elements of a network, at most, for each element of the file: layers may share weights.
+const MOST_SHARED: usize = 16;
+
 /// The meaning of a value.
 #[derive(Debug, Clone)]
-enum Value {
-    /// A tensor of weights.
-    Weights,
+enum Value<'g> {
+    /// A tensor of weights, by the name of its initialiser.
+    Weights(&'g str),
     /// A constant of integers.
-    Integers(Vec<i64>),
-    /// An input of the graph.
-    Input(usize),
-    /// Numbers that are computed from shapes.
+    Integers(Rc<Integers>),
+    /// Integers that are computed from constants.
+    Computed,
+    /// Integers that are computed from shapes.
     Shape,
-    /// Zeros, or a part of an input: an initial state.
-    State,
-    /// The last states of several layers, the highest one last.
-    LastStates(Hidden),
+    /// An input of the graph, with its first three axes in this order.
+    Input(usize, [usize; 3]),
+    /// An initial state: zeros, or a part of this input.
+    State(Option<usize>),
+    /// The last states of several layers, side by side along the axis of directions.
+    LastStates(Rc<[Hidden]>),
     Hidden(Hidden),
-    Logits(Hidden, Dense),
-    Output(Hidden, Dense),
-    /// What it is, where this crate has nothing for it.
+    Logits(Hidden, Dense<'g>),
+    Output(Hidden, Dense<'g>),
+    /// What it is, where this crate does not support it.
     Unknown(Rc<str>),
 }
 
 /// The weights of the head, by name.
-#[derive(Debug, Clone, PartialEq)]
-struct Dense {
-    weights: String,
-    bias: Option<String>,
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Dense<'g> {
+    weights: &'g str,
+    bias: Option<&'g str>,
     transposed: bool,
 }
 
 /// A layer: one operator, or a forward one and a reverse one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Layer {
     below: Below,
-    operators: Vec<usize>,
+    forward: usize,
+    reverse: Option<usize>,
 }
 
 /// What a layer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Below {
-    Input(usize),
+    Input(usize, [usize; 3]),
     Layer(usize),
 }
 
-/// The number of directions of an operator, and the one that it has.
+/// The direction of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Forward,
@@ -65,34 +74,45 @@ enum Direction {
     Both,
 }
 
-/// An operator `RNN`.
-#[derive(Debug, Clone)]
-struct Operator {
-    rnn: Rnn,
+/// An operator `RNN`, by the names of its weights. An omitted bias has the name `""`.
+#[derive(Debug, Clone, Copy)]
+struct Operator<'g> {
+    weights: [&'g str; 3],
+    activation: Activation,
     direction: Direction,
+    /// The input of the graph that its initial state is a part of.
+    state: Option<usize>,
 }
 
 /// What was found so far.
 struct Reader<'g, A> {
     tensors: Tensors<A>,
-    values: HashMap<&'g str, Value>,
+    /// Whether a tensor is zero.
+    zeros: HashMap<&'g str, bool>,
+    values: HashMap<&'g str, Value<'g>>,
     layers: Vec<Layer>,
-    operators: Vec<Operator>,
+    operators: Vec<Operator<'g>>,
     /// The version of the operators.
     version: i64,
 }
 
 /// Reads a graph: the layers by the names of their weights, and the weights.
 pub(super) fn read<A: Scalar>(graph: &Graph, version: i64) -> Result<(Stack<Rnn>, Tensors<A>), Error> {
-    let mut reader =
-        Reader { tensors: Tensors::new(), values: HashMap::new(), layers: vec![], operators: vec![], version };
+    let mut reader = Reader {
+        tensors: Tensors::new(),
+        zeros: HashMap::new(),
+        values: HashMap::new(),
+        layers: vec![],
+        operators: vec![],
+        version,
+    };
     for constant in &graph.initializer {
         let value = reader.constant(constant.name(), constant)?;
         reader.values.insert(constant.name(), value);
     }
     for (index, input) in graph.input.iter().enumerate() {
         // Older files also list the initialisers as inputs.
-        reader.values.entry(input.name()).or_insert(Value::Input(index));
+        reader.values.entry(input.name()).or_insert(Value::Input(index, [0, 1, 2]));
     }
     for node in &graph.node {
         reader.evaluate(node)?;
@@ -103,27 +123,25 @@ pub(super) fn read<A: Scalar>(graph: &Graph, version: i64) -> Result<(Stack<Rnn>
 
 impl<'g, A: Scalar> Reader<'g, A> {
     /// Keeps a tensor, or the integers of one.
-    fn constant(&mut self, name: &str, constant: &super::proto::Tensor) -> Result<Value, Error> {
-        if let Some(integers) = tensor::integers(constant) {
-            return Ok(Value::Integers(integers));
+    fn constant(&mut self, name: &'g str, constant: &Tensor) -> Result<Value<'g>, Error> {
+        if let Some(integers) = tensor::integers(name, constant)? {
+            return Ok(Value::Integers(Rc::new(integers)));
         }
         tensor::insert(&mut self.tensors, name, constant)?;
-        Ok(Value::Weights)
+        Ok(Value::Weights(name))
     }
 
     /// Finds the meaning of a node's outputs.
     fn evaluate(&mut self, node: &'g Node) -> Result<(), Error> {
-        if node.op_type() == "Constant" {
-            if let (Some(output), Some(constant)) =
-                (node.output.first(), attribute(node, "value").and_then(|a| a.t.as_ref()))
-            {
-                let value = self.constant(output, constant)?;
-                self.values.insert(output, value);
-                return Ok(());
-            }
+        if let ("Constant", Some(output), Some(constant)) =
+            (node.op_type(), node.output.first(), tensor_of(node, "value"))
+        {
+            let value = self.constant(output, constant)?;
+            self.values.insert(output, value);
+            return Ok(());
         }
         let unknown = node.input.iter().find_map(|input| match self.value(input) {
-            Some(Value::Unknown(what)) => Some(what.clone()),
+            Some(Value::Unknown(what)) => Some(Rc::clone(what)),
             _ => None,
         });
         let values = match unknown {
@@ -140,80 +158,67 @@ impl<'g, A: Scalar> Reader<'g, A> {
         Ok(())
     }
 
-    fn value(&self, name: &str) -> Option<&Value> {
+    fn value(&self, name: &str) -> Option<&Value<'g>> {
         // An omitted input has no name.
         self.values.get(name).filter(|_| !name.is_empty())
     }
 
-    /// The meaning of the outputs, or what the node is, where this crate has nothing for it.
-    fn outputs(&mut self, node: &Node) -> Result<Vec<Value>, String> {
+    /// The value of a node's input.
+    fn input(&self, node: &Node, place: usize) -> Option<&Value<'g>> {
+        self.value(node.input.get(place)?)
+    }
+
+    /// The meaning of the outputs, or what the node is, where this crate does not support it.
+    fn outputs(&mut self, node: &'g Node) -> Result<Vec<Value<'g>>, String> {
         let operator = node.op_type();
         if !matches!(node.domain(), "" | "ai.onnx") {
-            return Err(format!("an operator {operator} of another domain"));
+            return Err(format!("the operator {} of another domain", abridged(operator)));
         }
-        if operator == "RNN" {
-            return self.rnn(node);
-        }
-        if let ("Concat", Some(all)) = (operator, self.all_hidden(node)) {
-            return Ok(vec![self.concat(node, &all)?]);
-        }
-        let inputs: Vec<Option<&Value>> = node.input.iter().map(|name| self.value(name)).collect();
-        let first = inputs.first().copied().flatten();
-        let all_shapes = inputs.iter().flatten().all(|value| matches!(value, Value::Shape | Value::Integers(_)));
+        let first = self.input(node, 0);
         let value = match (operator, first) {
+            ("RNN", _) => return self.rnn(node),
+            ("Constant", _) => return constant_integers(node).map(|value| vec![value]),
+            ("Concat", Some(Value::Hidden(_))) => self.concat(node)?,
             ("Identity", Some(value)) => value.clone(),
-            // Without a third input, it is not in training mode.
-            ("Dropout", Some(value)) if node.input.len() < 3 => value.clone(),
+            ("Dropout", Some(value)) if node.input.get(2).is_none_or(String::is_empty) => value.clone(),
             ("Shape" | "Size", Some(_)) => Value::Shape,
-            ("ConstantOfShape", Some(_)) if tensor::is_zero(attribute(node, "value").and_then(|a| a.t.as_deref())) => {
-                Value::State
+            ("ConstantOfShape", Some(_)) if tensor_of(node, "value").is_none_or(tensor::is_zero) => Value::State(None),
+            (_, Some(Value::Shape | Value::Integers(_) | Value::Computed)) => self.computed(node)?,
+            ("Transpose", Some(Value::Input(index, order))) => Value::Input(*index, reordered(node, *order)?),
+            ("Slice" | "Expand" | "Unsqueeze" | "Squeeze" | "Reshape" | "Gather", Some(Value::Input(index, _))) => {
+                Value::State(Some(*index))
             }
-            (_, Some(Value::Shape | Value::Integers(_))) if all_shapes => Value::Shape,
-            ("Transpose", Some(Value::Input(index))) => Value::Input(*index),
             (
-                "Slice" | "Expand" | "Unsqueeze" | "Squeeze" | "Reshape" | "Cast",
-                Some(Value::State | Value::Input(_)),
-            )
-            | ("Gather" | "Transpose", Some(Value::State)) => Value::State,
-            ("Transpose", Some(Value::Hidden(hidden))) => {
-                Value::Hidden(hidden.transposed(ints(node, "perm").as_deref())?)
-            }
+                "Slice" | "Expand" | "Unsqueeze" | "Squeeze" | "Reshape" | "Gather" | "Cast" | "Transpose",
+                Some(Value::State(of)),
+            ) => Value::State(*of),
+            ("Transpose", Some(Value::Hidden(hidden))) => Value::Hidden(hidden.transposed(ints(node, "perm")?)?),
             ("Transpose", Some(Value::Logits(hidden, head))) => {
-                Value::Logits(hidden.transposed(ints(node, "perm").as_deref())?, head.clone())
+                Value::Logits(hidden.transposed(ints(node, "perm")?)?, *head)
             }
             ("Transpose", Some(Value::Output(hidden, head))) => {
-                Value::Output(hidden.transposed(ints(node, "perm").as_deref())?, head.clone())
+                Value::Output(hidden.transposed(ints(node, "perm")?)?, *head)
             }
-            ("Squeeze", Some(Value::Hidden(hidden))) => {
-                let axes = ints(node, "axes").or_else(|| self.integers(node, 1)).ok_or("a Squeeze of unnamed axes")?;
-                let [axis] = axes[..] else { return Err("a Squeeze of several axes".into()) };
-                Value::Hidden(self.without_direction(hidden, axis)?)
-            }
+            ("Squeeze", Some(Value::Hidden(hidden))) => Value::Hidden(self.squeezed(node, hidden)?),
             ("Reshape", Some(Value::Hidden(hidden))) => {
-                Value::Hidden(hidden.merged(&self.integers(node, 1).unwrap_or_default())?)
-            }
-            ("Gather", Some(Value::Hidden(hidden))) => {
-                let index = self.integers(node, 1).ok_or("a Gather of computed places")?;
-                Value::Hidden(self.picked(hidden, node, &index)?)
-            }
-            ("Gather", Some(Value::LastStates(hidden))) => {
-                let axis = attribute(node, "axis").map_or(0, Attribute::i);
-                match (axis, self.integers(node, 1).as_deref()) {
-                    (0, Some([-1])) if self.directions(hidden.layer) == 1 => {
-                        let axes = vec![Axis::Columns, Axis::Width];
-                        Value::Hidden(Hidden { axes, ..hidden.clone() })
-                    }
-                    _ => return Err("a Gather of the last states".into()),
+                if int(node, "allowzero")?.unwrap_or(0) != 0 {
+                    return Err("a Reshape with `allowzero`".into());
                 }
+                Value::Hidden(hidden.merged(self.integers(node, 1).map_or(&[], |shape| &shape.values))?)
             }
+            ("Gather", Some(Value::Hidden(hidden))) => Value::Hidden(self.picked(node, hidden)?),
+            ("Gather", Some(Value::LastStates(states))) => Value::Hidden(self.last_of(node, states)?),
             ("MatMul", Some(Value::Hidden(hidden))) => self.head(node, hidden, false)?,
             ("Gemm", Some(Value::Hidden(hidden))) => self.head(node, hidden, true)?,
-            ("Add", Some(_)) => bias(node, &inputs)?,
+            ("Add", Some(_)) => self.bias(node)?,
             ("Softmax", Some(Value::Logits(hidden, head))) => {
-                let axis = attribute(node, "axis").map_or(if self.version < 13 { 1 } else { -1 }, Attribute::i);
-                match place(axis, hidden.axes.len()).and_then(|axis| hidden.axes.get(axis)) {
-                    Some(Axis::Width) => Value::Output(hidden.clone(), head.clone()),
-                    _ => return Err("a Softmax over another axis than the outputs".into()),
+                // Before version 13, the axes from this one on are one.
+                let old = self.version < 13;
+                let axis = int(node, "axis")?.unwrap_or(if old { 1 } else { -1 });
+                let axis = place(axis, hidden.axes.len()).filter(|axis| !old || axis + 1 == hidden.axes.len());
+                match axis.map(|axis| hidden.axes[axis]) {
+                    Some(Axis::Width) => Value::Output(hidden.clone(), *head),
+                    _ => return Err("a Softmax over other axes than the outputs".into()),
                 }
             }
             _ => return Err(described(operator)),
@@ -221,277 +226,359 @@ impl<'g, A: Scalar> Reader<'g, A> {
         Ok(vec![value])
     }
 
+    /// Integers from integers.
+    fn computed(&self, node: &Node) -> Result<Value<'g>, String> {
+        let mut result = Value::Computed;
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            match self.value(name) {
+                Some(Value::Integers(_) | Value::Computed) => {}
+                Some(Value::Shape) => result = Value::Shape,
+                _ => return Err(described(node.op_type())),
+            }
+        }
+        Ok(result)
+    }
+
     /// An operator `RNN`: its hidden states, and the last ones.
-    fn rnn(&mut self, node: &Node) -> Result<Vec<Value>, String> {
-        let input = |place: usize| node.input.get(place).map(String::as_str).filter(|name| !name.is_empty());
-        let batch_first = attribute(node, "layout").is_some_and(|layout| layout.i() == 1);
+    fn rnn(&mut self, node: &'g Node) -> Result<Vec<Value<'g>>, String> {
+        let batch_first = match int(node, "layout")?.unwrap_or(0) {
+            0 => false,
+            1 => true,
+            other => return Err(format!("an RNN of layout {other}")),
+        };
         let steps = if batch_first { [Axis::Columns, Axis::Time] } else { [Axis::Time, Axis::Columns] };
-        let below = match input(0).and_then(|name| self.value(name)) {
-            Some(Value::Input(index)) => Below::Input(*index),
+        let below = match self.input(node, 0) {
+            Some(Value::Input(index, order)) => Below::Input(*index, *order),
             Some(Value::Hidden(Hidden { layer, axes, .. })) if axes[..] == [steps[0], steps[1], Axis::Width] => {
                 Below::Layer(*layer)
             }
             _ => return Err("an RNN that reads neither an input nor the hidden states of another one".into()),
         };
-        if input(4).is_some_and(|name| !matches!(self.value(name), Some(Value::Input(_) | Value::Shape | Value::State)))
-        {
-            return Err("an RNN whose lengths are part of the model".into());
+        let is_present = |place: usize| node.input.get(place).is_some_and(|name| !name.is_empty());
+        if is_present(4) && !matches!(self.input(node, 4), Some(Value::Input(..))) {
+            return Err("an RNN whose `sequence_lens` is not an input of the graph".into());
         }
-        let is_zero = |name| match self.value(name) {
-            Some(Value::State | Value::Input(_)) => true,
-            Some(Value::Weights) => {
-                self.tensors.get(name).is_ok_and(|state| state.iter().all(|&value| value == A::zero()))
-            }
-            _ => false,
+        let state = match self.input(node, 5).cloned() {
+            None if !is_present(5) => None,
+            Some(Value::Input(index, _)) => Some(index),
+            Some(Value::State(of)) => of,
+            Some(Value::Weights(name)) if self.is_zero(name) => None,
+            _ => return Err("an RNN whose initial state is part of the model".into()),
         };
-        if !input(5).is_none_or(is_zero) {
-            return Err("an RNN whose initial state is part of the model".into());
-        }
-        let direction = match attribute(node, "direction").map_or(&b"forward"[..], Attribute::s) {
+        let direction = match string(node, "direction")?.unwrap_or(b"forward") {
             b"forward" => Direction::Forward,
             b"reverse" => Direction::Reverse,
             b"bidirectional" => Direction::Both,
             _ => return Err("an RNN of no known direction".into()),
         };
-        if attribute(node, "clip").is_some() {
+        if is_set(node, "clip") {
             return Err("an RNN with clipping".into());
         }
-        for place in 1..4 {
-            if input(place).is_some_and(|name| !matches!(self.value(name), Some(Value::Weights))) {
-                return Err("an RNN whose weights are computed".into());
-            }
-        }
-        let (w, r) = input(1).zip(input(2)).ok_or("an RNN without weights")?;
-        let rnn = Rnn::new(w, r, input(3).unwrap_or_default(), activation(node, direction)?);
-        self.operators.push(Operator { rnn, direction });
-        self.layers.push(Layer { below, operators: vec![self.operators.len() - 1] });
+        let weights = |place| match self.input(node, place) {
+            Some(Value::Weights(name)) => Ok(*name),
+            None if place == 3 && !is_present(3) => Ok(""),
+            _ => Err("an RNN whose `W`, `R` or `B` is no initialiser"),
+        };
+        let weights = [weights(1)?, weights(2)?, weights(3)?];
+        let activation = activation(node, direction)?;
+        self.operators.push(Operator { weights, activation, direction, state });
+        self.layers.push(Layer { below, forward: self.operators.len() - 1, reverse: None });
 
         let layer = self.layers.len() - 1;
-        let (all, last) = if batch_first {
-            (
-                vec![Axis::Columns, Axis::Time, Axis::Direction, Axis::Units],
-                vec![Axis::Columns, Axis::Direction, Axis::Units],
-            )
+        let [all, last] = if batch_first {
+            [[Axis::Columns, Axis::Time, Axis::Direction], [Axis::Columns, Axis::Direction, Axis::Units]]
         } else {
-            (
-                vec![Axis::Time, Axis::Direction, Axis::Columns, Axis::Units],
-                vec![Axis::Direction, Axis::Columns, Axis::Units],
-            )
+            [[Axis::Time, Axis::Direction, Axis::Columns], [Axis::Direction, Axis::Columns, Axis::Units]]
         };
+        let all = [&all[..], &[Axis::Units]].concat();
         let hidden = |axes, ends| Value::Hidden(Hidden { layer, axes, ends });
-        Ok(vec![hidden(all, false), hidden(last, true)])
+        Ok(vec![hidden(all, false), hidden(last.to_vec(), true)])
+    }
+
+    fn is_zero(&mut self, name: &'g str) -> bool {
+        let tensors = &self.tensors;
+        let is_zero = || tensors.get(name).is_ok_and(|state| state.iter().all(|&value| value == A::zero()));
+        *self.zeros.entry(name).or_insert_with(is_zero)
     }
 
     /// The number of directions of a layer.
     fn directions(&self, layer: usize) -> usize {
-        let operators = &self.layers[layer].operators;
-        let both = operators.iter().any(|&operator| self.operators[operator].direction == Direction::Both);
-        operators.len() + usize::from(both)
+        let Layer { forward, reverse, .. } = self.layers[layer];
+        let both = self.operators[forward].direction == Direction::Both;
+        1 + usize::from(both || reverse.is_some())
     }
 
     /// The integers of a node's input, where they are constant.
-    fn integers(&self, node: &Node, place: usize) -> Option<Vec<i64>> {
-        match self.value(node.input.get(place)?)? {
-            Value::Integers(integers) => Some(integers.clone()),
+    fn integers(&self, node: &Node, place: usize) -> Option<&Integers> {
+        match self.input(node, place)? {
+            Value::Integers(integers) => Some(integers),
             _ => None,
         }
     }
 
+    /// The one index of a Gather, and its axis. An index in a list would keep an axis of length 1.
+    fn index(&self, node: &Node, rank: usize) -> Result<(usize, i64), String> {
+        let index = self.integers(node, 1).ok_or("a Gather of computed places")?;
+        let (true, [index]) = (index.is_scalar, &index.values[..]) else {
+            return Err("a Gather of several places, or of a list of one".into());
+        };
+        let axis = place(int(node, "axis")?.unwrap_or(0), rank).ok_or("a Gather of an axis that does not exist")?;
+        Ok((axis, *index))
+    }
+
     /// The states of a layer's one direction, without the axis of directions.
-    fn without_direction(&self, hidden: &Hidden, axis: i64) -> Result<Hidden, String> {
-        let axis = place(axis, hidden.axes.len()).filter(|&axis| hidden.axes[axis] == Axis::Direction);
-        let axis = axis
-            .filter(|_| self.directions(hidden.layer) == 1)
-            .ok_or("a Squeeze of another axis than one direction")?;
-        Ok(hidden.without_direction(axis))
+    fn without_direction(&self, hidden: &Hidden, axis: usize) -> Result<Hidden, String> {
+        if hidden.axes[axis] == Axis::Direction && self.directions(hidden.layer) == 1 {
+            return Ok(hidden.without_direction(axis));
+        }
+        Err("a Squeeze or Gather of another axis than that of one direction".into())
+    }
+
+    fn squeezed(&self, node: &Node, hidden: &Hidden) -> Result<Hidden, String> {
+        let axes = match ints(node, "axes")? {
+            Some(axes) => axes,
+            None => self.integers(node, 1).map(|axes| &axes.values[..]).ok_or("a Squeeze of unnamed axes")?,
+        };
+        let [axis] = axes else { return Err("a Squeeze of several axes".into()) };
+        let axis = place(*axis, hidden.axes.len()).ok_or("a Squeeze of an axis that does not exist")?;
+        self.without_direction(hidden, axis)
     }
 
     /// The states at the last step, or of the only direction.
-    fn picked(&self, hidden: &Hidden, node: &Node, index: &[i64]) -> Result<Hidden, String> {
-        let axis = attribute(node, "axis").map_or(0, Attribute::i);
-        let axis = place(axis, hidden.axes.len()).ok_or("a Gather of an axis that does not exist")?;
+    fn picked(&self, node: &Node, hidden: &Hidden) -> Result<Hidden, String> {
+        let (axis, index) = self.index(node, hidden.axes.len())?;
         match (hidden.axes[axis], index) {
-            (Axis::Time, [-1]) => {
+            (Axis::Time, -1) => {
                 let mut hidden = hidden.clone();
                 hidden.axes.remove(axis);
                 Ok(hidden)
             }
-            (Axis::Direction, [0 | -1]) => self.without_direction(hidden, axis.try_into().unwrap_or(i64::MAX)),
+            (Axis::Direction, 0 | -1) => self.without_direction(hidden, axis),
             _ => Err("a Gather of other values than the last step".into()),
         }
     }
 
-    /// The inputs of a node, where all of them are hidden states.
-    fn all_hidden(&self, node: &Node) -> Option<Vec<Hidden>> {
+    /// The last state of the last of several layers.
+    fn last_of(&self, node: &Node, states: &[Hidden]) -> Result<Hidden, String> {
+        let last = states.last().ok_or("no last state")?;
+        let (axis, index) = self.index(node, last.axes.len())?;
+        if index != -1 {
+            return Err("a Gather of another last state than that of the last layer".into());
+        }
+        self.without_direction(last, axis)
+    }
+
+    /// Two directions side by side, or the last states of several layers.
+    fn concat(&mut self, node: &Node) -> Result<Value<'g>, String> {
         let hidden = |name: &String| match self.value(name) {
             Some(Value::Hidden(hidden)) => Some(hidden.clone()),
             _ => None,
         };
-        node.input.iter().map(hidden).collect()
-    }
-
-    /// Two directions side by side, or the last states of several layers.
-    fn concat(&mut self, node: &Node, all: &[Hidden]) -> Result<Value, String> {
-        let [first, .., last] = all else { return Err("a Concat of less than two values".into()) };
-        let axis = attribute(node, "axis").map_or(0, Attribute::i);
-        let axis = place(axis, first.axes.len()).ok_or("a Concat of an axis that does not exist")?;
-        if all.iter().any(|hidden| hidden.axes != first.axes || hidden.ends != first.ends) {
+        let all: Option<Vec<Hidden>> = node.input.iter().map(hidden).collect();
+        let all = all.ok_or("a Concat of hidden states with other values")?;
+        let [first, others @ ..] = &all[..] else { return Err("a Concat of nothing".into()) };
+        let axis = int(node, "axis")?.and_then(|axis| place(axis, first.axes.len()));
+        let axis = axis.ok_or("a Concat of an axis that does not exist")?;
+        if others.iter().any(|hidden| hidden.axes != first.axes || hidden.ends != first.ends) {
             return Err("a Concat of hidden states with different axes".into());
         }
         if first.axes[axis] == Axis::Direction && first.ends {
-            return Ok(Value::LastStates(last.clone()));
+            return Ok(Value::LastStates(all.into()));
         }
-        let operator = |hidden: &Hidden| match self.layers[hidden.layer].operators[..] {
-            [operator] => Some((operator, self.operators[operator].direction)),
-            _ => None,
-        };
-        match (first.axes[axis], all) {
-            (Axis::Width, [forward, reverse])
-                if self.layers[forward.layer].below == self.layers[reverse.layer].below =>
-            {
-                let (Some((forward, Direction::Forward)), Some((reverse, Direction::Reverse))) =
-                    (operator(forward), operator(reverse))
-                else {
-                    return Err("a Concat of other layers than a forward and a reverse one".into());
-                };
-                let below = self.layers[first.layer].below;
-                self.layers.push(Layer { below, operators: vec![forward, reverse] });
-                Ok(Value::Hidden(Hidden { layer: self.layers.len() - 1, ..first.clone() }))
-            }
+        match (first.axes[axis], &all[..]) {
+            (Axis::Width, [forward, reverse]) => self.joined(forward, reverse),
             _ => Err("a Concat of other values than two directions of one layer".into()),
         }
     }
 
+    /// A layer of a forward operator and a reverse one.
+    fn joined(&mut self, forward: &Hidden, reverse: &Hidden) -> Result<Value<'g>, String> {
+        let [first, second] = [forward, reverse].map(|hidden| self.layers[hidden.layer]);
+        let directions = [first, second].map(|layer| self.operators[layer.forward].direction);
+        let alone = first.reverse.is_none() && second.reverse.is_none();
+        if !alone || directions != [Direction::Forward, Direction::Reverse] || first.below != second.below {
+            return Err("a Concat of other layers than a forward and a reverse one of the same input".into());
+        }
+        self.layers.push(Layer { reverse: Some(second.forward), ..first });
+        Ok(Value::Hidden(Hidden { layer: self.layers.len() - 1, ..forward.clone() }))
+    }
+
+    /// The name of the weights that a node reads.
+    fn weights(&self, node: &Node, place: usize) -> Option<&'g str> {
+        match self.input(node, place)? {
+            Value::Weights(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The head's product.
-    fn head(&self, node: &Node, hidden: &Hidden, gemm: bool) -> Result<Value, String> {
-        let input = |place: usize| node.input.get(place).filter(|name| !name.is_empty());
-        let is_weights = |name: &&String| matches!(self.value(name), Some(Value::Weights));
-        let weights = input(1).filter(is_weights).ok_or("a product with computed weights")?.clone();
+    fn head(&self, node: &Node, hidden: &Hidden, gemm: bool) -> Result<Value<'g>, String> {
+        let weights = self.weights(node, 1).ok_or("a product with other weights than an initialiser")?;
         if hidden.axes.last() != Some(&Axis::Width) || gemm && hidden.axes.len() != 2 {
             return Err("a product that does not read the outputs of a layer".into());
         }
         if hidden.ends && self.directions(hidden.layer) > 1 {
             return Err("an output layer on the last states of both directions, which are at different steps".into());
         }
-        let setting = |name| attribute(node, name);
-        let one = |name| setting(name).is_none_or(|setting| setting.f().to_bits() == 1_f32.to_bits());
-        if gemm && !(one("alpha") && one("beta") && setting("transA").is_none_or(|setting| setting.i() == 0)) {
+        if !gemm {
+            return Ok(Value::Logits(hidden.clone(), Dense { weights, bias: None, transposed: false }));
+        }
+        let is_one = |factor: Option<f32>| factor.is_none_or(|factor| factor.to_bits() == 1_f32.to_bits());
+        if !(is_one(float(node, "alpha")?) && is_one(float(node, "beta")?) && int(node, "transA")?.unwrap_or(0) == 0) {
             return Err("a Gemm with alpha, beta or transA".into());
         }
-        let bias = match input(2).filter(|_| gemm) {
-            Some(name) => Some(Some(name).filter(is_weights).ok_or("a Gemm with a computed bias")?.clone()),
+        let bias = match node.input.get(2).filter(|name| !name.is_empty()) {
+            Some(_) => Some(self.weights(node, 2).ok_or("a Gemm with another bias than an initialiser")?),
             None => None,
         };
-        let transposed = gemm && setting("transB").is_some_and(|setting| setting.i() != 0);
+        let transposed = int(node, "transB")?.unwrap_or(0) != 0;
         Ok(Value::Logits(hidden.clone(), Dense { weights, bias, transposed }))
+    }
+
+    /// An Add: the logits with their bias.
+    fn bias(&self, node: &Node) -> Result<Value<'g>, String> {
+        let (hidden, head, bias) = match [self.input(node, 0), self.input(node, 1)] {
+            [Some(Value::Logits(hidden, head)), Some(Value::Weights(bias))]
+            | [Some(Value::Weights(bias)), Some(Value::Logits(hidden, head))] => (hidden, *head, *bias),
+            _ => return Err(described("Add")),
+        };
+        if head.bias.is_some() || hidden.axes.last() != Some(&Axis::Width) {
+            return Err("an Add that is not the bias of an output layer".into());
+        }
+        Ok(Value::Logits(hidden.clone(), Dense { bias: Some(bias), ..head }))
     }
 
     /// The network of the graph's outputs: all of them belong to the same one.
     fn stack(&self, graph: &Graph) -> Result<Stack<Rnn>, Error> {
         let (mut head, mut highest) = (None, None);
-        let mut results = Vec::with_capacity(graph.output.len());
+        let mut results: Vec<(&str, usize)> = Vec::new();
         for output in &graph.output {
             let name = output.name();
             let layer = match self.value(name) {
                 Some(Value::Logits(hidden, own) | Value::Output(hidden, own)) => {
-                    if *head.get_or_insert((hidden.layer, own)) != (hidden.layer, own) {
+                    if *head.get_or_insert((hidden.layer, *own)) != (hidden.layer, *own) {
                         return Err(refused(name, "a second output layer"));
                     }
                     hidden.layer
                 }
-                Some(Value::Hidden(hidden) | Value::LastStates(hidden)) => hidden.layer,
+                Some(Value::Hidden(hidden)) => hidden.layer,
+                Some(Value::LastStates(states)) => {
+                    if states.windows(2).any(|pair| pair[0].layer >= pair[1].layer) {
+                        return Err(refused(name, "the last states of layers in another order"));
+                    }
+                    results.extend(states.iter().map(|hidden| (name, hidden.layer)));
+                    states.last().map_or(0, |hidden| hidden.layer)
+                }
                 Some(Value::Unknown(what)) => return Err(refused(name, what)),
-                Some(_) => return Err(refused(name, "no result of a layer")),
+                Some(_) => return Err(refused(name, "a value that is not computed from hidden states")),
                 None => return Err(refused(name, "no value: no node computes it")),
             };
             highest = highest.max(Some(layer));
             results.push((name, layer));
         }
         let top = head.map(|(layer, _)| layer).or(highest).ok_or_else(|| refused("the graph", "no output"))?;
-        let head = head.map(|(_, head)| head);
-        let mut layers = vec![top];
-        while let Below::Layer(below) = self.layers[layers[layers.len() - 1]].below {
-            layers.push(below);
-        }
-        let operators: HashSet<_> = layers.iter().flat_map(|&layer| &self.layers[layer].operators).collect();
-        let belongs = |layer: usize| self.layers[layer].operators.iter().all(|operator| operators.contains(operator));
+        let mut path = vec![top];
+        let input = loop {
+            match self.layers[path[path.len() - 1]].below {
+                Below::Layer(below) => path.push(below),
+                Below::Input(input, _) => break input,
+            }
+        };
+        let operators_of =
+            |layer: usize| [Some(self.layers[layer].forward), self.layers[layer].reverse].into_iter().flatten();
+        let operators: HashSet<usize> = path.iter().flat_map(|&layer| operators_of(layer)).collect();
+        let belongs = |layer: usize| operators_of(layer).all(|operator| operators.contains(&operator));
         if let Some((name, _)) = results.iter().find(|(_, layer)| !belongs(*layer)) {
             return Err(refused(name, "a result of a layer that is not below the others"));
         }
-        layers.reverse();
-        let mut stack = Stack::new();
-        for layer in layers {
-            let head = head.filter(|_| layer == top);
-            let rnn = |operator: usize| match head {
-                Some(Dense { weights, bias, transposed }) => {
-                    let bias = bias.as_deref().unwrap_or_default();
-                    self.operators[operator].rnn.clone().with_gemm(weights, bias, *transposed)
-                }
-                None => self.operators[operator].rnn.clone(),
-            };
-            stack = match self.layers[layer].operators[..] {
-                [operator] => match self.operators[operator].direction {
-                    Direction::Forward => stack.layer(rnn(operator)),
-                    Direction::Both => {
-                        let [forward, reverse] = rnn(operator).directions();
-                        stack.bidirectional(forward, reverse)
-                    }
-                    Direction::Reverse => {
-                        return Err(refused("direction", "a layer of the reverse direction alone"));
-                    }
-                },
-                [forward, reverse, ..] => stack.bidirectional(rnn(forward), rnn(reverse)),
-                [] => stack,
-            };
+        if operators.iter().any(|&operator| self.operators[operator].state == Some(input)) {
+            return Err(refused("the graph", "an initial state that is a part of the sequence"));
         }
-        Ok(stack)
+        self.check_size(operators.len(), path.iter().flat_map(|&layer| operators_of(layer)))?;
+        path.reverse();
+        path.into_iter().try_fold(Stack::new(), |stack, layer| {
+            self.with_layer(stack, self.layers[layer], head.map(|(_, head)| head).filter(|_| layer == top))
+        })
+    }
+
+    /// Refuses a network that is much larger than the file. `operators` are those of its layers.
+    fn check_size(&self, count: usize, operators: impl Iterator<Item = usize>) -> Result<(), Error> {
+        let size = |name: &str| self.tensors.get(name).map_or(0, |array| array.len());
+        let network: usize = operators.flat_map(|operator| self.operators[operator].weights.map(size)).sum();
+        let file: usize = self.tensors.arrays().map(|(_, array)| array.len()).sum();
+        if network > MOST_SHARED.saturating_mul(file) {
+            let what = format!("{count} layers of {network} shared weights, of which the file has {file}");
+            return Err(refused("the graph", &what));
+        }
+        Ok(())
+    }
+
+    /// Adds a layer.
+    fn with_layer(&self, stack: Stack<Rnn>, layer: Layer, head: Option<Dense>) -> Result<Stack<Rnn>, Error> {
+        let rnn = |operator: usize| {
+            let Operator { weights: [w, r, b], activation, .. } = self.operators[operator];
+            let rnn = Rnn::new(w, r, b, activation);
+            match head {
+                Some(Dense { weights, bias, transposed }) => {
+                    rnn.with_gemm(weights, bias.unwrap_or_default(), transposed)
+                }
+                None => rnn,
+            }
+        };
+        let forward = rnn(layer.forward);
+        match (layer.reverse, self.operators[layer.forward].direction) {
+            (Some(reverse), _) => Ok(stack.bidirectional(forward, rnn(reverse))),
+            (None, Direction::Forward) => Ok(stack.layer(forward)),
+            (None, Direction::Both) => {
+                let [forward, reverse] = forward.directions();
+                Ok(stack.bidirectional(forward, reverse))
+            }
+            (None, Direction::Reverse) => Err(refused("direction", "a layer of the reverse direction alone")),
+        }
     }
 }
 
-/// An Add: the logits with their bias.
-fn bias(node: &Node, inputs: &[Option<&Value>]) -> Result<Value, String> {
-    let (logits, bias) = match (inputs, &node.input[..]) {
-        ([Some(Value::Logits(hidden, head)), Some(Value::Weights)], [_, bias])
-        | ([Some(Value::Weights), Some(Value::Logits(hidden, head))], [bias, _]) => ((hidden, head), bias),
-        _ => return Err(described("Add")),
+/// A `Constant` of integers in attributes.
+fn constant_integers<'g>(node: &Node) -> Result<Value<'g>, String> {
+    let integers = match (int(node, "value_int")?, ints(node, "value_ints")?) {
+        (Some(value), None) => Integers { values: vec![value], is_scalar: true },
+        (None, Some(values)) => Integers { values: values.to_vec(), is_scalar: false },
+        _ => return Err("a Constant of neither a tensor nor integers".into()),
     };
-    let (hidden, head) = (logits.0.clone(), logits.1.clone());
-    if head.bias.is_some() {
-        return Err("a second bias of an output layer".into());
+    Ok(Value::Integers(Rc::new(integers)))
+}
+
+/// The order of an input's axes after a Transpose.
+fn reordered(node: &Node, order: [usize; 3]) -> Result<[usize; 3], String> {
+    let places: Option<Vec<usize>> = match ints(node, "perm")? {
+        Some(perm) => perm.iter().map(|&axis| place(axis, 3)).collect(),
+        None => Some(vec![2, 1, 0]),
+    };
+    match places.as_deref() {
+        Some([a, b, c]) => Ok([order[*a], order[*b], order[*c]]),
+        _ => Err("a Transpose of an input of other than three axes".into()),
     }
-    Ok(Value::Logits(hidden, Dense { bias: Some(bias.clone()), ..head }))
 }
 
 /// The operator's nonlinearity, the same in both directions.
 fn activation(node: &Node, direction: Direction) -> Result<Activation, String> {
     let directions = if direction == Direction::Both { 2 } else { 1 };
-    let setting = |name| attribute(node, name);
-    let stated = setting("activations").map_or(&[][..], |setting| &setting.strings[..]);
+    let stated = strings(node, "activations")?.unwrap_or_default();
     let stated: Vec<String> = stated.iter().take(2).map(|name| String::from_utf8_lossy(name).to_lowercase()).collect();
     let first = stated.first().map_or("tanh", String::as_str);
     if stated.iter().any(|name| name != first) {
         return Err("an RNN with different units in each direction".into());
     }
     let activation = Activation::ALL.into_iter().find(|activation| names(*activation).contains(&first));
-    let activation = activation.ok_or_else(|| format!("an RNN of {} units", crate::io::error::abridged(first)))?;
-    if activation == Activation::Identity {
-        let is = |name, value: f32| {
-            let floats = setting(name).map_or(&[][..], |setting| &setting.floats[..]);
-            floats.len() >= directions && floats.iter().all(|float| float.to_bits() == value.to_bits())
-        };
-        if !(is("activation_alpha", 1.0) && is("activation_beta", 0.0)) {
-            return Err("an RNN of affine units other than the identity".into());
-        }
+    let activation = activation.ok_or_else(|| format!("an RNN of {} units", abridged(first)))?;
+    let is = |name, value: f32| {
+        let floats = floats(node, name)?.unwrap_or_default();
+        Ok::<_, String>(floats.len() >= directions && floats.iter().all(|float| float.to_bits() == value.to_bits()))
+    };
+    if activation == Activation::Identity && !(is("activation_alpha", 1.0)? && is("activation_beta", 0.0)?) {
+        return Err("an RNN of affine units other than the identity".into());
     }
     Ok(activation)
-}
-
-fn attribute<'n>(node: &'n Node, name: &str) -> Option<&'n Attribute> {
-    node.attribute.iter().find(|attribute| attribute.name() == name)
-}
-
-fn ints(node: &Node, name: &str) -> Option<Vec<i64>> {
-    attribute(node, name).map(|attribute| attribute.ints.clone())
 }
 
 /// What an operator is, for an error.
@@ -499,13 +586,6 @@ fn described(operator: &str) -> String {
     match operator {
         "LSTM" => "an LSTM".into(),
         "GRU" => "a GRU".into(),
-        other => format!("an operator {} where this crate has none", crate::io::error::abridged(other)),
+        other => format!("the operator {}, which is not supported there", abridged(other)),
     }
-}
-
-/// An error about a value of the graph.
-fn refused(name: &str, what: &str) -> Error {
-    let expected = "layers of the operator RNN, and a MatMul or Gemm with Softmax above them (torch exports the operator by \
-                    `torch.onnx.export(…, dynamo=False)`)";
-    network(&crate::io::error::abridged(name), what, expected)
 }

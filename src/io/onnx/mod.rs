@@ -35,6 +35,8 @@
 //! Source: the ONNX operator specification, `RNN` (versions 14 and 22) and `Gemm`.
 
 #[cfg(feature = "onnx")]
+mod attributes;
+#[cfg(feature = "onnx")]
 mod graph;
 #[cfg(feature = "onnx")]
 mod hidden;
@@ -66,6 +68,14 @@ const FORMAT: &str = "ONNX";
 #[cfg(feature = "onnx")]
 fn invalid(reason: impl Into<String>) -> Error {
     Error::Format { format: FORMAT, reason: reason.into() }
+}
+
+/// An error about a value of the graph.
+#[cfg(feature = "onnx")]
+fn refused(name: &str, what: &str) -> Error {
+    let expected = "layers of the operator RNN, and a MatMul or Gemm with Softmax above them (torch exports the operator by \
+                    `torch.onnx.export(…, dynamo=False)`)";
+    network(&abridged(name), what, expected)
 }
 
 /// The `RNN` operator, and a `Gemm` or `MatMul` on its hidden states. An operator of two directions is two of this type:

@@ -7,10 +7,12 @@ use prost::Message;
 use super::proto::{
     Attribute, Dimension, Graph, Model, Node, OperatorSet, TensorShape, TensorType, Type, ValueInfo, attribute_type,
 };
-use super::{FORMAT, Rnn, graph, invalid, tensor};
+use super::{FORMAT, Rnn, graph, invalid, refused, tensor};
 use crate::io::{Error, Stack, file, foreign};
 use crate::{Activation, Scalar, stack};
 
+/// The oldest version of the operators that is read. Before it, `Add` and `Gemm` broadcast by other rules.
+const OLDEST: i64 = 7;
 /// The version of the operators that are written: that of `RNN` with an attribute `layout`.
 const OPERATORS: i64 = 14;
 /// The version of the representation that belongs to it.
@@ -51,9 +53,10 @@ pub fn save<A: Scalar>(path: impl AsRef<Path>, parameters: &stack::Parameters<A>
 /// Reads the network of a model.
 ///
 /// The graph leads from an input through `RNN` operators to a `MatMul` and `Add`, or a `Gemm`, and a `Softmax`. `Transpose`,
-/// `Squeeze`, `Reshape`, `Concat` and `Gather` may stand between them, where they move axes, join two directions or take the
-/// last step. An initial state must be zero or an input of the graph: here it is an argument. The weights are initialisers or
-/// constants in the same file. The rest of the file is ignored.
+/// `Squeeze`, `Reshape`, `Concat`, `Gather` and `Identity` may stand between them, where they move axes, join two directions
+/// or take the last step. An initial state must be zero, or a part of another input of the graph: here it is an argument. The
+/// lengths of columns must be an input of the graph, too. The weights are initialisers or constants in the same file. The
+/// rest of the file is ignored.
 ///
 /// PyTorch writes such a model by `torch.onnx.export(model, args, path, dynamo=False)`. By default, it writes each step as
 /// products and sums, which is refused.
@@ -71,10 +74,18 @@ pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<stack::Parameters<A>, Error
 fn read<A: Scalar>(bytes: &[u8]) -> Result<stack::Parameters<A>, Error> {
     let model = Model::decode(bytes).map_err(|error| invalid(error.to_string()))?;
     let version = model.opset_import.iter().find(|set| matches!(set.domain(), "" | "ai.onnx"));
-    let version = version.map(OperatorSet::version).ok_or_else(|| invalid("no version of the operators"))?;
+    let version = version.map(OperatorSet::version).ok_or_else(|| invalid("no `opset_import` of the ONNX domain"))?;
+    if version < OLDEST {
+        return Err(invalid(format!("`opset_import` is {version}, expected at least {OLDEST}")));
+    }
     let graph = model.graph.as_ref().ok_or_else(|| invalid("no graph"))?;
     let (stack, tensors) = graph::read(graph, version)?;
-    stack.from_tensors(&tensors)
+    drop(model);
+    stack.from_tensors(&tensors).map_err(|error| match error {
+        // The shapes of layers that do not fit each other.
+        Error::Argument(error) => refused("the graph", &format!("layers that do not fit each other: {error}")),
+        other => other.abridged(),
+    })
 }
 
 /// Converts a network to the bytes of a model. The same network gives the same bytes.
@@ -85,7 +96,7 @@ fn read<A: Scalar>(bytes: &[u8]) -> Result<stack::Parameters<A>, Error> {
 /// | outputs | `hidden` | (`T_x`, m, width): the states of the highest layer |
 /// | | `logits`, `output` | (`T_x`, m, `n_y`), where `n_y` is not 0 |
 ///
-/// onnxruntime runs models of `f32`: see [`stack::Parameters::to_f32`]. It has no operator `RNN` of `f64`.
+/// The written model starts from zero states, and takes no lengths. onnxruntime runs models of `f32`: see [`stack::Parameters::to_f32`]. It has no operator `RNN` of `f64`.
 ///
 /// # Examples
 ///
@@ -99,9 +110,13 @@ fn read<A: Scalar>(bytes: &[u8]) -> Result<stack::Parameters<A>, Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] where [`from_bytes`] would refuse the shape of a weight.
+/// [`Error::Shape`] where [`from_bytes`] would refuse the shape of a weight; [`Error::Argument`] where there is no layer;
+/// [`Error::Format`] where the file would be larger than 2 GiB.
 pub fn to_bytes<A: Scalar>(parameters: &stack::Parameters<A>) -> Result<Vec<u8>, Error> {
     let architecture = parameters.architecture();
+    if architecture.layers().is_empty() {
+        return Err(crate::Error::NoLayers.into());
+    }
     let (n_x, n_y) = (architecture.n_x(), architecture.n_y());
     let mut graph = Graph { name: Some("elman".into()), ..Graph::default() };
     let (mut stack, mut below) = (Stack::new(), String::from("x"));
@@ -134,6 +149,10 @@ pub fn to_bytes<A: Scalar>(parameters: &stack::Parameters<A>) -> Result<Vec<u8>,
         graph: Some(graph),
         opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPERATORS) }],
     };
+    let length = model.encoded_len();
+    if i32::try_from(length).is_err() {
+        return Err(invalid(format!("{length} bytes, more than the 2 GiB of a protobuf message")));
+    }
     Ok(model.encode_to_vec())
 }
 

@@ -44,8 +44,6 @@ pub(super) struct Node {
     pub(super) input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
     pub(super) output: Vec<String>,
-    #[prost(string, optional, tag = "3")]
-    pub(super) name: Option<String>,
     #[prost(string, optional, tag = "4")]
     pub(super) op_type: Option<String>,
     #[prost(message, repeated, tag = "5")]
@@ -78,6 +76,7 @@ pub(super) struct Attribute {
 
 /// `AttributeProto.AttributeType`
 pub(super) mod attribute_type {
+    pub(in super::super) const FLOAT: i32 = 1;
     pub(in super::super) const INT: i32 = 2;
     pub(in super::super) const STRING: i32 = 3;
     pub(in super::super) const FLOATS: i32 = 6;

@@ -64,6 +64,9 @@ impl<A: Scalar> Packed<A> {
         let rows = x + Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2;
         let dropped = Bytes::of::<A>([extent.rows_of_a_thread(), n_a]) + Mask::bytes(m, n_a);
         let dropped = dropped * usize::from(extent.drops.states);
+        // The value of a token's one-hot vector.
+        let values = Bytes::of::<A>([extent.rows_of_a_thread()]) * usize::from(extent.tokens() && extent.drops.inputs);
+        let dropped = dropped + values;
         extent.cuts() + extent.runs() + rows + Bytes::of::<A>([m, n_a]) + dropped
     }
 }
@@ -182,7 +185,8 @@ impl<A: Scalar> Pass<'_, A> {
                 schedule.gather(runs, &time_major(n_y, m, schedule.t_x, partial), logits);
             }
             head(logits, output, a, weights);
-            for (sequence, packed) in sequences.iter_mut().zip([&*a, &*logits, &*output, &*dropped]) {
+            let results = [&*a, &*logits, &*output, &*dropped].into_iter().take(3 + usize::from(mask.is_some()));
+            for (sequence, packed) in sequences.iter_mut().zip(results) {
                 schedule.scatter(runs, packed, sequence);
             }
         }

@@ -168,10 +168,10 @@ fn keras_adds_two_directions() {
     assert_eq!(error, expected);
     p.wya_mut(2, Direction::Reverse).unwrap()[[0, 0]] += 1.0;
     let error = model.to_tensors(&p).unwrap_err().to_string();
-    assert!(error.starts_with("`wya of layer 2` shows different ones, as after training here"), "{error}");
+    assert!(error.starts_with("`wya of layer 2` shows different weights for the two directions"), "{error}");
     p.wax_mut(1, Direction::Forward).unwrap()[[0, 0]] += 1.0;
     let error = model.to_tensors(&p).unwrap_err().to_string();
-    assert!(error.starts_with("`wax of layer 1` shows different ones"), "{error}");
+    assert!(error.starts_with("`wax of layer 1` shows different weights for the two"), "{error}");
 }
 
 /// Keras returns the outputs of a layer with `go_backwards` from the last step to the first.

@@ -145,17 +145,17 @@ fn replaced(name: &str, from: &str, to: &str) -> Vec<u8> {
 fn another_network_is_refused_by_what_it_is() {
     for (name, from, to, reason) in [
         ("torch_plain", "\"\u{3}RNN", "\"\u{3}GRU", "`output` shows a GRU, expected layers of the operator RNN"),
-        ("torch_plain", "Softmax", "Sigmoid", "`output` shows an operator Sigmoid where this crate has none"),
-        ("torch_plain", "MatMul", "MatDiv", "an operator MatDiv"),
+        ("torch_plain", "Softmax", "Sigmoid", "`output` shows the operator Sigmoid, which is not supported there"),
+        ("torch_plain", "MatMul", "MatDiv", "the operator MatDiv"),
         ("elman_one", "forward", "reverse", "`direction` shows a layer of the reverse direction alone"),
         ("elman_one", "forward", "onwards", "an RNN of no known direction"),
         ("torch_plain", "Tanh", "Elu1", "an RNN of elu1 units"),
-        ("torch_plain", "Squeeze", "Flatten", "an operator Flatten"),
-        ("torch_both", "Reshape", "Reverse", "an operator Reverse"),
+        ("torch_plain", "Squeeze", "Flatten", "the operator Flatten"),
+        ("torch_both", "Reshape", "Reverse", "the operator Reverse"),
         ("hand_two_operators", "activation_alpha", "activation_alphb", "affine units other than the identity"),
         ("hand_two_operators", "reverse", "forward", "a Concat of other layers than a forward and a reverse one"),
         ("hand_gemm", "transB", "transA", "a Gemm with alpha, beta or transA"),
-        ("elman_one", "Add", "Sub", "an operator Sub"),
+        ("elman_one", "Add", "Sub", "the operator Sub"),
     ] {
         let error = onnx::from_bytes::<f32>(&replaced(name, from, to)).unwrap_err();
         assert!(matches!(error, Error::Network { .. }), "{error}");
@@ -221,6 +221,19 @@ fn a_small_file_takes_little_memory() {
         input.iter().copied().chain(nodes).collect()
     };
     let weights = field(5, &[field(8, b"w"), vec![0x10, 1]].concat());
+    // One array of (1, 64, 64) for `W` and `R` of 3,000 layers, which needs 100 MB.
+    let shape = [0x08, 1, 0x08, 64, 0x08, 64, 0x10, 1];
+    let shared = field(5, &[&field(8, b"w"), &shape[..], &field(9, &vec![0; 4 * 64 * 64])].concat());
+    let axes = field(5, &[&field(8, b"axes"), &[0x08, 1, 0x10, 7][..], &field(9, &[1, 0, 0, 0, 0, 0, 0, 0])].concat());
+    let layers = (0..3000).flat_map(|i| {
+        let read = if i == 0 { "x".into() } else { i.to_string() };
+        let layer = node("RNN", &[&read, "w", "w"], &[format!("y{i}")]);
+        [layer, node("Squeeze", &[&format!("y{i}"), "axes"], &[(i + 1).to_string()])].concat()
+    });
+    let output = field(12, &field(1, b"3000"));
+    let shared: Vec<u8> = [input.clone(), shared, axes.clone(), output].concat().into_iter().chain(layers).collect();
+    let many_integers =
+        field(5, &[&field(8, b"x"), &[0x08, 0xa0, 0x1f, 0x10, 7][..], &field(9, &vec![0; 8 * 4000])].concat());
     for (what, graph) in [
         ("empty nodes", many(&field(1, &[]))),
         ("empty tensors", many(&field(5, &[]))),
@@ -231,6 +244,8 @@ fn a_small_file_takes_little_memory() {
         ("a chain of unknown nodes", chain("Abs")),
         ("a chain of layers", [weights.clone(), chain("RNN")].concat()),
         ("a chain of Identity", chain("Identity")),
+        ("a chain of Identity of a constant", [many_integers, chain("Identity")].concat()),
+        ("layers that share their weights", shared),
     ] {
         let file = model(&graph);
         let used = measure(|| {
@@ -264,10 +279,30 @@ fn an_impossible_tensor_of_a_model_is_refused_by_name() {
         (vec![], "the file is empty"),
         (b"{}".to_vec(), "not a valid ONNX file"),
         (field(8, &[0x10, 14]), "no graph"),
-        (field(7, &[]), "no version of the operators"),
+        (field(7, &[]), "no `opset_import` of the ONNX domain"),
         (model(&[]), "`the graph` shows no output"),
+        ([field(7, &[]), field(8, &[0x10, 6])].concat(), "`opset_import` is 6, expected at least 7"),
     ] {
         let error = onnx::from_bytes::<f32>(&file).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
+}
+
+/// Each of these valid models differs from a stack in one node.
+#[test]
+fn a_model_that_computes_something_else_is_refused() {
+    for (name, reason) in [
+        ("bias_over_time", "an Add that is not the bias of an output layer"),
+        ("softmax_of_two_axes", "a Softmax over other axes than the outputs"),
+        ("lengths_of_the_model", "an RNN whose `sequence_lens` is not an input of the graph"),
+        ("state_from_the_sequence", "an initial state that is a part of the sequence"),
+        ("last_column", "a Squeeze or Gather of another axis than that of one direction"),
+        ("list_of_one_step", "a Gather of several places, or of a list of one"),
+        ("reverse_alone", "a layer of the reverse direction alone"),
+        ("two_networks", "the last states of layers in another order"),
+    ] {
+        let error = onnx::load::<f32>(path(&format!("refused/{name}"))).unwrap_err().to_string();
+        assert!(error.contains(reason), "{name}: {error}");
+    }
+    assert_eq!(fs::read_dir(path("refused/x").parent().unwrap()).unwrap().count(), 8);
 }
