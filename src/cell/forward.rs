@@ -184,25 +184,16 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
 pub(crate) fn recurrence<'a, A: Scalar>(
     a: &'a mut [A],
     mut a_prev: &'a [A],
-    dropout: Option<Dropped<A>>,
+    mut dropout: Option<Dropped<A>>,
     weights: &Weights<A>,
 ) {
-    let size = a_prev.len().max(1);
-    let epilogue = Epilogue::Activate(weights.activation);
-    match dropout {
-        None => {
-            for a_next in a.chunks_exact_mut(size) {
-                product(a_next, Start::Present, a_prev, &weights.waa, epilogue);
-                a_prev = a_next;
-            }
-        }
-        Some(Dropped { mask, a_prev: dropped }) => {
-            for (a_next, dropped) in a.chunks_exact_mut(size).zip(dropped.chunks_exact_mut(size)) {
-                mask.write(dropped, a_prev);
-                product(a_next, Start::Present, dropped, &weights.waa, epilogue);
-                a_prev = a_next;
-            }
-        }
+    for (step, a_next) in a.chunks_exact_mut(a_prev.len().max(1)).enumerate() {
+        let read = match &mut dropout {
+            None => a_prev,
+            Some(dropout) => dropout.step(step, a_prev),
+        };
+        product(a_next, Start::Present, read, &weights.waa, Epilogue::Activate(weights.activation));
+        a_prev = a_next;
     }
 }
 
@@ -214,7 +205,15 @@ pub(crate) struct Dropped<'a, A> {
     pub(crate) a_prev: &'a mut [A],
 }
 
-impl<A: Copy> Dropped<'_, A> {
+impl<A: Scalar> Dropped<'_, A> {
+    /// ma ⊙ `a_prev` of one step, which it keeps.
+    fn step(&mut self, step: usize, a_prev: &[A]) -> &[A] {
+        let size = a_prev.len();
+        let dropped = &mut self.a_prev[step * size..][..size];
+        self.mask.write(dropped, a_prev);
+        dropped
+    }
+
     /// The same for some of the steps.
     pub(crate) fn steps(&mut self, values: Range<usize>) -> Dropped<'_, A> {
         Dropped { mask: self.mask, a_prev: &mut self.a_prev[values] }

@@ -67,6 +67,7 @@ impl<A: Scalar> Masks<A> {
                 fit(&mut self.x, x.len());
                 mask.write(&mut self.x, x);
             }
+            // The tokens of an input have no values before this mask.
             (Some(mask), Read::Tokens(tokens) | Read::Scaled(tokens, _)) => {
                 fit(&mut self.x, tokens.len());
                 for (values, tokens) in self.x.chunks_exact_mut(m).zip(tokens.chunks_exact(m)) {

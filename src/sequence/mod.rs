@@ -18,6 +18,9 @@
 //! time. A sum over steps and columns always runs from the last computed step to the first, columns ascending. This also
 //! holds where columns have ended or time is reversed.
 //!
+//! With [`Dropout`](crate::Dropout), Wax reads mx ⊙ x\_t and Waa reads ma ⊙ a\_{t−1}. Their gradients pass through the same
+//! masks.
+//!
 //! For a long sequence, [`Truncated`] truncates gradients. [`Checkpointed`] computes exact gradients.
 //!
 //! # Memory

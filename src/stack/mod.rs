@@ -12,6 +12,8 @@
 //! nonlinearity and directions. All parameters are one flat buffer, so an optimiser, clipping or a norm is one loop over one
 //! slice.
 //!
+//! With dropout between layers ([`Dropout`](crate::Dropout)), layer l + 1 reads mˡ ⊙ xˡ instead of xˡ.
+//!
 //! Each layer and direction is a pass of [`sequence`](crate::sequence), and a layer reads the hidden states of the
 //! layer below without a copy (the two directions of a bidirectional layer are copied side by side once). Every input
 //! works: vectors, token ids, columns of different lengths, reversed time. The results are bit-identical to those of

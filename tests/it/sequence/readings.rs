@@ -248,7 +248,14 @@ fn gradients_of_every_reading_agree_with_differences() {
             let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             // Second differences of a smooth loss of this size, and the rounding of its value.
             let error = (found - difference).abs();
-            assert!(error < 2e-8, "{}: {found}, expected {difference}, {:?}", shape.name_of(index), problem.reading);
+            // The factors of dropout make second differences larger.
+            let tolerance = if problem.reading.dropout.is_some() { 2e-8 } else { 1e-8 };
+            assert!(
+                error < tolerance,
+                "{}: {found}, expected {difference}, {:?}",
+                shape.name_of(index),
+                problem.reading
+            );
         }
     }
 }
