@@ -168,7 +168,7 @@ pub enum Error {
         /// The number of classes.
         expected: usize,
         /// The label that was given.
-        found: usize,
+        found: i128,
     },
     /// A token id is not an input of the network.
     #[error("`{argument}` holds token {found} at column {column}, step {step}, expected one below {expected}")]
@@ -182,6 +182,24 @@ pub enum Error {
         /// The number of inputs, `n_x`.
         expected: usize,
         /// The token id that was given.
+        found: usize,
+    },
+    /// A list of columns names one that does not exist.
+    #[error("`{argument}` holds column {found}, expected one below {expected}")]
+    NoColumn {
+        /// The argument's name.
+        argument: &'static str,
+        /// The number of columns, m.
+        expected: usize,
+        /// The column that was given.
+        found: usize,
+    },
+    /// A list of columns names one twice.
+    #[error("`{argument}` holds column {found} twice, expected each column once at most")]
+    RepeatedColumn {
+        /// The argument's name.
+        argument: &'static str,
+        /// The column.
         found: usize,
     },
     /// A column is longer than the sequence.
@@ -396,7 +414,15 @@ pub(crate) fn check_count(
     check_range(argument, found as f64, expected, holds)
 }
 
+/// Checks that no column has more than `t_x` steps.
+pub(crate) fn check_lengths(lengths: &[usize], t_x: usize) -> Result<(), Error> {
+    match lengths.iter().position(|&length| length > t_x) {
+        Some(column) => Err(Error::Length { argument: "lengths", column, expected: t_x, found: lengths[column] }),
+        None => Ok(()),
+    }
+}
+
 #[cold]
-fn wrong_shape(argument: &'static str, expected: Shape, found: &[usize]) -> Error {
+pub(crate) fn wrong_shape(argument: &'static str, expected: Shape, found: &[usize]) -> Error {
     Error::Shape { argument, expected, found: Shape::of(&[], found) }
 }

@@ -3,11 +3,13 @@
 //! The reference shapes (n, m) and (n, m, `T_x`) are stored with reversed axes: step by step, m rows of n values each. A
 //! view in the logical shape costs nothing; only a caller's array is ever copied.
 
+use std::borrow::Cow;
 use std::iter::Sum;
 use std::ops::{Add, Mul};
 
 use ndarray::{
-    Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension, IntoDimension, ShapeBuilder,
+    Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Dimension, IntoDimension,
+    ShapeBuilder,
 };
 
 const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
@@ -26,9 +28,19 @@ pub(crate) fn as_time_major<A, D: Dimension>(source: &ArrayRef<A, D>) -> Option<
     source.view().reversed_axes().to_slice()
 }
 
+/// The values of an array in time-major order: a copy where it is stored in another order.
+pub(crate) fn to_time_major<'a, A: Copy, D: Dimension>(source: &'a ArrayRef<A, D>) -> Cow<'a, [A]> {
+    as_time_major(source).map_or_else(|| source.t().iter().copied().collect(), Cow::Borrowed)
+}
+
 /// One step, in the logical shape (n, m).
 pub(crate) fn step_view<A>(n: usize, m: usize, flat: &[A]) -> ArrayView2<'_, A> {
     ArrayView2::from_shape((m, n), flat).expect("a step is m rows of n values").reversed_axes()
+}
+
+/// One step for writing, in the logical shape (n, m).
+pub(crate) fn step_view_mut<A>(n: usize, m: usize, flat: &mut [A]) -> ArrayViewMut2<'_, A> {
+    ArrayViewMut2::from_shape((m, n), flat).expect("a step is m rows of n values").reversed_axes()
 }
 
 /// A sequence, in the logical shape (n, m, `T_x`).

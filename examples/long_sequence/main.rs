@@ -134,7 +134,7 @@ impl Task<'_> {
         bar.set_style(ProgressStyle::with_template("{bar:40} k = {msg}, {eta} left")?);
         bar.set_message(k.to_string());
         while let Some(window) = windows.next_window(p)? {
-            cross_entropy_into(windows.cache(), &window.targets(&self.next), self.mean(), &mut loss)?;
+            cross_entropy_into(windows.cache(), window.targets(&self.next), self.mean(), &mut loss)?;
             backward_into(p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
             bar.set_position(window.steps.end as u64);
         }

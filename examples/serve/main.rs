@@ -86,15 +86,15 @@ fn model(weights: &Tensors<f32>, rnn: &str, linear: &str) -> Result<Parameters<f
     Ok(torch::Rnn::new(rnn, Activation::Tanh).with_linear(linear).from_tensors(weights)?)
 }
 
-struct Server<'p> {
-    stepper: cell::Stepper<'p, f32>,
+struct Server {
+    stepper: cell::Stepper<f32>,
     xt: Array2<f32>,
     tokens: bool,
     likeliest: bool,
 }
 
-impl<'p> Server<'p> {
-    fn new(model: &'p Parameters<f32>, tokens: bool, likeliest: bool) -> Result<Self> {
+impl Server {
+    fn new(model: &Parameters<f32>, tokens: bool, likeliest: bool) -> Result<Self> {
         if model.dims().n_y == 0 {
             return Err("the model has no output layer, so there is nothing to answer".into());
         }

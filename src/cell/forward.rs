@@ -5,7 +5,7 @@ use ndarray::{ArrayRef2, ArrayView2};
 use super::Weights;
 use crate::dropout::MaskRows;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
-use crate::kernel::{Epilogue, Start, add_scaled, product, softmax};
+use crate::kernel::{Epilogue, Start, pick_rows, product, softmax};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
@@ -101,8 +101,7 @@ pub fn forward<A: Scalar>(
     let m = xt.ncols();
     check_first_axis("xt", xt, &X[..2], dims.n_x)?;
     check_shape("a_prev", a_prev, &HIDDEN[..2], [dims.n_a, m])?;
-    let mut weights = Weights::default();
-    weights.pack_forward(parameters.view(), false);
+    let weights = Weights::packed(parameters.view());
     let mut cache = Cache {
         dims,
         activation: parameters.activation(),
@@ -160,21 +159,8 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
     match x {
         Read::Vectors(x) => product(z, Start::Bias(ba), x, &weights.wax, Epilogue::Store),
         // Wax times a one-hot vector is a column of Wax.
-        Read::Tokens(tokens) => {
-            let n_a = ba.len();
-            for (z, &token) in z.chunks_exact_mut(n_a.max(1)).zip(tokens) {
-                for ((z, &b), &w) in z.iter_mut().zip(ba).zip(&weights.embedding[token * n_a..][..n_a]) {
-                    *z = b + w;
-                }
-            }
-        }
-        Read::Scaled(tokens, values) => {
-            let n_a = ba.len();
-            for ((z, &token), &value) in z.chunks_exact_mut(n_a.max(1)).zip(tokens).zip(values) {
-                z.copy_from_slice(ba);
-                add_scaled(z, value, &weights.embedding[token * n_a..][..n_a]);
-            }
-        }
+        Read::Tokens(tokens) => pick_rows(z, ba, &weights.wax, tokens, None),
+        Read::Scaled(tokens, values) => pick_rows(z, ba, &weights.wax, tokens, Some(values)),
     }
 }
 

@@ -1,13 +1,13 @@
 //! One network, packed for the products of one pass.
 
-use crate::kernel::{Activation, Packed, Rows, transpose};
-use crate::layout::{Bytes, fit};
+use crate::kernel::{Activation, Packed, Rows};
+use crate::layout::Bytes;
 use crate::parameters::View;
 use crate::{Dims, Scalar};
 
 /// `wax`, `waa` and `wya`, packed for the forward pass or for the backward pass, and copies of the biases.
 #[derive(Debug, Clone)]
-pub(crate) struct Weights<A> {
+pub struct Weights<A> {
     pub(crate) dims: Dims,
     pub(super) activation: Activation,
     pub(super) wax: Packed<A>,
@@ -15,27 +15,28 @@ pub(crate) struct Weights<A> {
     pub(super) wya: Packed<A>,
     pub(super) ba: Vec<A>,
     pub(super) by: Vec<A>,
-    /// Waxᵀ, row-major: the column of `wax` for a token is one row.
-    pub(super) embedding: Vec<A>,
 }
 
 impl<A> Default for Weights<A> {
     fn default() -> Self {
         let [wax, waa, wya] = [(); 3].map(|()| Packed::default());
-        let [ba, by, embedding] = [(); 3].map(|()| Vec::new());
-        Weights { dims: Dims::default(), activation: Activation::default(), wax, waa, wya, ba, by, embedding }
+        let [ba, by] = [(); 2].map(|()| Vec::new());
+        Weights { dims: Dims::default(), activation: Activation::default(), wax, waa, wya, ba, by }
     }
 }
 
 impl<A: Scalar> Weights<A> {
-    /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. Token inputs use rows of Waxᵀ instead of Wax·x.
-    pub(crate) fn pack_forward(&mut self, p: View<A>, tokens: bool) {
+    /// The weights of a network, packed for its forward passes.
+    pub(crate) fn packed(p: View<A>) -> Self {
+        let mut weights = Weights::default();
+        weights.pack_forward(p);
+        weights
+    }
+
+    /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. For a token, Wax·x is a row of the packed Waxᵀ.
+    pub(crate) fn pack_forward(&mut self, p: View<A>) {
         let Dims { n_x, n_a, n_y } = self.copy_unpacked(p);
-        if tokens {
-            self.embed(p);
-        } else {
-            self.wax.pack_transposed(n_x, n_a, p.wax());
-        }
+        self.wax.pack_transposed(n_x, n_a, p.wax());
         self.waa.pack_transposed(n_a, n_a, p.waa());
         self.wya.pack_transposed(n_a, n_y, p.wya());
     }
@@ -50,12 +51,6 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_rows(n_y, n_a, Rows::ascending(p.wya(), n_a));
     }
 
-    pub(super) fn embed(&mut self, p: View<A>) {
-        let Dims { n_x, n_a, .. } = p.dims;
-        fit(&mut self.embedding, n_x * n_a);
-        transpose(&mut self.embedding, n_a, Rows::ascending(p.wax(), n_x));
-    }
-
     /// Copies all but the matrices. Returns the dimensions.
     fn copy_unpacked(&mut self, p: View<A>) -> Dims {
         (self.dims, self.activation) = (p.dims, p.activation);
@@ -67,9 +62,11 @@ impl<A: Scalar> Weights<A> {
     }
 
     /// The memory for [`pack_forward`](Self::pack_forward).
-    pub(crate) fn forward_bytes(Dims { n_x, n_a, n_y }: Dims, tokens: bool) -> Bytes {
-        let input = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Packed::<A>::bytes(n_x, n_a) };
-        input + Packed::<A>::bytes(n_a, n_a) + Packed::<A>::bytes(n_a, n_y) + Self::biases(n_a, n_y)
+    pub(crate) fn forward_bytes(Dims { n_x, n_a, n_y }: Dims) -> Bytes {
+        Packed::<A>::bytes(n_x, n_a)
+            + Packed::<A>::bytes(n_a, n_a)
+            + Packed::<A>::bytes(n_a, n_y)
+            + Self::biases(n_a, n_y)
     }
 
     /// The memory for [`pack_backward`](Self::pack_backward).

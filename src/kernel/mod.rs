@@ -2,7 +2,7 @@
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
 //! - [`Activation`], [`softmax()`], [`add_rows`], [`add_scaled`]: the operations around the products.
-//! - [`Packed`], [`transpose`]: matrices in the order in which the products read them.
+//! - [`Packed`], [`pick_rows`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
 //! - [`threads`]: splits work.
 //!
@@ -26,7 +26,7 @@ pub(crate) use elementwise::{add_rows, add_scaled};
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;
-pub(crate) use packed::{Packed, Terms};
+pub(crate) use packed::{Packed, Terms, pick_rows};
 pub(crate) use product::{Epilogue, Start, product};
 pub(crate) use rows::Rows;
 pub(crate) use softmax::{add_softmax_gradient, softmax};

@@ -1,4 +1,4 @@
-use ndarray::{Array2, ArrayView2, ArrayView3, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, ShapeBuilder};
 
 use super::Extent;
 use super::columns::ForwardWorkspace;
@@ -151,6 +151,25 @@ impl<A> Cache<A> {
         sequence_view(self.dims.n_y, self.m, self.t_x, &self.output)
     }
 
+    /// The logits after the last step of each column, (`n_y`, m): the prediction where a sequence has one label. Zero where
+    /// a column has no steps. Where time is reversed, the last step is step 0.
+    #[must_use]
+    pub fn last_logits(&self) -> Array2<A>
+    where
+        A: Scalar,
+    {
+        last_steps(&self.logits(), &self.lengths, self.reversed)
+    }
+    /// The probabilities after the last step of each column, softmax(logits), (`n_y`, m), like
+    /// [`last_logits`](Self::last_logits).
+    #[must_use]
+    pub fn last_output(&self) -> Array2<A>
+    where
+        A: Scalar,
+    {
+        last_steps(&self.output(), &self.lengths, self.reversed)
+    }
+
     /// In forward time, returns the m rows of the hidden state before step `t`, that is, after step `t − 1`.
     fn state(&self, t: usize) -> &[A] {
         let size = self.m * self.dims.n_a;
@@ -217,6 +236,19 @@ impl<A> Cache<A> {
     fn row_after(&self, step: Option<usize>, column: usize) -> usize {
         step.map_or(0, |step| step + 1) * self.m + column
     }
+}
+
+/// The values of each column's last step, (n, m); zero where a column has no steps.
+pub(crate) fn last_steps<A: Scalar>(values: &ArrayView3<'_, A>, lengths: &[usize], reversed: bool) -> Array2<A> {
+    let (n, m, _) = values.dim();
+    let mut last = Array2::zeros((n, m).f());
+    for (column, (mut last, &length)) in last.columns_mut().into_iter().zip(lengths).enumerate() {
+        if let Some(step) = length.checked_sub(1) {
+            let step = if reversed { 0 } else { step };
+            last.assign(&values.index_axis(Axis(2), step).index_axis(Axis(1), column));
+        }
+    }
+    last
 }
 
 /// What a pass reads instead of its own memory. A layer of a stack reads other layers' memory without a copy.

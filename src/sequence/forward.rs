@@ -104,7 +104,7 @@ pub(crate) fn run<A: Scalar>(
     a0.write_to(&mut cache.states[..p.dims.n_a * cache.m]);
     let x = input(sources, cache.tokens.as_deref(), &cache.x);
     cache.masks.begin(dropout, p.dims, [cache.m, cache.t_x], x);
-    cache.workspace.weights.pack_forward(p, x.is_tokens());
+    cache.workspace.weights.pack_forward(p);
     let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {

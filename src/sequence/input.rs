@@ -5,7 +5,7 @@ use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Dat
 use super::Extent;
 use super::extent::Reads;
 use super::masks::Drops;
-use crate::error::{Shape, TOKENS, X, check_first_axis, check_len};
+use crate::error::{Shape, TOKENS, X, check_first_axis, check_len, check_lengths};
 use crate::{Dims, Dropout, Error};
 
 /// The input of a sequence: vectors or token ids, columns of equal or different lengths, forward or backward in time.
@@ -207,9 +207,7 @@ impl<'a, A> Input<'a, A> {
         self.dropout.map_or(Ok(()), |dropout| dropout.check(m))?;
         if let Some(lengths) = self.lengths {
             check_len("lengths", lengths, &["m"], m)?;
-            if let Some(column) = lengths.iter().position(|&length| length > t_x) {
-                return Err(Error::Length { argument: "lengths", column, expected: t_x, found: lengths[column] });
-            }
+            check_lengths(lengths, t_x)?;
         }
         Ok(())
     }

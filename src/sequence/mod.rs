@@ -73,7 +73,7 @@ pub use truncated::{Truncated, TruncatedOf, Window};
 
 pub(crate) use backward::{Workspace as BackwardWorkspace, run as run_backward};
 pub(crate) use block::Results;
-pub(crate) use cache::Sources;
+pub(crate) use cache::{Sources, last_steps};
 pub(crate) use footprint::Footprint;
 pub(crate) use forward::run as run_forward;
 pub(crate) use recurrent::Recurrent;

@@ -32,7 +32,7 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 /// let mut chunks = Truncated::new(&x, &Array2::zeros((5, 10)), 20, 30)?;
 /// let mut back = sequence::Backward::default();
 /// while let Some(window) = chunks.next_window(&p)? {
-///     let loss = loss::cross_entropy(chunks.cache(), &window.targets(&targets), loss::Reduction::Mean)?;
+///     let loss = loss::cross_entropy(chunks.cache(), window.targets(&targets), loss::Reduction::Mean)?;
 ///     back.zero_gradients();
 ///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;
@@ -61,6 +61,14 @@ pub struct Window {
     pub steps: Range<usize>,
     /// The steps that no earlier window contained.
     pub fresh: Range<usize>,
+}
+
+impl Window {
+    /// The [`fresh`](Self::fresh) steps, as indices of the cache's steps.
+    #[must_use]
+    pub fn fresh_in_cache(&self) -> Range<usize> {
+        self.fresh.start - self.steps.start..self.fresh.end - self.steps.start
+    }
 }
 
 impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {

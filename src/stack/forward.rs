@@ -1,11 +1,11 @@
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{Array2, ArrayView2, ArrayView3};
 
 use super::{Architecture, Direction, Parameters, States};
 use crate::cell::Read;
 use crate::dropout::{Mask, Place};
 use crate::layout::{fit, sequence_view};
 use crate::scalar::{call, compiled};
-use crate::sequence::{self, InitialState, Input, Sources};
+use crate::sequence::{self, InitialState, Input, Sources, last_steps};
 use crate::{Dropout, Error, Scalar};
 
 /// The results of a forward pass, and everything that the backward pass reads.
@@ -138,8 +138,35 @@ impl<A> Cache<A> {
         sequence_view(n_y, m, t_x, self.head().map_or(&[], sequence::Cache::output_rows))
     }
 
+    /// The logits after the last step of each column, (`n_y`, m): the prediction where a sequence has one label. Zero where
+    /// a column has no steps. Where time of the input is reversed, the last step is step 0.
+    ///
+    /// In a bidirectional layer, the reverse direction has read this one step only.
+    #[must_use]
+    pub fn last_logits(&self) -> Array2<A>
+    where
+        A: Scalar,
+    {
+        last_steps(&self.logits(), self.lengths(), self.is_reversed())
+    }
+    /// The probabilities after the last step of each column, softmax(logits), (`n_y`, m), like
+    /// [`last_logits`](Self::last_logits).
+    #[must_use]
+    pub fn last_output(&self) -> Array2<A>
+    where
+        A: Scalar,
+    {
+        last_steps(&self.output(), self.lengths(), self.is_reversed())
+    }
+
     fn output_shape(&self) -> [usize; 3] {
         [self.head().map_or(0, |head| head.dims().n_y), self.columns(), self.len()]
+    }
+
+    /// Whether time of the input ran backward.
+    #[must_use]
+    pub fn is_reversed(&self) -> bool {
+        self.passes.first().is_some_and(sequence::Cache::is_reversed)
     }
 
     /// The last pass, which has the logits of all directions. `None` before the first forward pass.

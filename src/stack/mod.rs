@@ -84,5 +84,5 @@ pub use forward::{Cache, forward, forward_into};
 pub use parameters::{Gradients, Parameters};
 pub use recurrent::{Checkpointed, Truncated};
 pub use states::States;
-pub use stepper::Stepper;
+pub use stepper::{Network, Stepper};
 pub use upstream::Upstream;

@@ -22,7 +22,7 @@ use crate::{Dims, Error, Scalar};
 /// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::zeros((10, 100)));
 /// let (mut windows, mut back) = (Truncated::new(&x, None, 20, 30)?, stack::Backward::default());
 /// while let Some(window) = windows.next_window(&p)? {
-///     let loss = loss::cross_entropy(windows.cache(), &window.targets(&targets), loss::Reduction::Mean)?;
+///     let loss = loss::cross_entropy(windows.cache(), window.targets(&targets), loss::Reduction::Mean)?;
 ///     back.zero_gradients();
 ///     stack::backward_into(&p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;

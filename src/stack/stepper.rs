@@ -1,15 +1,62 @@
-use ndarray::{ArrayRef2, ArrayView2};
+use std::sync::Arc;
 
-use super::{Direction, Parameters, States};
-use crate::cell::{self, Read, check_tokens, zeros};
-use crate::error::{X, check_shape};
-use crate::layout::{copy_time_major, step_view};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::architecture::check_architecture;
+use super::{Architecture, Direction, Parameters, States};
+use crate::cell::{Steppable, StepperOf, Weights};
 use crate::{Error, Scalar};
 
-/// A stack of one direction that runs step by step and keeps the hidden states of its layers.
+/// A stack with layers of one direction, packed for steps. Clones share the packed weights, and so do their [`Stepper`]s.
 ///
-/// [`new`](Self::new) packs the weights once. A step allocates nothing, except the first step that reads token ids. The
-/// results are bit-identical to those of [`stack::forward`](crate::stack::forward).
+/// It is a copy of the parameters: later changes of them do not change it. [`cell::Network`](crate::cell::Network) has an
+/// example with threads.
+#[derive(Debug, Clone)]
+pub struct Network<A> {
+    architecture: Arc<Architecture>,
+    layers: Arc<[Weights<A>]>,
+}
+
+impl<A: Scalar> Network<A> {
+    /// Packs the weights.
+    ///
+    /// # Errors
+    /// [`Error::Bidirectional`] where a layer has two directions: the reverse one needs the steps to come.
+    /// [`Error::NoLayers`] where there is no layer.
+    pub fn new(parameters: &Parameters<A>) -> Result<Self, Error> {
+        let architecture = parameters.architecture();
+        architecture.check_one_direction()?;
+        let layers = parameters.views().map(|(_, view)| Weights::packed(view)).collect();
+        Ok(Network { architecture: Arc::new(architecture.clone()), layers })
+    }
+
+    /// Makes a stepper for a batch of `m` columns, which shares these weights. Its hidden states are zero.
+    ///
+    /// # Panics
+    /// Where the memory of `m` columns is more than a machine can address, as for [`Vec`].
+    #[must_use]
+    pub fn stepper(&self, m: usize) -> Stepper<A> {
+        StepperOf::with_network(self.clone(), m)
+    }
+
+    /// The shape of the stack.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+}
+
+impl<A: Scalar> Steppable<A> for Network<A> {
+    fn layers(&self) -> &[Weights<A>] {
+        &self.layers
+    }
+
+    fn check_same(&self, other: &Self) -> Result<(), Error> {
+        check_architecture("network", &other.architecture, &self.architecture)
+    }
+}
+
+/// A stack of one direction that runs step by step and keeps the hidden states of its layers: see [`StepperOf`].
 ///
 /// # Examples
 ///
@@ -24,72 +71,19 @@ use crate::{Error, Scalar};
 /// assert_eq!(stepper.output()[[0, 0]], 0.5);
 /// # Ok::<(), elman::Error>(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct Stepper<'p, A> {
-    parameters: &'p Parameters<A>,
-    layers: Vec<cell::Layer<A>>,
-    m: usize,
-    xt: Vec<A>,
-    logits: Vec<A>,
-    output: Vec<A>,
-}
+pub type Stepper<A> = StepperOf<A, Network<A>>;
 
-impl<'p, A: Scalar> Stepper<'p, A> {
-    /// Makes a stepper for a batch of `m` columns. Its hidden states are zero.
+impl<A: Scalar> Stepper<A> {
+    /// Packs the weights, and makes a stepper for a batch of `m` columns. Its hidden states are zero. For several steppers
+    /// of one network, use [`Network::stepper`]: it packs once.
     ///
     /// # Panics
     /// Where the memory of `m` columns is more than a machine can address, as for [`Vec`].
     ///
     /// # Errors
-    /// [`Error::Bidirectional`] where a layer has two directions: the reverse one needs the steps to come.
-    /// [`Error::NoLayers`] where there is no layer.
-    pub fn new(parameters: &'p Parameters<A>, m: usize) -> Result<Self, Error> {
-        let architecture = parameters.architecture();
-        architecture.check_one_direction()?;
-        let (n_x, n_y) = (architecture.n_x(), architecture.n_y());
-        let layers = parameters.views().map(|(_, view)| cell::Layer::new(view, m)).collect();
-        Ok(Stepper { parameters, layers, m, xt: zeros(n_x, m), logits: zeros(n_y, m), output: zeros(n_y, m) })
-    }
-
-    /// Runs one step from the current hidden states.
-    ///
-    /// - `xt`: (`n_x`, m)
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where `xt.dim() != (n_x, m)`. An error leaves the states unchanged.
-    pub fn step(&mut self, xt: &ArrayRef2<A>) -> Result<(), Error> {
-        check_shape("xt", xt, &X[..2], [self.parameters.architecture().n_x(), self.m])?;
-        copy_time_major(&mut self.xt, xt);
-        self.layers[0].step(Read::Vectors(&self.xt));
-        self.finish_step();
-        Ok(())
-    }
-
-    /// Runs one step from the current hidden states. Each column reads a token id, which is a one-hot vector.
-    ///
-    /// - `tokens`: m token ids, each below `n_x`
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where `tokens.len() != m`; [`Error::Token`] where an id is not below `n_x`. An error leaves the
-    /// states unchanged.
-    pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
-        check_tokens(tokens, self.m, self.parameters.architecture().n_x())?;
-        if let (Some((_, view)), Some(layer)) = (self.parameters.views().next(), self.layers.first_mut()) {
-            layer.step_tokens(tokens, view);
-        }
-        self.finish_step();
-        Ok(())
-    }
-
-    /// Runs the layers above the lowest, and the head.
-    fn finish_step(&mut self) {
-        for layer in 1..self.layers.len() {
-            let (below, above) = self.layers.split_at_mut(layer);
-            above[0].step(Read::Vectors(&below[layer - 1].hidden));
-        }
-        if let Some(top) = self.layers.last() {
-            top.head(&mut self.logits, &mut self.output);
-        }
+    /// As [`Network::new`].
+    pub fn new(parameters: &Parameters<A>, m: usize) -> Result<Self, Error> {
+        Ok(Network::new(parameters)?.stepper(m))
     }
 
     /// Sets the hidden states from which the next step starts.
@@ -97,10 +91,10 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// # Errors
     /// [`Error::States`] where a state is missing or not (`n_a`, m); [`Error::StateCount`] where there are more states.
     pub fn set_states(&mut self, states: &States<A>) -> Result<(), Error> {
-        states.check("states", self.parameters.architecture(), self.m)?;
-        for (index, layer) in self.layers.iter_mut().enumerate() {
-            if let Some(state) = states.get(index, Direction::Forward) {
-                copy_time_major(&mut layer.hidden, &state);
+        states.check("states", self.network.architecture(), self.columns())?;
+        for layer in 0..self.network.layers.len() {
+            if let (Some(state), Some(mut hidden)) = (states.get(layer, Direction::Forward), self.hidden_mut(layer)) {
+                hidden.assign(&state);
             }
         }
         Ok(())
@@ -109,8 +103,8 @@ impl<'p, A: Scalar> Stepper<'p, A> {
     /// A copy of the hidden states.
     #[must_use]
     pub fn states(&self) -> States<A> {
-        let mut states = States::zeros(self.parameters.architecture(), self.m);
-        for layer in 0..self.layers.len() {
+        let mut states = States::zeros(self.network.architecture(), self.columns());
+        for layer in 0..self.network.layers.len() {
             if let (Some(mut state), Some(hidden)) = (states.get_mut(layer, Direction::Forward), self.hidden(layer)) {
                 state.assign(&hidden);
             }
@@ -118,29 +112,14 @@ impl<'p, A: Scalar> Stepper<'p, A> {
         states
     }
 
-    /// Sets the hidden states to zero. Logits and output are zero until the next step.
-    pub fn reset(&mut self) {
-        self.layers.iter_mut().for_each(|layer| layer.hidden.fill(A::zero()));
-        self.logits.fill(A::zero());
-        self.output.fill(A::zero());
-    }
-
     /// The hidden state of a layer, (`n_a`, m); `None` where there is no such layer.
     #[must_use]
     pub fn hidden(&self, layer: usize) -> Option<ArrayView2<'_, A>> {
-        let n_a = self.parameters.architecture().layers().get(layer)?.n_a;
-        Some(step_view(n_a, self.m, &self.layers.get(layer)?.hidden))
+        self.hidden_of(layer)
     }
 
-    /// The logits of the last step, (`n_y`, m).
-    #[must_use]
-    pub fn logits(&self) -> ArrayView2<'_, A> {
-        step_view(self.parameters.architecture().n_y(), self.m, &self.logits)
-    }
-
-    /// The probabilities of the last step, (`n_y`, m).
-    #[must_use]
-    pub fn output(&self) -> ArrayView2<'_, A> {
-        step_view(self.parameters.architecture().n_y(), self.m, &self.output)
+    /// The hidden state of a layer, (`n_a`, m), for writing; `None` where there is no such layer.
+    pub fn hidden_mut(&mut self, layer: usize) -> Option<ArrayViewMut2<'_, A>> {
+        self.hidden_of_mut(layer)
     }
 }

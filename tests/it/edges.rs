@@ -140,7 +140,7 @@ fn a_cell_and_a_stepper_accept_zero_dimensions() {
 fn without_labels_the_loss_is_zero_and_without_classes_a_label_is_an_error() {
     for (shape, inputs) in zero_sized() {
         let cache = inputs.forward();
-        let targets = Array2::zeros((shape.m, shape.t_x));
+        let targets = Array2::<usize>::zeros((shape.m, shape.t_x));
         for reduction in [Reduction::Sum, Reduction::Mean] {
             let loss = cross_entropy(&cache, &targets, reduction);
             if targets.is_empty() {

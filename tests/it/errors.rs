@@ -220,7 +220,7 @@ fn a_stepper_refuses_every_xt_and_hidden_that_does_not_fit_and_keeps_its_state()
     let mut stepper = cell::Stepper::new(&parameters, m);
     stepper.set_hidden(&inputs.a0).unwrap();
     stepper.step(&inputs.x.index_axis(Axis(2), 0)).unwrap();
-    let state = |stepper: &cell::Stepper<'_, f64>| {
+    let state = |stepper: &cell::Stepper<f64>| {
         [stepper.hidden(), stepper.logits(), stepper.output()].map(|array| array.to_owned())
     };
     let before = state(&stepper);
@@ -326,10 +326,10 @@ fn a_refused_call_leaves_an_empty_cache_and_empty_gradients_empty() {
 #[test]
 fn cross_entropy_refuses_targets_of_every_other_shape() {
     let (_, _, cache) = problem();
-    let before = cross_entropy(&cache, &Array2::ones((10, 4)), Reduction::Sum).unwrap();
+    let before = cross_entropy(&cache, &Array2::<usize>::ones((10, 4)), Reduction::Sum).unwrap();
     let mut loss = before.clone();
     for shape in wrong([10, 4]) {
-        let targets = Array2::zeros(shape);
+        let targets = Array2::<usize>::zeros(shape);
         assert_shape(cross_entropy(&cache, &targets, Reduction::Mean), "targets", &[10, 4], &shape);
         let result = cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss);
         assert_shape(result, "targets", &[10, 4], &shape);
@@ -340,14 +340,15 @@ fn cross_entropy_refuses_targets_of_every_other_shape() {
 #[test]
 fn a_label_out_of_range_is_named_with_its_column_and_step() {
     let (_, _, cache) = problem();
-    let before = cross_entropy(&cache, &Array2::ones((10, 4)), Reduction::Sum).unwrap();
+    let before = cross_entropy(&cache, &Array2::<usize>::ones((10, 4)), Reduction::Sum).unwrap();
     for (j, t) in [(0, 0), (9, 0), (0, 3), (9, 3), (7, 2)] {
         for label in [2, 3, usize::MAX / 2] {
             let mut targets = Array2::zeros((10, 4));
             targets[[j, t]] = label;
             let mut loss: Loss<f64> = before.clone();
             let error = cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();
-            let named = Error::Label { argument: "targets", column: j, step: t, expected: 2, found: label };
+            let named =
+                Error::Label { argument: "targets", column: j, step: t, expected: 2, found: label.try_into().unwrap() };
             assert!(matches!(&error, Error::Label { .. }));
             assert_eq!(error, named);
             let (label, column, step) = (format!("label {label}"), format!("column {j}"), format!("step {t}"));

@@ -46,7 +46,7 @@ fn none_is_zero_in_truncated_and_checkpointed_passes() {
         assert_eq!(left_out.cache(), given.cache());
     }
 
-    let targets = Array2::zeros((SHAPE.m, SHAPE.t_x));
+    let targets = Array2::<usize>::zeros((SHAPE.m, SHAPE.t_x));
     let gradients = |mut run: Checkpointed<'_, f64>| {
         while let Some(segment) = run.next_segment().unwrap() {
             let targets = targets.slice(ndarray::s![.., segment.steps()]);
@@ -69,7 +69,7 @@ fn zeroed_gradients_are_those_of_one_pass() {
     let mut first = None;
     for _ in 0..3 {
         sequence::forward_into(&p, &inputs.x, None, &mut cache).unwrap();
-        let loss = cross_entropy(&cache, &Array2::ones((SHAPE.m, SHAPE.t_x)), Reduction::Mean).unwrap();
+        let loss = cross_entropy(&cache, &Array2::<usize>::ones((SHAPE.m, SHAPE.t_x)), Reduction::Mean).unwrap();
         back.zero_gradients();
         sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back).unwrap();
         assert_eq!(first.get_or_insert_with(|| back.gradients.clone()), &back.gradients);

@@ -81,6 +81,7 @@ fn stepping_allocates_nothing<A: Scalar>() {
     for shape in SHAPES {
         let Problem { parameters, inputs, .. } = Problem::<A>::draw(1, shape);
         let mut stepper = cell::Stepper::new(&parameters, shape.m);
+        stepper.step(&inputs.x.index_axis(Axis(2), 0)).unwrap();
         assert_allocates_nothing("Stepper", &shape, || {
             stepper.set_hidden(&inputs.a0).unwrap();
             for xt in inputs.x.axis_iter(Axis(2)) {
@@ -90,13 +91,19 @@ fn stepping_allocates_nothing<A: Scalar>() {
             stepper.reset();
         });
         let tokens = vec![shape.n_x - 1; shape.m];
-        stepper.step_tokens(&tokens).unwrap();
         assert_allocates_nothing("Stepper with tokens", &shape, || stepper.step_tokens(&tokens).unwrap());
+        let columns: Vec<usize> = (0..shape.m).rev().collect();
+        stepper.step_columns_tokens(&columns, &tokens).unwrap();
+        assert_allocates_nothing("Stepper with some columns", &shape, || {
+            stepper.step_columns_tokens(&columns[1..], &tokens[1..]).unwrap();
+            stepper.step_columns(&columns, &inputs.x.index_axis(Axis(2), 1)).unwrap();
+            stepper.reset_columns(&columns).unwrap();
+        });
     }
 }
 
 #[test]
-fn a_stepper_allocates_nothing_from_the_first_step_on() {
+fn a_stepper_allocates_nothing_after_its_first_step() {
     stepping_allocates_nothing::<f32>();
     stepping_allocates_nothing::<f64>();
 }
@@ -107,7 +114,7 @@ fn an_error_allocates_nothing() {
     let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
     let mut cache = inputs.forward();
     let (wrong, mut loss) = (Array2::zeros((4, 10)), Loss::default());
-    let targets = Array2::zeros((10, 3));
+    let targets = Array2::<usize>::zeros((10, 3));
     assert_allocates_nothing("a refused call", &shape, || {
         sequence::forward_into(&parameters, &inputs.x, &wrong, &mut cache).unwrap_err();
         cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();

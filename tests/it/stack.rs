@@ -511,10 +511,10 @@ fn windows_of_a_one_layer_stack_are_those_of_a_sequence() {
                 assert_eq!(found.next_window(&p).unwrap().as_ref(), Some(&window));
                 assert_eq!(found.cache().hidden(0, Forward).unwrap(), expected.cache().hidden());
                 assert_eq!(found.cache().output(), expected.cache().output());
-                let targets = window.targets(&problem.targets);
+                let targets = || window.targets(&problem.targets);
                 let [loss, right] = [
-                    cross_entropy(found.cache(), &targets, Reduction::Sum).unwrap(),
-                    cross_entropy(expected.cache(), &targets, Reduction::Sum).unwrap(),
+                    cross_entropy(found.cache(), targets(), Reduction::Sum).unwrap(),
+                    cross_entropy(expected.cache(), targets(), Reduction::Sum).unwrap(),
                 ];
                 let upstream = stack::Upstream::logits(&loss.dlogits);
                 let gradients = stack::backward(&p, found.cache(), upstream).unwrap().gradients;

@@ -29,7 +29,7 @@ impl<A> Default for Workspace<A> {
 impl<A: Scalar> Workspace<A> {
     /// An upper bound for the memory of a pass of this extent.
     pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
-        let weights = Weights::<A>::forward_bytes(extent.dims, extent.tokens());
+        let weights = Weights::<A>::forward_bytes(extent.dims);
         if extent.is_in_place() {
             return weights;
         }

@@ -22,7 +22,7 @@ pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
     if pass == Pass::Step {
         let xt = x.index_axis(Axis(2), 0).to_owned();
         // A server uses its model until it ends.
-        let stepper = cell::Stepper::new(Box::leak(Box::new(parameters)), m);
+        let stepper = cell::Stepper::new(&parameters, m);
         return Box::new(Stepper { stepper, xt });
     }
     Box::new(Sequence {
@@ -75,12 +75,12 @@ impl<A: Real> Peer for Sequence<A> {
     }
 }
 
-struct Stepper<'p, A> {
-    stepper: cell::Stepper<'p, A>,
+struct Stepper<A> {
+    stepper: cell::Stepper<A>,
     xt: Array2<A>,
 }
 
-impl<A: Real> Peer for Stepper<'_, A> {
+impl<A: Real> Peer for Stepper<A> {
     fn run(&mut self) {
         self.stepper.step(&self.xt).expect("shapes fit");
     }
