@@ -36,7 +36,7 @@ fn ragged<A: Scalar>(c: &mut Criterion<Rates>) {
             group.bench_function(BenchmarkId::new(case, size), |b| {
                 b.iter(|| {
                     sequence::forward_into(&p, input, a0, &mut cache).unwrap();
-                    cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss).unwrap();
+                    cross_entropy_into(&cache, targets, Reduction::Mean, &mut loss).unwrap();
                     sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back).unwrap();
                 });
             });

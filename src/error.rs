@@ -168,7 +168,7 @@ pub enum Error {
         /// The number of classes.
         expected: usize,
         /// The label that was given.
-        found: i128,
+        found: Box<str>,
     },
     /// A token id is not an input of the network.
     #[error("`{argument}` holds token {found} at column {column}, step {step}, expected one below {expected}")]
@@ -183,6 +183,12 @@ pub enum Error {
         expected: usize,
         /// The token id that was given.
         found: usize,
+    },
+    /// A step of a sliding window is of another kind than those before it.
+    #[error("`{argument}` has another kind or number of inputs than the steps in the window, expected the same ones")]
+    Inputs {
+        /// The argument's name.
+        argument: &'static str,
     },
     /// A list of columns names one that does not exist.
     #[error("`{argument}` holds column {found}, expected one below {expected}")]

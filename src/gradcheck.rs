@@ -23,7 +23,7 @@
 //!
 //! let p = init::torch::<f64>(Dims { n_x: 2, n_a: 3, n_y: 2 }, &mut StdRng::seed_from_u64(1));
 //! let x = Array3::from_shape_fn((2, 2, 4), |(i, j, t)| (i + 3 * j + 2 * t) as f64 / 10.0);
-//! let (a0, targets) = (Array2::zeros((3, 2)), Array2::ones((2, 4)));
+//! let (a0, targets) = (Array2::zeros((3, 2)), Array2::<usize>::ones((2, 4)));
 //! let mean = loss::Reduction::Mean;
 //!
 //! let cache = sequence::forward(&p, &x, &a0)?;

@@ -29,7 +29,7 @@ pub(crate) fn as_time_major<A, D: Dimension>(source: &ArrayRef<A, D>) -> Option<
 }
 
 /// The values of an array in time-major order: a copy where it is stored in another order.
-pub(crate) fn to_time_major<'a, A: Copy, D: Dimension>(source: &'a ArrayRef<A, D>) -> Cow<'a, [A]> {
+pub(crate) fn to_time_major<A: Copy, D: Dimension>(source: &ArrayRef<A, D>) -> Cow<'_, [A]> {
     as_time_major(source).map_or_else(|| source.t().iter().copied().collect(), Cow::Borrowed)
 }
 

@@ -70,7 +70,11 @@ impl<A: Scalar> Memory<A> {
                 Ok(())
             }
         });
-        columns.iter().filter_map(|&column| Some(*named.get_mut(column)? = false)).for_each(drop);
+        for &column in columns {
+            if let Some(named) = named.get_mut(column) {
+                *named = false;
+            }
+        }
         checked
     }
 
@@ -119,7 +123,9 @@ impl<A: Scalar> Memory<A> {
         let hidden = self.layers.iter_mut().map(|layer| &mut layer.hidden);
         for values in hidden.chain([&mut self.logits, &mut self.output]) {
             let n = values.len() / self.m.max(1);
-            columns.iter().for_each(|column| values[column * n..][..n].fill(A::zero()));
+            for column in columns {
+                values[column * n..][..n].fill(A::zero());
+            }
         }
     }
 
@@ -133,7 +139,9 @@ impl<A: Scalar> Memory<A> {
 /// rows ← the listed rows of `all`
 fn gather<A: Copy>(rows: &mut Vec<A>, all: &[A], picks: &[usize], n: usize) {
     rows.clear();
-    picks.iter().for_each(|row| rows.extend_from_slice(&all[row * n..][..n]));
+    for row in picks {
+        rows.extend_from_slice(&all[row * n..][..n]);
+    }
 }
 
 /// The listed rows of `all` ← rows

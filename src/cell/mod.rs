@@ -24,7 +24,7 @@ pub use backward::{Backward, backward};
 pub(crate) use backward::{head_gradient, input_gradient, logits_gradient, recurrence_gradient};
 pub use forward::{Cache, forward};
 pub(crate) use forward::{Dropped, Read, head, input_projection, recurrence};
-pub(crate) use stepper::Steppable;
 pub use stepper::{Network, Stepper, StepperOf};
+pub(crate) use stepper::{Steppable, check_tokens};
 pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};
 pub(crate) use weights::Weights;

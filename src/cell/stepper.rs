@@ -272,14 +272,11 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     fn step_vectors(&mut self, xt: &ArrayRef2<A>, columns: Option<&[usize]>) -> Result<(), Error> {
         let rows = columns.map_or(self.columns(), <[usize]>::len);
         check_shape("xt", xt, &X[..2], [self.n_x(), rows])?;
-        let x = match as_time_major(xt) {
-            Some(xt) => xt,
-            None => {
-                fit(&mut self.xt, xt.len());
-                copy_time_major(&mut self.xt, xt);
-                &self.xt
-            }
-        };
+        let x = as_time_major(xt).unwrap_or_else(|| {
+            fit(&mut self.xt, xt.len());
+            copy_time_major(&mut self.xt, xt);
+            &self.xt
+        });
         self.memory.step(self.network.layers(), Read::Vectors(x), columns);
         Ok(())
     }
@@ -378,7 +375,7 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
 }
 
 /// Checks m token ids of one step, each below `n_x`.
-fn check_tokens(tokens: &[usize], m: usize, n_x: usize) -> Result<(), Error> {
+pub(crate) fn check_tokens(tokens: &[usize], m: usize, n_x: usize) -> Result<(), Error> {
     check_len("tokens", tokens, &["m"], m)?;
     match tokens.iter().position(|&token| token >= n_x) {
         Some(column) => Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] }),

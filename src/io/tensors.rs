@@ -128,6 +128,39 @@ impl<A> Tensors<A> {
         self.metadata.extend(other.metadata);
     }
 
+    /// Adds a prefix to every name and to every key of the metadata, so that several networks fit in one file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::io::Tensors;
+    /// use elman::{Dims, Parameters};
+    ///
+    /// let encoder = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 0 });
+    /// let decoder = Parameters::<f32>::zeros(Dims { n_x: 5, n_a: 7, n_y: 3 });
+    /// let mut file = Tensors::from(&encoder).with_prefix("encoder.");
+    /// file.merge(Tensors::from(&decoder).with_prefix("decoder."));
+    /// assert_eq!(file.shape("decoder.wax"), Some(&[7, 5][..]));
+    /// assert_eq!(Parameters::try_from(&file.under_prefix("encoder."))?, encoder);
+    /// # Ok::<(), elman::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_prefix(self, prefix: &str) -> Self {
+        Tensors {
+            entries: self.entries.into_iter().map(|(name, entry)| (format!("{prefix}{name}"), entry)).collect(),
+            metadata: self.metadata.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)).collect(),
+        }
+    }
+
+    /// Copies the tensors and the metadata whose names start with a prefix, without it.
+    #[must_use]
+    pub fn under_prefix(&self, prefix: &str) -> Self
+    where
+        A: Clone,
+    {
+        Tensors { entries: under_prefix(&self.entries, prefix), metadata: under_prefix(&self.metadata, prefix) }
+    }
+
     /// Returns the metadata. Some formats cannot hold metadata.
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, String> {
@@ -216,6 +249,12 @@ impl<A: Scalar> Tensors<A> {
         names.sort_by_cached_key(|name| Reverse(similarity(name, missing)));
         format!("the most similar of {} names are {}", names.len(), list(&names[..SHOWN]))
     }
+}
+
+/// The values whose keys start with a prefix, by the rest of their keys.
+fn under_prefix<T: Clone>(map: &BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
+    let rest = map.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())));
+    rest.collect()
 }
 
 /// Collects arrays by name. Of two arrays with the same name, the later one stays.

@@ -92,7 +92,8 @@ pub fn cross_entropy_into<'p, 't, A: Scalar, L: Label + 't>(
     for (step, column) in predictions.places() {
         let Some((label, weight)) = label(step, column) else { continue };
         if label.class().is_none_or(|class| class >= n_y) {
-            return Err(Error::Label { argument: "targets", column, step, expected: n_y, found: label.number() });
+            let found = label.to_string().into();
+            return Err(Error::Label { argument: "targets", column, step, expected: n_y, found });
         }
         counted.add(weight);
     }
@@ -117,7 +118,9 @@ pub fn cross_entropy_into<'p, 't, A: Scalar, L: Label + 't>(
         correct += usize::from(is_top);
         let factor = narrow(share * weight);
         dz[label] -= A::one();
-        dz.iter_mut().for_each(|dz| *dz *= factor);
+        for dz in dz {
+            *dz *= factor;
+        }
     }
     (loss.value, loss.count, loss.correct) = (narrow(sum * share), counted.elements, correct);
     Ok(())

@@ -1,4 +1,4 @@
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
 /// A label to ignore: it adds nothing to the loss, to its gradient or to the count of the mean.
 pub const IGNORE: usize = <usize as Label>::IGNORE;
@@ -6,7 +6,7 @@ pub const IGNORE: usize = <usize as Label>::IGNORE;
 /// The type of a label: `usize`, `u32`, `i32` or `i64`.
 ///
 /// A label is a class, counted from 0, or it is ignored. Signed types ignore −100, as PyTorch does.
-pub trait Label: Copy + PartialEq + Debug + sealed::Sealed {
+pub trait Label: Copy + PartialEq + Debug + Display + sealed::Sealed {
     /// The label that is ignored: the largest number of an unsigned type, −100 of a signed one.
     const IGNORE: Self;
 }
@@ -21,10 +21,6 @@ macro_rules! label {
         impl sealed::Sealed for $label {
             fn class(self) -> Option<usize> {
                 usize::try_from(self).ok()
-            }
-
-            fn number(self) -> i128 {
-                i128::try_from(self).unwrap_or(i128::MAX)
             }
         }
     )+};
@@ -41,7 +37,5 @@ pub(super) mod sealed {
     pub trait Sealed {
         /// The class; `None` where no array can have so many.
         fn class(self) -> Option<usize>;
-        /// The number, for a message.
-        fn number(self) -> i128;
     }
 }

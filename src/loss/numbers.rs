@@ -31,10 +31,10 @@ const PREDICTIONS: &[&str] = &["n", "m", "T_x"];
 /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 1 });
 /// let cache = sequence::forward(&p, &Array3::ones((3, 10, 4)), None)?;
 /// let targets = Array3::from_elem((1, 10, 4), 3.0);
-/// let loss = loss::squared_error(&cache, &targets, Reduction::Mean)?;
-/// assert_eq!((loss.value, loss.count), (9.0, 40));
+/// let loss = loss::squared_error(&cache, &targets, Reduction::Sum)?;
+/// assert_eq!((loss.value, loss.count), (9.0 * 40.0, 40));
 /// let back = sequence::backward(&p, &cache, Upstream::logits(&loss.dlogits))?;
-/// assert_eq!(back.gradients.by()[0], -6.0);
+/// assert_eq!(back.gradients.by()[0], -6.0 * 40.0);
 /// # Ok::<(), elman::Error>(())
 /// ```
 ///

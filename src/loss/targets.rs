@@ -128,7 +128,9 @@ impl Window {
             return Targets { values, weights, steps };
         }
         cut(&mut values, &self.steps);
-        weights.iter_mut().for_each(|weights| cut(weights, &self.steps));
+        if let Some(weights) = &mut weights {
+            cut(weights, &self.steps);
+        }
         let mut fresh = self.fresh_in_cache();
         if let Steps::Some(steps) = steps {
             let [start, end] = [steps.start, steps.end].map(|step| step.saturating_sub(self.steps.start));

@@ -1,6 +1,6 @@
 use super::check_magnitude;
 use crate::error::check_range;
-use crate::parameters::norm;
+use crate::parameters::add_squares;
 use crate::scalar::narrow;
 use crate::{Error, Scalar};
 
@@ -32,14 +32,33 @@ const NORM_OFFSET: f64 = 1e-6;
 /// # Errors
 /// [`Error::Range`] where `max_norm` is negative or NaN.
 pub fn clip_norm<A: Scalar>(gradients: &mut [A], max_norm: f64) -> Result<f64, Error> {
+    clip_joint_norm(&mut [gradients], max_norm)
+}
+
+/// Clips the joint norm of several gradients, as [`clip_norm`] clips that of one.
+///
+/// - `gradients`: the slices of several networks; the result is bit-identical to that of one slice with all their elements
+///
+/// # Examples
+///
+/// ```
+/// let (mut g, mut h) = ([3.0, 0.0], [-4.0]);
+/// assert_eq!(elman::optim::clip_joint_norm(&mut [&mut g[..], &mut h], 1.0)?, 5.0);
+/// assert_eq!((g[0], h[0]), (3.0 / 5.000001, -4.0 / 5.000001));
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`clip_norm`].
+pub fn clip_joint_norm<A: Scalar>(gradients: &mut [&mut [A]], max_norm: f64) -> Result<f64, Error> {
     check_range("max_norm", max_norm, "at least 0", max_norm >= 0.0)?;
-    let norm = norm(gradients);
+    let norm = gradients.iter().fold(0.0, |sum, g| add_squares(sum, g)).sqrt();
     let offset = norm + NORM_OFFSET;
     // Not `offset > max_norm`: a NaN norm must reach the gradient, unless an infinite `max_norm` asks for the norm only.
     let within = offset <= max_norm || max_norm.is_infinite();
     if !within {
         let factor = narrow::<A>(max_norm / offset);
-        for g in gradients {
+        for g in gradients.iter_mut().flat_map(|gradient| gradient.iter_mut()) {
             *g *= factor;
         }
     }

@@ -51,7 +51,7 @@ mod sgd;
 
 pub use adam::{Adam, AdamVariant, AdamW};
 pub use any::AnyOptimizer;
-pub use clip::{clip_norm, clip_value};
+pub use clip::{clip_joint_norm, clip_norm, clip_value};
 pub(crate) use fields::{Field, FieldMut, Fields};
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;

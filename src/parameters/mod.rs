@@ -348,7 +348,12 @@ pub(crate) fn norm<A: Scalar>(values: &[A]) -> f64 {
 
 /// Computes Σ vᵢ² of a slice, with one sequential sum in double precision.
 pub(crate) fn sum_of_squares<A: Scalar>(values: &[A]) -> f64 {
-    values.iter().map(|&v| widen(v) * widen(v)).fold(0.0, |sum, square| sum + square)
+    add_squares(0.0, values)
+}
+
+/// Computes sum + Σ vᵢ², one chain in double precision.
+pub(crate) fn add_squares<A: Scalar>(sum: f64, values: &[A]) -> f64 {
+    values.iter().map(|&v| widen(v) * widen(v)).fold(sum, |sum, square| sum + square)
 }
 
 fn checked_len(dims: Dims) -> Result<usize, Error> {

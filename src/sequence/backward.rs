@@ -58,7 +58,7 @@ impl<A: Scalar> Backward<A> {
     /// use ndarray::{Array2, Array3};
     ///
     /// let mut p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
-    /// let (x, targets) = (Array3::ones((3, 10, 4)), Array2::zeros((10, 4)));
+    /// let (x, targets) = (Array3::ones((3, 10, 4)), Array2::<usize>::zeros((10, 4)));
     /// let mut sgd = Sgd::new(0.1);
     ///
     /// let mut cache = sequence::Cache::default();

@@ -7,7 +7,9 @@ use super::input::{Input, Values};
 use super::masks::Masks;
 use super::schedule::Schedule;
 use crate::dropout::MaskRows;
-use crate::layout::{Bytes, copy_time_major, fit, product, sequence_view, step_view, time_major_mut};
+use crate::layout::{
+    Bytes, copy_time_major, fit, product, reshape_time_major, sequence_view, step_view, time_major_mut,
+};
 use crate::{Activation, Dims, Scalar, cell};
 use cell::Read;
 
@@ -188,16 +190,16 @@ impl<A> Cache<A> {
         &self.states[self.row_after(previous, column) * n_a..][..n_a]
     }
 
-    /// Returns the state of each column before a position, (`n_a`, m).
-    pub(crate) fn states_before(&self, position: usize) -> Array2<A>
+    /// states ← the state of each column before a position, (`n_a`, m)
+    pub(crate) fn copy_states_before(&self, position: usize, states: &mut Array2<A>)
     where
         A: Scalar,
     {
-        let mut states = Array2::zeros((self.dims.n_a, self.m).f());
-        for (column, mut state) in states.columns_mut().into_iter().enumerate() {
-            state.iter_mut().zip(self.state_before(position, column)).for_each(|(to, from)| *to = *from);
+        let n_a = self.dims.n_a;
+        let states = reshape_time_major(states, (n_a, self.m));
+        for (column, state) in states.chunks_exact_mut(n_a.max(1)).enumerate() {
+            state.copy_from_slice(self.state_before(position, column));
         }
-        states
     }
 
     /// The logits of all steps, (`T_x`, m, `n_y`).

@@ -41,7 +41,7 @@ pub type Checkpointed<'a, A> = CheckpointedOf<'a, A, Parameters<A>>;
 /// use ndarray::{Array2, Array3, s};
 ///
 /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
-/// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::zeros((1, 10_000)));
+/// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::<usize>::zeros((1, 10_000)));
 /// let mut run = Checkpointed::forward(&p, &x, &Array2::zeros((5, 1)))?;
 /// let mut nats = 0.0;
 /// while let Some(segment) = run.next_segment()? {
@@ -157,10 +157,11 @@ impl<'a, A: Scalar, N: Recurrent<A>> CheckpointedOf<'a, A, N> {
         let (left, cached) = (segments, 0);
         let mut run =
             CheckpointedOf { parameters, input, m, t_x, length, states, segments, left, cached, cache, back, da };
+        let mut last = N::State::default();
         for segment in 0..segments {
             run.read(segment)?;
             if segment + 1 < segments {
-                let last = N::state_before(&run.cache, length);
+                N::copy_state_before(&run.cache, length, &mut last);
                 N::write_state(&last, &mut run.states[(segment + 1) * state..][..state]);
             }
         }
@@ -191,8 +192,9 @@ impl<'a, A: Scalar, N: Recurrent<A>> CheckpointedOf<'a, A, N> {
     fn read(&mut self, segment: usize) -> Result<(), Error> {
         let size = self.parameters.state_len() * self.m;
         let state = self.parameters.read_state(self.m, &self.states[segment * size..][..size]);
-        let part = self.input.part(self.steps(segment));
-        self.parameters.forward_into(part.input(), Some(&state), &mut self.cache)?;
+        let mut lengths = Vec::new();
+        let part = self.input.part(self.steps(segment), &mut lengths);
+        self.parameters.forward_into(part, Some(&state), &mut self.cache)?;
         self.cached = segment;
         Ok(())
     }

@@ -180,17 +180,21 @@ impl<'a, A> Input<'a, A> {
         if self.reversed { t_x - positions.end..t_x - positions.start } else { positions }
     }
 
-    /// Returns some steps. A column without any of them has length 0.
-    pub(super) fn part(self, steps: Range<usize>) -> Part<'a, A> {
+    /// Returns some steps. A column without any of them has length 0. `lengths` is memory for the lengths.
+    pub(super) fn part<'p>(&'p self, steps: Range<usize>, lengths: &'p mut Vec<usize>) -> Input<'p, A> {
         let start = steps.start;
         let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
-        let lengths = self.lengths.map(|lengths| lengths.iter().map(within).collect());
-        let values = match self.values {
+        let lengths = self.lengths.map(|all| {
+            lengths.clear();
+            lengths.extend(all.iter().map(within));
+            &lengths[..]
+        });
+        let values = match self.values.view() {
             Values::Vectors(x) => Values::Vectors(x.slice_axis_move(Axis(2), steps.into())),
             Values::Tokens(ids) => Values::Tokens(ids.slice_axis_move(Axis(1), steps.into())),
         };
         let dropout = self.dropout.map(|dropout| dropout.skip(start));
-        Part { values, lengths, reversed: self.reversed, dropout }
+        Input { values, lengths, reversed: self.reversed, dropout }
     }
 
     /// Checks the input against the dimensions of a network, and returns m and `T_x`.
@@ -228,20 +232,5 @@ impl<'a, A> Input<'a, A> {
             }
         }
         Ok(())
-    }
-}
-
-/// Some steps of an input.
-pub(super) struct Part<'a, A> {
-    values: Values<'a, A>,
-    lengths: Option<Vec<usize>>,
-    reversed: bool,
-    dropout: Option<Dropout<'a>>,
-}
-
-impl<A> Part<'_, A> {
-    pub(super) fn input(&self) -> Input<'_, A> {
-        let Part { lengths, reversed, dropout, .. } = self;
-        Input { values: self.values.view(), lengths: lengths.as_deref(), reversed: *reversed, dropout: *dropout }
     }
 }

@@ -21,7 +21,8 @@
 //! With [`Dropout`](crate::Dropout), Wax reads mx ⊙ x\_t and Waa reads ma ⊙ a\_{t−1}. Their gradients pass through the same
 //! masks.
 //!
-//! For a long sequence, [`Truncated`] truncates gradients. [`Checkpointed`] computes exact gradients.
+//! For a long sequence, [`Truncated`] truncates gradients. [`Checkpointed`] computes exact gradients. For a live stream,
+//! [`Sliding`] truncates gradients at each step.
 //!
 //! # Memory
 //!
@@ -61,6 +62,7 @@ mod input;
 mod masks;
 mod recurrent;
 mod schedule;
+mod sliding;
 mod truncated;
 
 pub use backward::{Backward, backward, backward_into};
@@ -69,6 +71,7 @@ pub use checkpointed::{Checkpointed, CheckpointedOf, Segment};
 pub use forward::{forward, forward_into};
 pub use initial_state::InitialState;
 pub use input::Input;
+pub use sliding::{Sliding, SlidingOf};
 pub use truncated::{Truncated, TruncatedOf, Window};
 
 pub(crate) use backward::{Workspace as BackwardWorkspace, run as run_backward};

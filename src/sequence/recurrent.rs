@@ -8,15 +8,15 @@ use crate::layout::{copy_time_major, step_view};
 use crate::upstream::check_last_hidden;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
-/// A network that [`TruncatedOf`](super::TruncatedOf) and [`CheckpointedOf`](super::CheckpointedOf) run: one layer or a
-/// stack. No other type implements it.
+/// A network that [`TruncatedOf`](super::TruncatedOf), [`SlidingOf`](super::SlidingOf) and
+/// [`CheckpointedOf`](super::CheckpointedOf) run: one layer or a stack. No other type implements it.
 pub trait Recurrent<A: Scalar>: Sized {
     /// The result of a forward pass.
     type Cache: Clone + Debug + Default;
     /// The gradients, and the memory of the backward pass.
     type Backward: Clone + Debug;
     /// The hidden states between two passes, and the gradients at them.
-    type State: Clone + Debug;
+    type State: Clone + Debug + Default;
     /// The argument for the state before the first step.
     type InitialState<'s>;
     /// The gradients of a loss with respect to the results.
@@ -34,8 +34,8 @@ pub trait Recurrent<A: Scalar>: Sized {
         state: Option<&Self::State>,
         cache: &mut Self::Cache,
     ) -> Result<(), Error>;
-    /// The state of each column before a position of the cache.
-    fn state_before(cache: &Self::Cache, position: usize) -> Self::State;
+    /// state ← the state of each column before a position of the cache.
+    fn copy_state_before(cache: &Self::Cache, position: usize, state: &mut Self::State);
 
     /// The number of values in the state of one column.
     fn state_len(&self) -> usize;
@@ -88,8 +88,8 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
         forward_into(self, input, state.map(|state| &**state), cache)
     }
 
-    fn state_before(cache: &Cache<A>, position: usize) -> Array2<A> {
-        cache.states_before(position)
+    fn copy_state_before(cache: &Cache<A>, position: usize, state: &mut Array2<A>) {
+        cache.copy_states_before(position, state);
     }
 
     fn state_len(&self) -> usize {

@@ -9,7 +9,8 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 
 /// Truncated back-propagation through time, TBPTT(k₁, k₂): an update every k₁ steps, with the gradient of the last k₂ steps.
 ///
-/// The hidden state continues from window to window, gradients do not. Parameters may change between windows. Its two kinds
+/// The hidden state continues from window to window, gradients do not. Parameters may change between windows. A window
+/// allocates nothing where an earlier one had as many steps. Its two kinds
 /// are [`sequence::Truncated`](Truncated) and [`stack::Truncated`](crate::stack::Truncated).
 ///
 /// - k₁ = k₂: the windows are consecutive chunks of the sequence.
@@ -28,7 +29,7 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 ///
 /// let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
 /// let mut p = Parameters::<f64>::zeros(dims);
-/// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::zeros((10, 100)));
+/// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::<usize>::zeros((10, 100)));
 /// let mut chunks = Truncated::new(&x, &Array2::zeros((5, 10)), 20, 30)?;
 /// let mut back = sequence::Backward::default();
 /// while let Some(window) = chunks.next_window(&p)? {
@@ -50,6 +51,10 @@ pub struct TruncatedOf<'a, A: Scalar, N: Recurrent<A>> {
     window: Range<usize>,
     /// The state before the first step; `None` is zero.
     a0: Option<N::State>,
+    /// The state before the steps of `cache`.
+    state: N::State,
+    /// The lengths of the columns in a window.
+    lengths: Vec<usize>,
     cache: N::Cache,
 }
 
@@ -96,7 +101,8 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
         check_count("k2", k2, "at least 1", k2 > 0)?;
         let a0 = N::initial_state(a0.into(), &input)?;
         input.check_lengths()?;
-        Ok(TruncatedOf { input, t_x, k1, k2, window: 0..0, a0, cache: N::Cache::default() })
+        let (state, lengths, cache) = (N::State::default(), Vec::new(), N::Cache::default());
+        Ok(TruncatedOf { input, t_x, k1, k2, window: 0..0, a0, state, lengths, cache })
     }
 
     /// Runs the forward pass of the next window; `None` at the end of the sequence.
@@ -114,16 +120,14 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
         let start = end.saturating_sub(self.k2);
         // Check all steps before reading the first.
         self.input.check_values(parameters.first_dims()?, &self.steps(start.min(before)..end))?;
-        let mut a0 = if before > 0 {
-            Some(N::state_before(&self.cache, start.min(before) - self.window.start))
-        } else {
-            self.a0.clone()
-        };
-        if start > before {
-            self.read(parameters, before..start, a0.as_ref())?;
-            a0 = Some(N::state_before(&self.cache, start - before));
+        if before > 0 {
+            N::copy_state_before(&self.cache, start.min(before) - self.window.start, &mut self.state);
         }
-        self.read(parameters, start..end, a0.as_ref())?;
+        if start > before {
+            self.read(parameters, before..start)?;
+            N::copy_state_before(&self.cache, start - before, &mut self.state);
+        }
+        self.read(parameters, start..end)?;
         self.window = start..end;
         Ok(Some(Window { steps: self.steps(start..end), fresh: self.steps(start.max(before)..end) }))
     }
@@ -134,9 +138,11 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
         &self.cache
     }
 
-    fn read(&mut self, parameters: &N, positions: Range<usize>, a0: Option<&N::State>) -> Result<(), Error> {
-        let part = self.input.part(self.steps(positions));
-        parameters.forward_into(part.input(), a0, &mut self.cache)
+    /// Runs the forward pass of these positions from `state`, or from `a0` at the start of the sequence.
+    fn read(&mut self, parameters: &N, positions: Range<usize>) -> Result<(), Error> {
+        let state = if positions.start == 0 { self.a0.as_ref() } else { Some(&self.state) };
+        let part = self.input.part(self.input.steps(self.t_x, positions), &mut self.lengths);
+        parameters.forward_into(part, state, &mut self.cache)
     }
 
     fn steps(&self, positions: Range<usize>) -> Range<usize> {

@@ -82,7 +82,7 @@ pub(crate) use backward::each_pass;
 pub use backward::{Backward, backward, backward_into};
 pub use forward::{Cache, forward, forward_into};
 pub use parameters::{Gradients, Parameters};
-pub use recurrent::{Checkpointed, Truncated};
+pub use recurrent::{Checkpointed, Sliding, Truncated};
 pub use states::States;
 pub use stepper::{Network, Stepper};
 pub use upstream::Upstream;

@@ -1,10 +1,10 @@
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView3};
 
 use super::architecture::Part;
 use super::{Backward, Cache, Gradients, Parameters, States, Upstream, backward_into, forward_into};
 use crate::dropout::Site;
 use crate::layout::{copy_time_major, sequence_view, step_view};
-use crate::sequence::{CheckpointedOf, Footprint, Input, Recurrent, TruncatedOf};
+use crate::sequence::{CheckpointedOf, Footprint, Input, Recurrent, SlidingOf, TruncatedOf};
 use crate::{Dims, Error, Scalar};
 
 /// Truncated back-propagation through a stack with layers of one direction: see [`TruncatedOf`].
@@ -19,7 +19,7 @@ use crate::{Dims, Error, Scalar};
 ///
 /// let architecture = Architecture::new(3, [Layer::new(5), Layer::new(7)], 2);
 /// let mut p = init::torch_stack::<f64>(architecture, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
-/// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::zeros((10, 100)));
+/// let (x, targets) = (Array3::ones((3, 10, 100)), Array2::<usize>::zeros((10, 100)));
 /// let (mut windows, mut back) = (Truncated::new(&x, None, 20, 30)?, stack::Backward::default());
 /// while let Some(window) = windows.next_window(&p)? {
 ///     let loss = loss::cross_entropy(windows.cache(), window.targets(&targets), loss::Reduction::Mean)?;
@@ -30,6 +30,23 @@ use crate::{Dims, Error, Scalar};
 /// # Ok::<(), elman::Error>(())
 /// ```
 pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
+
+/// A sliding window over a live stream, for a stack with layers of one direction: see [`SlidingOf`].
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{Architecture, Layer, Parameters, Sliding};
+///
+/// let p = Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
+/// let mut window = Sliding::new(1, 20)?;
+/// for token in [2, 0, 1] {
+///     assert_eq!(window.push_tokens(&p, &[token])?.last_output()[[0, 0]], 0.5);
+/// }
+/// assert_eq!(window.len(), 3);
+/// # Ok::<(), elman::Error>(())
+/// ```
+pub type Sliding<A> = SlidingOf<A, Parameters<A>>;
 
 /// Exact gradients of a stack with layers of one direction, over a long sequence: see [`CheckpointedOf`].
 ///
@@ -51,7 +68,7 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 /// use ndarray::{Array2, Array3, s};
 ///
 /// let p = Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
-/// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::zeros((1, 10_000)));
+/// let (x, targets) = (Array3::ones((3, 1, 10_000)), Array2::<usize>::zeros((1, 10_000)));
 /// let mut run = Checkpointed::forward(&p, &x, None)?;
 /// while let Some(segment) = run.next_segment()? {
 ///     let targets = targets.slice(s![.., segment.steps()]);
@@ -100,8 +117,12 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
         forward_into(self, input, state, cache)
     }
 
-    fn state_before(cache: &Cache<A>, position: usize) -> States<A> {
-        States { arrays: cache.passes().map(|(key, pass)| (key, pass.states_before(position))).collect() }
+    fn copy_state_before(cache: &Cache<A>, position: usize, state: &mut States<A>) {
+        let missing = cache.passes().skip(state.arrays.len()).map(|(key, _)| (key, Array2::default([0; 2])));
+        state.arrays.extend(missing);
+        for ((_, state), (_, pass)) in state.arrays.iter_mut().zip(cache.passes()) {
+            pass.copy_states_before(position, state);
+        }
     }
 
     fn state_len(&self) -> usize {

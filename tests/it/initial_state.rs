@@ -50,7 +50,7 @@ fn none_is_zero_in_truncated_and_checkpointed_passes() {
     let gradients = |mut run: Checkpointed<'_, f64>| {
         while let Some(segment) = run.next_segment().unwrap() {
             let targets = targets.slice(ndarray::s![.., segment.steps()]);
-            let loss = cross_entropy(segment.cache(), &targets, Reduction::Sum).unwrap();
+            let loss = cross_entropy(segment.cache(), targets, Reduction::Sum).unwrap();
             segment.backward(Upstream::logits(&loss.dlogits)).unwrap();
         }
         run.into_gradients()

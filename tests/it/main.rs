@@ -16,6 +16,7 @@ mod gradcheck;
 mod gradients;
 mod init;
 mod initial_state;
+mod loss;
 mod memory;
 mod naive;
 mod notebook;
@@ -25,6 +26,7 @@ mod parameters;
 mod sampling;
 mod scalar;
 mod stack;
+mod stepper;
 mod torch;
 
 mod io {
@@ -51,4 +53,5 @@ mod io {
 mod sequence {
     mod long;
     mod readings;
+    mod sliding;
 }

@@ -193,7 +193,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
         let mut loss = Loss::default();
         while let Some(segment) = run.next_segment().unwrap() {
             let targets = targets.slice_axis(Axis(1), segment.steps().into());
-            cross_entropy_into(segment.cache(), &targets, Reduction::Sum, &mut loss).unwrap();
+            cross_entropy_into(segment.cache(), targets, Reduction::Sum, &mut loss).unwrap();
             segment.backward(Upstream::logits(&loss.dlogits)).unwrap();
         }
         std::hint::black_box(run.into_gradients());
