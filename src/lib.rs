@@ -19,12 +19,11 @@
 //! Each of 32 columns reads ten numbers. At every step it has to say whether the number *before* was positive.
 //!
 //! ```
-//! use elman::loss::{self, Loss, Reduction};
+//! use elman::loss::{self, Reduction};
 //! use elman::ndarray::{Array2, Array3};
 //! use elman::optim::{Adam, Optimizer, clip_norm};
 //! use elman::rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
-//! use elman::sequence::{self, Backward, Cache};
-//! use elman::{Dims, Upstream, init};
+//! use elman::{Dims, Upstream, init, sequence};
 //!
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
 //! let x = Array3::from_shape_simple_fn((1, 32, 10), || rng.random_range(-1.0..1.0)); // (n_x, m, T_x)
@@ -33,14 +32,14 @@
 //! let mut p = init::torch::<f64>(Dims { n_x: 1, n_a: 16, n_y: 2 }, &mut rng);
 //! let mut adam = Adam::new(0.02);
 //! // Their memory is reused: the loop allocates nothing after its first pass.
-//! let (mut cache, mut loss, mut back) = (Cache::default(), Loss::default(), Backward::default());
+//! let (mut cache, mut loss, mut back) = Default::default();
 //! for _ in 0..150 {
 //!     sequence::forward_into(&p, &x, None, &mut cache)?; // None: the initial hidden state is zero
 //!     loss::cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss)?;
-//!     back.zero_gradients(); // `backward_into` adds to them
 //!     sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
 //!     clip_norm(back.gradients.as_mut_slice(), 1.0)?;
 //!     adam.step(p.as_mut_slice(), back.gradients.as_slice())?;
+//!     back.zero_gradients(); // the next `backward_into` adds to them
 //! }
 //! assert!(loss.value < 0.1, "a guess costs ln 2 = 0.69");
 //! # Ok::<(), elman::Error>(())
@@ -52,12 +51,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, stacks, serving, reproducibility |
+//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, online learning, stacks, serving, from PyTorch, reproducibility |
 //! | [`coming_from`] | PyTorch, Keras, Flax, ONNX and NumPy beside this crate |
-//! | [`cell`] | one step, forward and backward; [`cell::Stepper`] for serving |
-//! | [`sequence`] | many steps, and back-propagation through time; tokens, ragged and reversed batches; long sequences |
+//! | [`cell`] | one step, forward and backward; [`cell::Network`] and [`cell::Stepper`] for serving |
+//! | [`sequence`] | many steps, and back-propagation through time; tokens, ragged and reversed batches; long sequences; live streams |
 //! | [`stack`] | layers of any widths and nonlinearities, in one or two directions, with one head |
-//! | [`loss`] | cross-entropy with softmax, computed from logits |
+//! | [`loss`] | cross-entropy, squared error, Huber, and losses of your own; masks and weights |
 //! | [`batches`] | token streams with a carried state, buckets of similar length, padding |
 //! | [`sampling`] | draws the next token from logits: temperature, top-k, top-p, greedy |
 //! | [`init`] | initial parameters: the defaults of PyTorch and Keras, identity, a chosen spectral radius |
@@ -134,8 +133,16 @@ pub mod stack;
 pub mod tasks {
     #[doc = include_str!("../docs/tasks/classification.md")]
     pub mod classification {}
+    /// From PyTorch: see the documentation with the feature `safetensors`.
+    #[cfg(not(feature = "safetensors"))]
+    pub mod from_pytorch {}
+    #[cfg(feature = "safetensors")]
+    #[doc = include_str!("../docs/tasks/from-pytorch.md")]
+    pub mod from_pytorch {}
     #[doc = include_str!("../docs/tasks/long-sequences.md")]
     pub mod long_sequences {}
+    #[doc = include_str!("../docs/tasks/online.md")]
+    pub mod online {}
     #[doc = include_str!("../docs/tasks/regression.md")]
     pub mod regression {}
     #[doc = include_str!("../docs/tasks/reproducibility.md")]

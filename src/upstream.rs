@@ -60,7 +60,8 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
     pub fn logits(logits: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_logits(logits)
     }
-    /// For a loss that reads the probabilities.
+    /// For a loss that reads the probabilities. For one that reads the logits, such as a squared error, use
+    /// [`logits`](Upstream::logits): with one output, the probability is always 1, so its gradient is zero.
     #[must_use]
     pub fn output(output: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_output(output)

@@ -147,7 +147,8 @@ impl<A> Cache<A> {
     }
     /// The probabilities of each step, softmax(logits), (`n_y`, m, `T_x`).
     ///
-    /// A regression reads [`logits`](Self::logits). With one output, the softmax is always 1, so its gradient is zero.
+    /// A regression reads [`logits`](Self::logits), for example through [`squared_error`](crate::loss::squared_error). With
+    /// one output, the softmax is always 1, so its gradient is zero.
     #[must_use]
     pub fn output(&self) -> ArrayView3<'_, A> {
         sequence_view(self.dims.n_y, self.m, self.t_x, &self.output)

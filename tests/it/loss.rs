@@ -267,7 +267,7 @@ fn a_loss_of_the_hidden_states_reaches_every_parameter() {
     let targets = uniform(&mut Numpy::seed(3), (SHAPE.n_a, SHAPE.m, SHAPE.t_x));
     let loss = |p: &Parameters<f64>| {
         let cache = sequence::forward(p, &problem.inputs.x, &problem.inputs.a0)?;
-        squared_error(&cache.hidden(), &targets, Reduction::Mean)
+        squared_error(cache.hidden(), &targets, Reduction::Mean)
     };
     let (p, cache) = (&problem.parameters, problem.forward());
     let found = loss(p).unwrap();
