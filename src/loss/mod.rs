@@ -5,7 +5,7 @@
 //!
 //! | function | ℓ of one element | targets |
 //! |---|---|---|
-//! | [`cross_entropy`] | ln Σ exp(z) − z[label] | labels, (m, `T_x`) |
+//! | [`cross_entropy`] | −ln softmax(z) of the label | labels, (m, `T_x`) |
 //! | [`squared_error`] | (ŷ − y)² | numbers, (n, m, `T_x`) |
 //! | [`huber`] | ½(ŷ − y)², and linear beyond ±δ | numbers, (n, m, `T_x`) |
 //! | [`elementwise`] | any function of ŷ and y | numbers, (n, m, `T_x`) |
