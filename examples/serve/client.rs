@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use elman::Parameters;
-use elman::cell::{Network, Stepper};
+use elman::cell::Stepper;
 use futures_util::{SinkExt, StreamExt};
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -116,7 +116,8 @@ pub(crate) fn step(stepper: &mut Stepper<f32>, x: Vec<f32>) -> Result<Vec<f32>> 
 /// A client with random inputs that compares the bits of each answer with those of a stepper that runs alone.
 pub(crate) struct Good {
     pub(crate) client: Client,
-    alone: Stepper<f32>,
+    /// What the server should compute.
+    pub(crate) alone: Stepper<f32>,
     inputs: Inputs,
     expected: VecDeque<Vec<f32>>,
 }
@@ -129,11 +130,6 @@ impl Good {
     pub(crate) fn new(client: Client, parameters: &Parameters<f32>, seed: u64) -> Self {
         let inputs = Inputs::new(seed, parameters.dims().n_x);
         Good { client, alone: Stepper::new(parameters, 1), inputs, expected: VecDeque::new() }
-    }
-
-    /// Continues with other weights.
-    pub(crate) fn set_network(&mut self, parameters: &Parameters<f32>) -> Result<()> {
-        Ok(self.alone.set_network(Network::new(parameters))?)
     }
 
     pub(crate) async fn send(&mut self) -> Result<()> {

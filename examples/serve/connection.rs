@@ -46,7 +46,7 @@ pub(crate) async fn serve(
             Ok(Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded))) => {
                 format!("the line is too long: at most {line} bytes")
             }
-            Err(_) => format!("no whole request in {idle:?}"),
+            Err(_) => format!("no complete request within {idle:?}"),
         };
         return refuse(lines.into_inner(), error).await;
     }

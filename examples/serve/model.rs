@@ -54,6 +54,7 @@ impl Source {
     }
 
     /// Reads the weights again, and gives their network to all clients. An error leaves the old network in place.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has `SIGHUP`"))]
     pub(crate) fn reload(&self, networks: &watch::Sender<Network<f32>>) -> Result<()> {
         if self.model.is_none() {
             return Err("the built-in model has no file to read again".into());

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::process::Stdio;
 
+use elman::cell::Network;
 use elman::io::{Tensors, safetensors};
 use elman::{Dims, Parameters};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
@@ -83,7 +84,7 @@ pub(crate) async fn reload(first: &Parameters<f32>) -> Result<()> {
     server.signal("HUP").await?;
     server.logs("the model was reloaded").await?;
     // The hidden state of the old network, and the weights of the new one.
-    good.set_network(&second)?;
+    good.alone.set_network(Network::new(&second))?;
     good.steps(3).await?;
     Good::connect(&server.address, &second, 2).await?.steps(3).await?;
 

@@ -16,7 +16,7 @@ const LINE: usize = 1 << 15;
 /// Much longer than a good client on a busy machine needs for a request.
 const IDLE: Duration = Duration::from_secs(2);
 const TOO_LONG: &str = "the line is too long: at most 32768 bytes";
-const SILENT: &str = "no whole request in 2s";
+const SILENT: &str = "no complete request within 2s";
 const TOO_MANY: &str = "too many clients: at most 2 at a time";
 
 /// Checks the number of clients, and the length of a line to the byte.
@@ -24,7 +24,7 @@ pub(crate) async fn limits(parameters: &Parameters<f32>) -> Result<()> {
     let server = Local::start(parameters, Limits { line: LINE, ..Local::limits(2) }).await?;
     let mut first = Good::connect(&server.address, parameters, 1).await?;
     let mut second = Good::connect(&server.address, parameters, 2).await?;
-    first.step().await?;
+    first.steps(3).await?;
     second.step().await?;
     Client::connect(&server.address).await?.expect_end(Some(TOO_MANY)).await?;
     first.step().await?;
