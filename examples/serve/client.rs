@@ -132,11 +132,15 @@ impl Good {
         Good { client, alone: Stepper::new(parameters, 1), inputs, expected: VecDeque::new() }
     }
 
-    pub(crate) async fn send(&mut self) -> Result<()> {
-        let x = self.inputs.next();
-        self.client.send(&request(&x)?).await?;
-        self.expected.push_back(step(&mut self.alone, x)?);
-        Ok(())
+    /// Sends requests without waiting for their answers.
+    pub(crate) async fn send(&mut self, count: usize) -> Result<()> {
+        let mut lines = String::new();
+        for _ in 0..count {
+            let x = self.inputs.next();
+            lines += &(request(&x)? + "\n");
+            self.expected.push_back(step(&mut self.alone, x)?);
+        }
+        self.client.send_bytes(lines.as_bytes()).await
     }
 
     /// Receives the answer to the first request that has none yet.
@@ -150,7 +154,7 @@ impl Good {
     }
 
     pub(crate) async fn step(&mut self) -> Result<()> {
-        self.send().await?;
+        self.send(1).await?;
         self.receive().await
     }
 

@@ -106,7 +106,8 @@ pub(crate) async fn reload(first: &Parameters<f32>) -> Result<()> {
 
 /// Stops a server while requests wait: over TCP, and over a Unix socket.
 pub(crate) async fn drain(parameters: &Parameters<f32>) -> Result<()> {
-    const REQUESTS: usize = 200;
+    // A Unix socket holds fewer answers than this, so the server still has requests to answer when it closes.
+    const REQUESTS: usize = 1000;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("socket");
     let mut server = Process::start(&["--unix".as_ref(), path.as_os_str()]).await?;
@@ -119,17 +120,17 @@ pub(crate) async fn drain(parameters: &Parameters<f32>) -> Result<()> {
         client.step().await?;
     }
     silent.client.send_bytes(br#"{"x":[1,0"#).await?;
-    for _ in 0..REQUESTS {
-        waiting.send().await?;
-        local.send().await?;
-    }
+    waiting.send(REQUESTS).await?;
+    local.send(REQUESTS).await?;
     server.signal("TERM").await?;
+    // The server has begun to close connections when this one ends.
+    silent.client.expect_end(None).await?;
     for client in [&mut waiting, &mut local] {
         for _ in 0..REQUESTS {
             client.receive().await?;
         }
     }
-    for mut client in [waiting, local, silent] {
+    for mut client in [waiting, local] {
         client.client.expect_end(None).await?;
     }
     server.ends().await?;
