@@ -125,6 +125,7 @@ pub(crate) async fn drain(parameters: &Parameters<f32>) -> Result<()> {
     server.signal("TERM").await?;
     // The server has begun to close connections when this one ends.
     silent.client.expect_end(None).await?;
+    drop(silent);
     for client in [&mut waiting, &mut local] {
         for _ in 0..REQUESTS {
             client.receive().await?;
