@@ -157,7 +157,7 @@ impl<A: Scalar> Stepper<A> {
         Network::new(parameters).stepper(m)
     }
 
-    /// Sets the hidden state from which the next step starts.
+    /// Sets the hidden state from which the next step starts. Logits and output stay those of the last step.
     ///
     /// - `hidden`: (`n_a`, m)
     ///

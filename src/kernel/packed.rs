@@ -160,7 +160,7 @@ impl<'a, A> Terms<'a, A> {
 pub(crate) fn pick_rows<A: Scalar>(z: &mut [A], start: &[A], packed: &Packed<A>, rows: &[usize], values: Option<&[A]>) {
     debug_assert!(start.len() == packed.n && z.len() == rows.len() * packed.n);
     if packed.n > 0 {
-        call::<A, CompiledPickRows>(PickRows { z, start, terms: packed.into(), rows, values });
+        call::<A, CompiledPickRows>(PickRows { z, start, packed, rows, values });
     }
 }
 
@@ -170,7 +170,7 @@ compiled!(CompiledPickRows: PickRows<'a, A> => (), |call| Isa::current().run(cal
 struct PickRows<'a, A> {
     z: &'a mut [A],
     start: &'a [A],
-    terms: Terms<'a, A>,
+    packed: &'a Packed<A>,
     rows: &'a [usize],
     values: Option<&'a [A]>,
 }
@@ -180,13 +180,19 @@ impl<A: Lanes> WithSimd for PickRows<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PickRows { z, start, terms, rows, values } = self;
-        let lanes = A::lanes::<S>();
-        for (i, (z, &row)) in z.chunks_exact_mut(terms.n()).zip(rows).enumerate() {
+        let PickRows { z, start, packed: Packed { buffer, start: first, k, n }, rows, values } = self;
+        let panels = A::vectors::<S>(&buffer[*first..]).0;
+        let (starts, start_rest) = A::vectors::<S>(start);
+        for (i, (z, &row)) in z.chunks_exact_mut(*n).zip(rows).enumerate() {
             let value = A::splat(simd, values.map_or(A::one(), |values| values[i]));
-            for (group, (z, start)) in z.chunks_mut(lanes).zip(start.chunks(lanes)).enumerate() {
-                let sum = A::vfma(simd, value, terms.group::<S>(group)[row], load(simd, start));
-                store(simd, z, sum);
+            let (zs, z_rest) = A::vectors_mut::<S>(z);
+            let mut at = row;
+            for (z, start) in zs.iter_mut().zip(starts) {
+                *z = A::vfma(simd, value, panels[at], *start);
+                at += k;
+            }
+            if !z_rest.is_empty() {
+                store(simd, z_rest, A::vfma(simd, value, panels[at], load(simd, start_rest)));
             }
         }
     }
@@ -338,7 +344,7 @@ mod tests {
                 packed.pack_rows_for(isa, k, n, Rows::ascending(&b, n));
                 for (values, expected) in [(None, expected([1.0; 4])), (Some(&values[..]), expected(values))] {
                     let mut z = vec![f32::NAN; rows.len() * n];
-                    isa.run(PickRows { z: &mut z, start: &start, terms: (&packed).into(), rows: &rows, values });
+                    isa.run(PickRows { z: &mut z, start: &start, packed: &packed, rows: &rows, values });
                     assert_eq!(z, expected, "{isa:?}, {n} columns");
                 }
             }

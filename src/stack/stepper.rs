@@ -86,7 +86,7 @@ impl<A: Scalar> Stepper<A> {
         Ok(Network::new(parameters)?.stepper(m))
     }
 
-    /// Sets the hidden states from which the next step starts.
+    /// Sets the hidden states from which the next step starts. Logits and output stay those of the last step.
     ///
     /// # Errors
     /// [`Error::States`] where a state is missing or not (`n_a`, m); [`Error::StateCount`] where there are more states.

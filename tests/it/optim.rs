@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
-use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_norm, clip_value};
+use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_joint_norm, clip_norm, clip_value};
 use elman::{Dims, Error, Gradients, Parameters, Scalar};
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
@@ -410,4 +410,23 @@ fn a_resumed_optimizer_takes_the_same_steps() {
     assert_eq!(error.to_string(), "`first_moment` has shape (3,), expected (0,)");
     let error = fresh().resumed(3, moments.0, vec![0.0; 2]).unwrap_err();
     assert_eq!(error.to_string(), "`second_moment` has shape (2,), expected (3,)");
+}
+
+#[test]
+fn a_joint_norm_has_the_bits_of_one_slice() {
+    let draw = |length: u32| -> Vec<f32> { (1..=length).map(|i| (f64::from(i) * 0.7).sin() as f32).collect() };
+    for limit in [0.0, 0.3, 1e9, f64::INFINITY] {
+        let mut whole = draw(31);
+        let mut parts = [whole[..13].to_vec(), Vec::new(), whole[13..14].to_vec(), whole[14..].to_vec()];
+        let expected = clip_norm(&mut whole, limit).unwrap();
+        let mut slices: Vec<&mut [f32]> = parts.iter_mut().map(Vec::as_mut_slice).collect();
+        assert_eq!(clip_joint_norm(&mut slices, limit).unwrap().to_bits(), expected.to_bits());
+        assert_eq!(parts.concat(), whole);
+    }
+    assert_eq!(clip_joint_norm::<f64>(&mut [], 1.0).unwrap().to_bits(), 0);
+    let mut g = [1.0];
+    assert_eq!(
+        clip_joint_norm(&mut [&mut g[..]], f64::NAN).unwrap_err().to_string(),
+        "`max_norm` is NaN, expected at least 0"
+    );
 }

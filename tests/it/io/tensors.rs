@@ -22,6 +22,22 @@ fn tensors_are_a_collection() {
 }
 
 #[test]
+fn several_networks_of_different_units_fit_in_one_file() {
+    let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+    let encoder = Parameters::<f64>::zeros(dims).with_activation(Activation::Relu);
+    let mut decoder = Parameters::<f64>::zeros(Dims { n_x: 2, ..dims });
+    decoder.fill(0.5);
+    let mut file = Tensors::from(&encoder).with_prefix("encoder.");
+    file.merge(Tensors::from(&decoder).with_prefix("decoder."));
+    assert_eq!(file.len(), 10);
+    assert_eq!(Parameters::try_from(&file.under_prefix("encoder.")).unwrap(), encoder);
+    assert_eq!(Parameters::try_from(&file.under_prefix("decoder.")).unwrap(), decoder);
+    assert_eq!(file.under_prefix(""), file);
+    let error = Parameters::try_from(&file.under_prefix("coder.")).unwrap_err().to_string();
+    assert_eq!(error, "there is no tensor `wax`: there are no tensors");
+}
+
+#[test]
 fn the_error_of_a_missing_tensor_lists_the_most_similar_names() {
     let missing = |names: &[&str], name| {
         let tensors: Tensors<f64> = names.iter().map(|&name| (name, Array1::zeros(1))).collect();
