@@ -86,7 +86,7 @@ impl<A: Scalar> Job<A> {
         while let Some(segment) = run.next_segment()? {
             let targets = self.targets.slice_axis(Axis(1), segment.steps().into());
             let output = self.output.slice_axis(Axis(2), segment.steps().into());
-            cross_entropy_into(segment.cache(), &targets, Reduction::Sum, &mut loss)?;
+            cross_entropy_into(segment.cache(), targets, Reduction::Sum, &mut loss)?;
             segment.backward(Upstream::logits(&loss.dlogits).with_output(&output))?;
         }
         std::hint::black_box(run.into_gradients());

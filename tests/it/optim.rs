@@ -414,7 +414,7 @@ fn a_resumed_optimizer_takes_the_same_steps() {
 
 #[test]
 fn a_joint_norm_has_the_bits_of_one_slice() {
-    let draw = |length: u32| -> Vec<f32> { (1..=length).map(|i| (f64::from(i) * 0.7).sin() as f32).collect() };
+    let draw = |length: u16| -> Vec<f32> { (1..=length).map(|i| 1.0 / f32::from(i)).collect() };
     for limit in [0.0, 0.3, 1e9, f64::INFINITY] {
         let mut whole = draw(31);
         let mut parts = [whole[..13].to_vec(), Vec::new(), whole[13..14].to_vec(), whole[14..].to_vec()];
