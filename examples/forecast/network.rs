@@ -114,7 +114,7 @@ impl Network {
         #[expect(clippy::cast_precision_loss, reason = "some hundred years")]
         let years = learn.len() as f64;
         // `loss::squared_error` multiplies by 1/2n, which rounds otherwise. Training amplifies this: after some hundred steps,
-        // validation errors differ by up to 1 %, and other settings have the least.
+        // validation errors differ by up to 2 %, and other settings have the least.
         let half_square = |forecast: f64, number: f64| {
             let error = forecast - number;
             (0.5 * error * error / years, error / years)
