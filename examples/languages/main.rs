@@ -10,7 +10,7 @@
 //! and each word has one label, at its last letter.
 //!
 //! An Elman network reads a word letter by letter. The baseline counts the letters, and cannot see their order. Both have
-//! the same optimiser and the same batches. Both stop when the validation loss no longer falls, and keep the parameters
+//! Adam as the optimiser, and the same batches. Both stop when the validation loss no longer falls, and keep the parameters
 //! where it is the least.
 //!
 //! The program asserts the results. The network is right for 65.9 % of the test words, the baseline for 49.5 %. A guess is
@@ -75,9 +75,9 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// Whether the results must be as stated: all options that affect them are at their defaults.
+    /// Whether the results are checked: all options that affect them are at their defaults.
     fn is_standard(&self) -> bool {
-        (self.hidden, self.seed, self.quick) == (HIDDEN, SEED, false) && self.dropout.to_bits() == DROPOUT.to_bits()
+        (self.hidden, self.seed) == (HIDDEN, SEED) && self.dropout.to_bits() == DROPOUT.to_bits()
     }
 }
 
@@ -119,12 +119,12 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     let curves = vec![
         baseline.training_curve("letter counts, training"),
         baseline.validation_curve("letter counts, validation"),
-        network.training_curve("network, training, dropout"),
+        network.training_curve("network, training (dropout)"),
         network.validation_curve("network, validation"),
     ];
     let title = "The language of a word";
     arguments.files.write(&[Panel { title, x: "epoch", y: "cross-entropy in nats", curves, ..Panel::default() }])?;
-    report.check(arguments.is_standard())
+    if arguments.is_standard() { report.check(arguments.quick) } else { Ok(()) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of words is far below 2⁵³")]
