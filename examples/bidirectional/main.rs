@@ -2,24 +2,36 @@
 //!
 //! ```text
 //! cargo run --release --example bidirectional
+//! cargo run --release --example bidirectional -- --plot bidirectional.svg
 //! ```
 //!
 //! The task is to tag every step of a sequence of random tokens: is the previous token less than the next one? A
 //! missing token counts as 0. A network that has read only the steps up to the current one cannot do better than the
 //! likelier answer, which is right in three of four cases. The sequences have different lengths and form ragged batches.
+//! Every batch is new, so the training loss is also the loss on new sequences.
+
+#[path = "../support/chart.rs"]
+mod chart;
+#[path = "../support/files.rs"]
+mod files;
+#[path = "../support/run.rs"]
+mod run;
 
 use std::error::Error;
 use std::process::ExitCode;
 
+use chart::Panel;
 use clap::Parser;
 use elman::loss::{self, IGNORE, Loss, Reduction};
 use elman::optim::{Adam, Optimizer, clip_norm};
 use elman::sequence::Input;
 use elman::stack::{self, Architecture, Backward, Cache, Layer, Parameters, Upstream};
 use elman::{batches, init};
+use files::Files;
 use ndarray::Array2;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+use run::Run;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,6 +40,8 @@ const BATCH: usize = 32;
 const HIDDEN: usize = 32;
 /// Number of sequences that a tagger is measured on.
 const MEASURED: usize = 500;
+/// A point of the curve is the mean loss of this many steps.
+const POINT: usize = 25;
 /// The best accuracy from the past alone: Σ max(k + 1, 7 − k)/8 over the eight equally likely previous tokens k.
 const BEST_FROM_THE_PAST: f64 = 0.75;
 
@@ -36,13 +50,15 @@ const BEST_FROM_THE_PAST: f64 = 0.75;
 struct Arguments {
     /// Training steps
     #[arg(long, default_value_t = 1500)]
-    steps: usize,
+    steps: u64,
     /// Seed of the weights and of the sequences
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Trains for a few steps only, as a check
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 fn main() -> ExitCode {
@@ -56,22 +72,28 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    arguments.files.check()?;
     let steps = if arguments.quick { 300 } else { arguments.steps };
-    let train = |layer: Layer| {
+    let train = |layer: Layer| -> Result<(f64, Run<()>)> {
         let mut rng = StdRng::seed_from_u64(arguments.seed);
         let mut tagger = Tagger::new(layer, &mut rng)?;
-        for _ in 0..steps {
-            tagger.learn(&Batch::draw(BATCH, &mut rng))?;
+        let mut run = Run::new(steps, "steps").averaged_over(POINT);
+        while run.next_step().is_some() {
+            run.train(tagger.learn(&Batch::draw(BATCH, &mut rng))?);
         }
-        tagger.accuracy(&Batch::draw(MEASURED, &mut rng))
+        Ok((tagger.accuracy(&Batch::draw(MEASURED, &mut rng))?, run))
     };
-    let one = train(Layer::new(HIDDEN))?;
-    let both = train(Layer::new(HIDDEN).bidirectional())?;
+    let (one, run_of_one) = train(Layer::new(HIDDEN))?;
+    let (both, run_of_both) = train(Layer::new(HIDDEN).bidirectional())?;
 
     println!("share of steps tagged correctly, on {MEASURED} sequences that were not used in training:");
     println!("  best from the past alone  {BEST_FROM_THE_PAST:.3}");
     println!("  one direction             {one:.3}");
     println!("  two directions            {both:.3}");
+    let curves = vec![run_of_one.training_curve("one direction"), run_of_both.training_curve("two directions")];
+    let title = "Tagging a step by the steps before and after it";
+    let panel = Panel { title, x: "training step", y: "cross-entropy in nats", curves, ..Panel::default() };
+    arguments.files.write(&[panel])?;
     let standard = arguments.quick || arguments.steps >= 1500;
     if standard && (one > BEST_FROM_THE_PAST + 0.02 || both < 0.95) {
         return Err("expected at least 95 % correct from two directions, and at most 77 % from one".into());
@@ -125,8 +147,8 @@ impl Tagger {
         Ok(Tagger { parameters, adam: Adam::new(0.003), cache, loss, back })
     }
 
-    /// One step along the gradient of the mean cross-entropy.
-    fn learn(&mut self, batch: &Batch) -> Result<()> {
+    /// One step along the gradient of the mean cross-entropy. Returns the loss before the step.
+    fn learn(&mut self, batch: &Batch) -> Result<f64> {
         let Tagger { parameters, adam, cache, loss, back } = self;
         stack::forward_into(parameters, batch.input(), None, cache)?;
         loss::cross_entropy_into(&*cache, &batch.tags, Reduction::Mean, loss)?;
@@ -134,17 +156,12 @@ impl Tagger {
         stack::backward_into(parameters, cache, Upstream::logits(&loss.dlogits), back)?;
         clip_norm(back.gradients.as_mut_slice(), 1.0)?;
         adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
-        Ok(())
+        Ok(loss.value.into())
     }
 
     /// The share of steps whose tag has the larger probability.
     fn accuracy(&self, batch: &Batch) -> Result<f64> {
         let cache = stack::forward(&self.parameters, batch.input(), None)?;
-        let output = cache.output();
-        let tags = || batch.tags.indexed_iter().filter(|(_, tag)| **tag != IGNORE);
-        let correct = tags().filter(|&((j, t), &tag)| output[[tag, j, t]] > output[[1 - tag, j, t]]).count();
-        #[expect(clippy::cast_precision_loss, reason = "small counts")]
-        let share = correct as f64 / tags().count() as f64;
-        Ok(share)
+        Ok(loss::cross_entropy(&cache, &batch.tags, Reduction::Mean)?.accuracy())
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use elman::sampling::Sampler;
 
+use crate::files::Files;
 use crate::training::Settings;
 
 /// Trains an Elman network on the characters of a text, measures it on held-out text, and samples from it.
@@ -56,9 +57,8 @@ pub(crate) struct Arguments {
     /// --text
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(crate) resume: Option<PathBuf>,
-    /// File to draw the loss curves to
-    #[arg(long, value_name = "FILE.svg", help_heading = "Files")]
-    pub(crate) plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: Files,
 
     /// Start of a sample; may be given several times, for several samples [default: a line break]
     #[arg(long, value_name = "TEXT", help_heading = "Sampling")]

@@ -33,19 +33,6 @@ const FORMAT: &str = "elman char_rnn run 2";
 /// The largest number of steps. No count derived from it overflows.
 const MOST: u64 = u32::MAX as u64;
 
-/// Returns an error if [`save`] could not write to `path`, before an hour of training.
-pub(crate) fn check_writable(path: &Path) -> Result<()> {
-    if path.file_name().is_none() || path.is_dir() {
-        return Err(format!("cannot write {}: not a file", path.display()).into());
-    }
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(format!("cannot write {}: there is no folder {}", path.display(), folder.display()).into())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Saves atomically: a reader finds the whole old run or the whole new one.
 pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
     Ok(elman::io::write_atomic(path, write(run)?.as_bytes())?)

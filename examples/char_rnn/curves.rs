@@ -1,9 +1,6 @@
 //! Loss curves.
 
-use std::path::Path;
-
-use crate::Result;
-use crate::chart::{self, Curve, Panel};
+use crate::chart::{Curve, Panel};
 
 /// Losses in bits per character, each with its step.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,8 +11,8 @@ pub(crate) struct Curves {
 }
 
 impl Curves {
-    /// Draws the losses and the baselines: first the whole run, then its second half, where the losses change little.
-    pub(crate) fn draw(&self, path: &Path, order_0: f64, order_2: f64) -> Result<()> {
+    /// The losses and the baselines: first the whole run, then its second half, where the losses change little.
+    pub(crate) fn panels(&self, order_0: f64, order_2: f64) -> [Panel<'static>; 2] {
         let last = self.training.iter().chain(&self.held_out).map(|point| real(point).0).fold(0.0, f64::max);
         let panel = |title, from: f64, yardsticks: &[(&'static str, f64)]| {
             let losses = [("training", &self.training, false), ("held out", &self.held_out, true)];
@@ -28,11 +25,10 @@ impl Curves {
             Panel { title, x: "step", y: "bits per character", curves, ..Panel::default() }
         };
         let yardsticks = [("held out, order 2", order_2), ("held out, order 0", order_0)];
-        let panels = [
+        [
             panel("Learning to predict the next character", 0.0, &yardsticks),
             panel("The second half", last / 2.0, &yardsticks[..1]),
-        ];
-        chart::draw(path, &panels)
+        ]
     }
 }
 

@@ -21,9 +21,13 @@ mod checkpoint;
 mod continuation;
 mod counts;
 mod curves;
+#[path = "../support/files.rs"]
+mod files;
 mod model;
 mod reading;
 mod resumption;
+#[path = "../support/run.rs"]
+mod run;
 mod seeds;
 mod text;
 mod training;
@@ -35,7 +39,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use run::progress_bar;
 use text::{Text, Vocabulary};
 use training::{Run, Trainer};
 
@@ -55,10 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
-    for (name, path) in [("--save", &arguments.save), ("--plot", &arguments.plot)] {
-        if let Some(path) = path {
-            checkpoint::check_writable(path).map_err(of(name))?;
-        }
+    arguments.files.check()?;
+    if let Some(path) = &arguments.save {
+        files::check_writable(path).map_err(of("--save"))?;
     }
     let (mut run, text) = match &arguments.resume {
         Some(path) => resume(path, arguments)?,
@@ -113,7 +116,8 @@ fn resume(path: &Path, arguments: &Arguments) -> Result<(Run, Option<Text>)> {
     if let Some(steps) = arguments.steps {
         run.settings.steps = u64::from(steps).max(run.steps_done());
     }
-    if run.is_complete() && arguments.text.is_none() && arguments.plot.is_none() {
+    let has_curves = arguments.files.plot.is_some() || arguments.files.csv.is_some();
+    if run.is_complete() && arguments.text.is_none() && !has_curves {
         return Ok((run, None));
     }
     let source = source(arguments)?;
@@ -153,8 +157,7 @@ fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> 
         writeln!(out, "resumed     after step {}", run.steps_done())?;
     }
 
-    let bar = ProgressBar::new(settings.steps).with_position(run.steps_done());
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
+    let bar = progress_bar(settings.steps, "steps").with_position(run.steps_done());
     bar.reset_eta();
     let every = settings.steps.div_ceil(REPORTS).max(1);
     let mut trainer = Trainer::new(run, text).map_err(of("--resume"))?;
@@ -191,10 +194,7 @@ fn report(run: &Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -
     let against =
         |other: f64| format!("{:.3} bits {}", (other - bits).abs(), if bits < other { "below" } else { "above" });
     writeln!(out, "The network is {} order 0 and {} order 2.", against(order_0.bits), against(order_2.bits))?;
-    if let Some(path) = &arguments.plot {
-        run.curves.draw(path, order_0.bits, order_2.bits).map_err(of("--plot"))?;
-        writeln!(out, "drawn       {}", path.display())?;
-    }
+    arguments.files.write(&run.curves.panels(order_0.bits, order_2.bits))?;
     if arguments.is_standard() && bits >= order_0.bits {
         return Err("the network is no better than character frequencies".into());
     }

@@ -20,20 +20,24 @@
 
 #[path = "../support/chart.rs"]
 mod chart;
+#[path = "../support/files.rs"]
+mod files;
 mod observer;
 mod predictor;
 mod report;
+#[path = "../support/run.rs"]
+mod run;
 mod words;
 mod xor;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use files::Files;
 use report::Report;
+use run::progress_bar;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -46,12 +50,11 @@ struct Arguments {
     /// Seed of the first network and its streams; each next network adds one
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// File to draw the errors to, as SVG
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
     /// Trains one network for each experiment, as a check
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 fn main() -> ExitCode {
@@ -65,9 +68,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    arguments.files.check()?;
     let runs = arguments.runs.unwrap_or(if arguments.quick { 1 } else { 8 });
-    let bar = ProgressBar::new(u64::from(runs) * 2 * xor::WORK as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {percent}% trained, {eta} left")?);
+    let bar = progress_bar(u64::from(runs) * 2 * xor::WORK as u64, "bits read");
     let read = |symbols| bar.inc(symbols as u64);
     let seeds = (0..runs).map(|run| arguments.seed.wrapping_add(run.into()));
     let report = Report {
@@ -78,9 +81,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     bar.finish_and_clear();
 
     report.write(&mut io::stdout().lock())?;
-    if let Some(path) = &arguments.plot {
-        report.draw(path).map_err(|error| format!("cannot draw {}: {error}", path.display()))?;
-    }
+    report.draw(&arguments.files)?;
     report.check()
 }
 

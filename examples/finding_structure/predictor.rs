@@ -48,7 +48,7 @@ impl Predictor {
             for from in (0..t_x).step_by(length) {
                 let chunk = from..t_x.min(from + length);
                 sequence::forward_into(&self.parameters, x.slice(s![.., .., chunk.clone()]), &a0, &mut cache)?;
-                loss::cross_entropy_into(&cache, &targets.slice(s![.., chunk.clone()]), Reduction::Mean, &mut loss)?;
+                loss::cross_entropy_into(&cache, targets.slice(s![.., chunk.clone()]), Reduction::Mean, &mut loss)?;
                 sequence::backward_into(&self.parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
                 clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
                 let done = (pass * t_x + from) as f64 / (passes * t_x) as f64;

@@ -2,9 +2,9 @@
 
 use std::array;
 use std::io::{self, Write};
-use std::path::Path;
 
-use crate::chart::{self, Curve, Panel};
+use crate::chart::{Curve, Panel};
+use crate::files::Files;
 use crate::words::{self, Detection, Errors};
 use crate::{Result, mean, real, xor};
 
@@ -91,7 +91,7 @@ impl Report {
     }
 
     /// Draws the curves of the paper's figures 3 and 6.
-    pub(crate) fn draw(&self, path: &Path) -> Result<()> {
+    pub(crate) fn draw(&self, files: &Files) -> Result<()> {
         let curve = |label, points, dots| Curve { label, points, dots };
         let numbered = |values: &[f64]| (1..).map(f64::from).zip(values.iter().copied()).collect::<Vec<_>>();
         let cycle = |outcomes: &[xor::Outcome]| {
@@ -124,7 +124,7 @@ impl Report {
                 ..Panel::default()
             });
         }
-        chart::draw(path, &panels)
+        files.write(&panels)
     }
 
     /// Checks that the networks show what the paper's networks showed.

@@ -23,23 +23,27 @@
 #[path = "../support/chart.rs"]
 mod chart;
 mod choose;
+#[path = "../support/files.rs"]
+mod files;
 mod linear;
 mod method;
 mod network;
 mod report;
+#[path = "../support/run.rs"]
+mod run;
 mod series;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chart::{Curve, Panel};
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use files::Files;
 use method::{Choice, Method};
 use network::Settings;
+use run::progress_bar;
 use series::{FOLDS, MOST_LAGS, Scale, TEST, TESTS, TRAINING, year};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -59,12 +63,11 @@ struct Arguments {
     /// Seed of the first network; each next network adds one
     #[arg(long, default_value_t = SEED, value_parser = clap::value_parser!(u64).range(..1 << 32))]
     seed: u64,
-    /// File to draw the test years and their forecasts to
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
     /// Skips the selection and uses the settings that the default run selects
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 impl Arguments {
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
+    arguments.files.check()?;
     let numbers = series::sunspots()?;
     let seeds = arguments.seed..arguments.seed + arguments.members;
     let settings = if arguments.quick { CHOSEN } else { choose(&numbers, &seeds)? };
@@ -99,9 +103,7 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     report::one_year_ahead(out, &validated, &methods, &numbers)?;
     report::further_ahead(out, &methods, &numbers)?;
     let as_stated = report::conclude(out, &methods, &numbers)?;
-    if let Some(path) = &arguments.plot {
-        draw(path, &methods, &numbers).map_err(|error| format!("cannot draw {}: {error}", path.display()))?;
-    }
+    draw(&arguments.files, &methods, &numbers)?;
     if arguments.is_standard() && !as_stated {
         return Err("the networks' error in the test years differs from the stated one".into());
     }
@@ -109,14 +111,11 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
 }
 
 fn choose(numbers: &[f64], seeds: &Range<u64>) -> Result<Settings> {
-    let bar = ProgressBar::new(choose::candidates().len() as u64 * (seeds.end - seeds.start));
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} networks tried, {eta} left")?);
-    let settings = choose::settings(numbers, seeds, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(settings)
+    let bar = progress_bar(choose::candidates().len() as u64 * (seeds.end - seeds.start), "networks tried");
+    choose::settings(numbers, seeds, || bar.inc(1))
 }
 
-fn draw(path: &Path, methods: &[Method], numbers: &[f64]) -> Result<()> {
+fn draw(files: &Files, methods: &[Method], numbers: &[f64]) -> Result<()> {
     let shown = || methods.iter().rev().take(2);
     let curve = |label, years: Range<usize>, values: &[f64], dots| {
         #[expect(clippy::cast_precision_loss, reason = "a year is far below 2⁵³")]
@@ -138,5 +137,5 @@ fn draw(path: &Path, methods: &[Method], numbers: &[f64]) -> Result<()> {
         panel("One year ahead: each year from all before it", one_year),
         panel("From 1920: each year from the forecasts before it", iterated),
     ];
-    chart::draw(path, &panels)
+    files.write(&panels)
 }

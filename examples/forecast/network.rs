@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! a_t = tanh(Wax·x_t + Waa·a_{t−1} + ba)      x̂_{t+1} = Wya·a_t + by
-//! L   = Σ (x̂_t − x_t)² / 2n                   ∂L/∂logits_{t−1} = (x̂_t − x_t)/n
+//! L   = Σ (x̂_t − x_t)² / 2n
 //! ```
 //!
-//! over the n training years t. The softmax is not used: the gradient is given at the logits.
+//! over the n training years t. The loss reads the logits, so the softmax is not used.
 
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
 
+use elman::loss::{self, Loss, Reduction, Targets};
 use elman::optim::{AdamW, Optimizer, clip_norm};
 use elman::{Dims, Error, Parameters, Upstream, cell, init, sequence};
 use ndarray::{Array1, Array2, Array3, Axis};
@@ -112,24 +113,29 @@ impl Network {
         let learn = learn.start - 1..learn.end - 1;
         #[expect(clippy::cast_precision_loss, reason = "some hundred years")]
         let years = learn.len() as f64;
+        // `loss::squared_error` multiplies by 1/2n, which rounds otherwise. Training amplifies this: after some hundred steps,
+        // validation errors differ by up to 2 %, and other settings have the least.
+        let half_square = |forecast: f64, number: f64| {
+            let error = forecast - number;
+            (0.5 * error * error / years, error / years)
+        };
 
         let parameters = init::torch(Dims { n_x: 1, n_a: hidden, n_y: 1 }, &mut StdRng::seed_from_u64(seed));
         let mut network = Network { scale, parameters };
         let mut adam = AdamW::new(LEARNING_RATE).with_weight_decay(weight_decay);
         let a0 = Array2::zeros((hidden, 1));
         let mut cache = sequence::Cache::default();
-        let mut dlogits = Array3::zeros(x.dim());
+        let mut loss = Loss::default();
         let mut back = sequence::Backward::default();
         for step in 0..steps {
             let Network { parameters, .. } = &mut network;
             sequence::forward_into(parameters, &x, &a0, &mut cache)?;
             report(step, cache.logits().iter().map(|logit| scale.number(*logit)).collect());
 
-            for t in learn.clone() {
-                dlogits[[0, 0, t]] = (cache.logits()[[0, 0, t]] - targets[[0, 0, t]]) / years;
-            }
+            let learnt = Targets::new(&targets).steps(learn.clone());
+            loss::elementwise_into(&cache, learnt, Reduction::Sum, half_square, &mut loss)?;
             back.gradients.fill(0.0);
-            sequence::backward_into(parameters, &cache, Upstream::logits(&dlogits), &mut back)?;
+            sequence::backward_into(parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
             clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
             adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
         }

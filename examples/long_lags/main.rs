@@ -25,21 +25,25 @@
 
 #[path = "../support/chart.rs"]
 mod chart;
+#[path = "../support/files.rs"]
+mod files;
 mod findings;
 mod picture;
+#[path = "../support/run.rs"]
+mod run;
 mod task;
 mod training;
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use files::Files;
 use findings::{Findings, Run};
-use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use run::progress_bar;
 use training::{Start, Training};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -62,12 +66,11 @@ struct Arguments {
     /// Learning rate of Adam [default: 0.0004]
     #[arg(long, value_parser = positive)]
     lr: Option<f64>,
-    /// File to draw accuracies and gradients to, as SVG
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
     /// Trains on two lags with one seed, as a check
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 fn positive(argument: &str) -> std::result::Result<f64, String> {
@@ -115,27 +118,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
-    if let Some(path) = &arguments.plot {
-        check_folder(path)?;
-    }
+    arguments.files.check()?;
     let seeds = arguments.seeds.unwrap_or(if arguments.quick { 1 } else { 3 });
     let findings = train(&arguments.training()?, arguments.lags(), seeds.into())?;
     findings.print(out)?;
-    if let Some(path) = &arguments.plot {
-        picture::draw(path, &findings)?;
-        writeln!(out, "\ndrawn in {}", path.display())?;
-    }
+    arguments.files.write(&picture::panels(&findings))?;
     if arguments.is_standard() { findings.check() } else { Ok(()) }
-}
-
-/// Returns an error if the folder of the picture is missing, before a minute of training.
-fn check_folder(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(format!("cannot write {}: there is no folder {}", path.display(), folder.display()).into())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Trains every start on every lag with every seed, in parallel.
@@ -145,8 +133,7 @@ fn train(training: &Training, lags: Vec<usize>, seeds: u64) -> Result<Findings> 
     for &lag in lags.iter().rev() {
         runs.extend(Start::ALL.iter().flat_map(|&start| (1..=seeds).map(move |seed| (start, lag, seed))));
     }
-    let bar = ProgressBar::new(runs.iter().map(|&(_, lag, _)| (training.steps * lag) as u64).sum());
-    bar.set_style(ProgressStyle::with_template("{bar:40} {percent} %, {eta} left")?);
+    let bar = progress_bar(runs.iter().map(|&(_, lag, _)| (training.steps * lag) as u64).sum(), "steps of sequences");
     let runs: std::result::Result<Vec<Run>, elman::Error> = runs
         .into_par_iter()
         .with_max_len(1)
@@ -155,6 +142,5 @@ fn train(training: &Training, lags: Vec<usize>, seeds: u64) -> Result<Findings> 
             Ok(Run { start, lag, seed, trained })
         })
         .collect();
-    bar.finish_and_clear();
     Ok(Findings { lags, runs: runs? })
 }

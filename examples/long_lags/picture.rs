@@ -1,9 +1,6 @@
 //! Draws the accuracy for each lag, and the gradient norms.
 
-use std::path::Path;
-
-use crate::Result;
-use crate::chart::{self, Curve, Panel};
+use crate::chart::{Curve, Panel};
 use crate::findings::Findings;
 use crate::task::CHANCE;
 use crate::training::Start;
@@ -11,8 +8,8 @@ use crate::training::Start;
 /// Smaller gradients are not drawn: they would leave no room for the others.
 const LEAST_GRADIENT: f64 = 1e-12;
 
-pub(crate) fn draw(path: &Path, findings: &Findings) -> Result<()> {
-    chart::draw(path, &[accuracies(findings), gradients(findings, 0), gradients(findings, 1)])
+pub(crate) fn panels(findings: &Findings) -> [Panel<'static>; 3] {
+    [accuracies(findings), gradients(findings, 0), gradients(findings, 1)]
 }
 
 fn accuracies(findings: &Findings) -> Panel<'static> {

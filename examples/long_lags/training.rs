@@ -118,15 +118,8 @@ fn forward(parameters: &Parameters<f32>, batch: &Batch) -> Result<sequence::Cach
 }
 
 /// The share of sequences whose symbol has the largest logit.
-#[expect(clippy::cast_precision_loss, reason = "a number of sequences is far below 2⁵³")]
 fn accuracy_on(parameters: &Parameters<f32>, batch: &Batch) -> Result<f64, Error> {
-    let cache = forward(parameters, batch)?;
-    let last = cache.len() - 1;
-    let logits = cache.logits().index_axis_move(Axis(2), last);
-    let symbols = batch.targets.index_axis(Axis(1), last);
-    let answers = logits.columns().into_iter().zip(symbols);
-    let right = answers.filter(|(logits, symbol)| logits.iter().all(|&other| other <= logits[**symbol]));
-    Ok(right.count() as f64 / MEASURED as f64)
+    Ok(loss::cross_entropy(&forward(parameters, batch)?, &batch.targets, Reduction::Mean)?.accuracy())
 }
 
 /// The mean over sequences of ‖∂L/∂a‖ after every step, with L the loss of one sequence.

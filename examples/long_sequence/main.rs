@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example long_sequence
+//! cargo run --release --example long_sequence -- --plot long_sequence.svg
 //! ```
 //!
 //! Stored whole, the hidden states of a million steps of 64 units take 256 MB in single precision, and the gradient
@@ -9,20 +10,29 @@
 //! pass. Truncated back-propagation needs neither, but does not give the exact gradient. The program prints the cosine
 //! of the angle between the two gradients, for windows of several lengths.
 
+#[path = "../support/chart.rs"]
+mod chart;
+#[path = "../support/files.rs"]
+mod files;
+#[path = "../support/run.rs"]
+mod run;
+
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use chart::{Curve, Panel};
 use clap::Parser;
 use elman::loss::{Loss, Reduction, cross_entropy_into};
 use elman::optim::{Adam, Optimizer};
 use elman::sequence::{Backward, Checkpointed, Input, Truncated, backward_into};
 use elman::{Dims, Gradients, Parameters, Upstream, init};
-use indicatif::{ProgressBar, ProgressStyle};
+use files::Files;
 use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use run::progress_bar;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -51,6 +61,8 @@ struct Arguments {
     /// Uses a short sequence, as a check
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +76,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    arguments.files.check()?;
     let t_x = if arguments.quick { 20_000 } else { usize::try_from(arguments.length)? };
     let mut rng = StdRng::seed_from_u64(arguments.seed);
     let mut symbols = vec![0; t_x + 1];
@@ -95,6 +108,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("  k = {k:<5} cosine {cosine:.4}, norm {:.3} of the exact one", truncated.norm() / exact.norm());
         cosines.push(cosine);
     }
+    arguments.files.write(&[panel(&cosines)])?;
     if let Some(peak) = peak_memory() {
         println!("the program used at most {peak:.0} MB");
         if arguments.memory <= 100 && arguments.length <= 1_000_000 && peak > MEMORY {
@@ -102,6 +116,19 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if cosines.is_sorted() { Ok(()) } else { Err("longer windows are not closer to the exact gradient".into()) }
+}
+
+/// The cosines by the length of the window.
+#[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2⁵³")]
+fn panel(cosines: &[f64]) -> Panel<'static> {
+    let points = WINDOWS.iter().zip(cosines).map(|(&k, &cosine)| ((k as f64).log10(), cosine)).collect();
+    Panel {
+        title: "How close a truncated gradient comes to the exact one",
+        x: "log₁₀ of the window's steps",
+        y: "cosine of the angle",
+        curves: vec![Curve { label: "TBPTT(k, k)", points, dots: true }],
+        ..Panel::default()
+    }
 }
 
 /// The input symbols, and the next symbol for each: (1, `T_x`) each.
@@ -118,7 +145,7 @@ impl Task<'_> {
         let mut run = Checkpointed::forward_within(bytes, p, input, &Array2::zeros((DIMS.n_a, 1)))?;
         while let Some(segment) = run.next_segment()? {
             let targets = self.next.slice(s![.., segment.steps()]);
-            cross_entropy_into(segment.cache(), &targets, self.mean(), &mut loss)?;
+            cross_entropy_into(segment.cache(), targets, self.mean(), &mut loss)?;
             segment.backward(Upstream::logits(&loss.dlogits))?;
             nats += f64::from(loss.value);
             segments += 1;
@@ -130,15 +157,12 @@ impl Task<'_> {
     fn truncated_gradient(&self, p: &Parameters<f32>, k: usize) -> Result<Gradients<f32>> {
         let mut windows = Truncated::new(Input::tokens(&self.read), &Array2::zeros((DIMS.n_a, 1)), k, k)?;
         let (mut loss, mut back) = (Loss::default(), Backward::default());
-        let bar = ProgressBar::new(self.read.ncols() as u64);
-        bar.set_style(ProgressStyle::with_template("{bar:40} k = {msg}, {eta} left")?);
-        bar.set_message(k.to_string());
+        let bar = progress_bar(self.read.ncols() as u64, &format!("steps with k = {k}"));
         while let Some(window) = windows.next_window(p)? {
             cross_entropy_into(windows.cache(), window.targets(&self.next), self.mean(), &mut loss)?;
             backward_into(p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
             bar.set_position(window.steps.end as u64);
         }
-        bar.finish_and_clear();
         Ok(back.gradients)
     }
 
