@@ -11,14 +11,15 @@
 //! roots, its hidden units, its weight decay and its training steps. Then every method is trained again on all years
 //! until 1920. Each test year is forecast from all the years before it.
 //!
-//! One year ahead, the mean of ten networks has an error 43 % below that of repeating the last year, and about that of
-//! a linear autoregression: lower until 1955, as high or higher in the high cycles after. Two to eleven years ahead,
-//! the error is 12 to 29 % above that of the autoregression on plain numbers. Fed with their own forecasts from 1920
+//! One year ahead, the mean of ten networks has an error 41 % below that of repeating the last year, and 3 to 6 % above
+//! that of a linear autoregression: lower until 1955, higher in the high cycles after. Two to eleven years ahead, the
+//! error is 8 to 24 % above that of the autoregression on plain numbers. Fed with their own forecasts from 1920
 //! on, the networks keep the cycle for the 35 years in the chart; the linear forecast fades.
 //!
 //! The test years have been used twice. At first only 1880 to 1920, four low cycles, were used for the choices. They
-//! gave larger networks with weight decay, and an error of 22.6 instead of 17.4. No setting changed after the second
-//! use.
+//! gave larger networks with weight decay, and an error of 22.6. Nothing was chosen by the second use. But the choice is
+//! close: a gradient that differs in its last bits gave networks without weight decay, and an error of 17.4 instead of
+//! 18.0.
 
 #[path = "../support/chart.rs"]
 mod chart;
@@ -52,7 +53,7 @@ const MEMBERS: u64 = 10;
 const SEED: u64 = 1;
 
 /// The settings that the default run selects.
-const CHOSEN: Settings = Settings { scale: Scale::Root, hidden: 8, weight_decay: 0.0, steps: 415 };
+const CHOSEN: Settings = Settings { scale: Scale::Root, hidden: 8, weight_decay: 0.3, steps: 481 };
 
 /// Forecasts the yearly sunspot numbers with Elman networks, and compares the errors with simpler methods.
 #[derive(Debug, Parser)]
