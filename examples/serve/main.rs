@@ -39,7 +39,7 @@ use elman::cell::Network;
 use listener::Listener;
 use model::Source;
 use server::{Limits, Server};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -83,7 +83,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let runtime = Runtime::new()?;
+    // With tokio's default, connections that do not fit in a thread's own queue wait many times as long as the others.
+    let runtime = Builder::new_multi_thread().enable_all().global_queue_interval(2).build()?;
     let result = match &arguments.command {
         _ if arguments.quick => runtime.block_on(check::run()),
         Some(Command::Load(plan)) => runtime.block_on(load::run(plan)),

@@ -1,9 +1,10 @@
-use ndarray::{ArrayBase, ArrayRef3, ArrayView3, Axis, Data, Ix3};
+use ndarray::{ArrayBase, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix2, Ix3};
 
 use crate::error::{check_len, check_lengths};
 use crate::{Error, Scalar, sequence, stack};
 
-/// What a loss reads: the logits of a cache, or any array (n, m, `T_x`), such as logits of your own or hidden states.
+/// What a loss reads: the logits of a cache, or any array (n, m, `T_x`), such as logits of your own or hidden states. An array
+/// (n, m) is one step.
 ///
 /// The caches of a sequence and of a stack convert into it, and so do arrays and views. An array that is not stored
 /// time-major is copied.
@@ -79,6 +80,18 @@ impl<'a, A> Predictions<'a, A> {
 impl<'a, A> From<ArrayView3<'a, A>> for Predictions<'a, A> {
     fn from(values: ArrayView3<'a, A>) -> Self {
         Predictions { values, output: None, lengths: None, reversed: false }
+    }
+}
+
+impl<'a, A> From<ArrayView2<'a, A>> for Predictions<'a, A> {
+    fn from(values: ArrayView2<'a, A>) -> Self {
+        values.insert_axis(Axis(2)).into()
+    }
+}
+
+impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix2>> for Predictions<'a, A> {
+    fn from(values: &'a ArrayBase<S, Ix2>) -> Self {
+        values.view().into()
     }
 }
 

@@ -10,7 +10,7 @@ use elman::loss::{
 use elman::sequence::{self, Input};
 use elman::stack::{self, Architecture, Layer};
 use elman::{Dims, Error, Parameters, Scalar};
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, Ix1, Ix2, Ix3, ShapeBuilder, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, Axis, Ix1, Ix2, Ix3, ShapeBuilder, s};
 
 use crate::support::Convert;
 use crate::support::fixture::Fixture;
@@ -264,6 +264,17 @@ fn the_losses_of_parts_of_the_steps_add_up() {
     assert_eq!(gradient, whole.dlogits);
     assert_relative_eq!(value, whole.value, max_relative = TOLERANCE);
     assert_relative_eq!(nats, labels.value, max_relative = TOLERANCE);
+}
+
+#[test]
+fn an_array_of_one_step_needs_no_axis_of_time() {
+    let logits = uniform(&mut Numpy::seed(1), (5, 7));
+    let labels = [0_u32, 4, 1, 2, 3, u32::MAX, 2];
+    let step = logits.clone().insert_axis(Axis(2));
+    let expected = cross_entropy(&step, Targets::last_labels(&labels), Reduction::Mean).unwrap();
+    assert_eq!(cross_entropy(&logits, Targets::last_labels(&labels), Reduction::Mean).unwrap(), expected);
+    assert_eq!(cross_entropy(logits.view(), Targets::last_labels(&labels), Reduction::Mean).unwrap(), expected);
+    assert_eq!((expected.dlogits.dim(), expected.count), ((5, 7, 1), 6));
 }
 
 #[test]
