@@ -36,7 +36,7 @@ fn counts(words: &[&Word]) -> Array2<f32> {
 
 impl Classifier for LetterCounts {
     fn loss(&self, words: &[&Word]) -> Result<Loss<f32>> {
-        let logits = self.0.dot(&counts(words)).insert_axis(Axis(2));
+        let logits = self.0.dot(&counts(words));
         Ok(loss::cross_entropy(&logits, Targets::last_labels(&labels(words)), Reduction::Mean)?)
     }
 
