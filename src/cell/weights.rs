@@ -2,7 +2,7 @@
 
 use crate::kernel::{Activation, Packed, Rows};
 use crate::layout::Bytes;
-use crate::parameters::View;
+use crate::parameters::{Version, View};
 use crate::{Dims, Scalar};
 
 /// `wax`, `waa` and `wya`, packed for the forward pass or for the backward pass, and copies of the biases.
@@ -15,13 +15,24 @@ pub struct Weights<A> {
     pub(super) wya: Packed<A>,
     pub(super) ba: Vec<A>,
     pub(super) by: Vec<A>,
+    /// What is packed; `None` before the first call.
+    packed: Option<Packing>,
+}
+
+/// The source of packed weights, and the products that they are packed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packing {
+    source: (Version, usize),
+    dims: Dims,
+    forward: bool,
+    dx: bool,
 }
 
 impl<A> Default for Weights<A> {
     fn default() -> Self {
         let [wax, waa, wya] = [(); 3].map(|()| Packed::default());
         let [ba, by] = [(); 2].map(|()| Vec::new());
-        Weights { dims: Dims::default(), activation: Activation::default(), wax, waa, wya, ba, by }
+        Weights { dims: Dims::default(), activation: Activation::default(), wax, waa, wya, ba, by, packed: None }
     }
 }
 
@@ -34,7 +45,12 @@ impl<A: Scalar> Weights<A> {
     }
 
     /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. For a token, Wax·x is a row of the packed Waxᵀ.
+    ///
+    /// Does nothing where these parameters are packed for it already.
     pub(crate) fn pack_forward(&mut self, p: View<A>) {
+        if self.is_packed(p, true, false) {
+            return;
+        }
         let Dims { n_x, n_a, n_y } = self.copy_unpacked(p);
         self.wax.pack_transposed(n_x, n_a, p.wax());
         self.waa.pack_transposed(n_a, n_a, p.waa());
@@ -42,7 +58,12 @@ impl<A: Scalar> Weights<A> {
     }
 
     /// Packs for the products of the backward pass: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed, Waxᵀ·dz.
+    ///
+    /// Does nothing where these parameters are packed for it already.
     pub(crate) fn pack_backward(&mut self, p: View<A>, dx: bool) {
+        if self.is_packed(p, false, dx) {
+            return;
+        }
         let Dims { n_x, n_a, n_y } = self.copy_unpacked(p);
         if dx {
             self.wax.pack_rows(n_a, n_x, Rows::ascending(p.wax(), n_x));
@@ -51,9 +72,16 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_rows(n_y, n_a, Rows::ascending(p.wya(), n_a));
     }
 
+    /// Returns whether these parameters are packed for these products, and notes that they will be. Takes their nonlinearity.
+    fn is_packed(&mut self, p: View<A>, forward: bool, dx: bool) -> bool {
+        self.activation = p.activation;
+        let packing = Packing { source: p.source, dims: p.dims, forward, dx };
+        self.packed.replace(packing) == Some(packing)
+    }
+
     /// Copies all but the matrices. Returns the dimensions.
     fn copy_unpacked(&mut self, p: View<A>) -> Dims {
-        (self.dims, self.activation) = (p.dims, p.activation);
+        self.dims = p.dims;
         self.ba.clear();
         self.ba.extend_from_slice(p.ba());
         self.by.clear();

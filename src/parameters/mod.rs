@@ -12,9 +12,11 @@
 //! one loop over [`Parameters::as_slice`]. A gradient has the same elements, so [`Gradients`] is the same type.
 
 mod dims;
+mod flat;
 mod view;
 
 pub use dims::Dims;
+pub(crate) use flat::{Flat, Version};
 pub(crate) use view::{View, ViewMut};
 
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
@@ -39,7 +41,7 @@ use crate::scalar::{Scalar, narrow, widen};
 pub struct Parameters<A> {
     dims: Dims,
     activation: Activation,
-    flat: Vec<A>,
+    flat: Flat<A>,
 }
 
 /// The gradient of a loss with respect to [`Parameters`]: each element has the position of its parameter.
@@ -70,7 +72,7 @@ impl<A: Scalar> Parameters<A> {
     /// # Errors
     /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
     pub fn try_zeros(dims: Dims) -> Result<Self, Error> {
-        let flat = vec![A::zero(); checked_len(dims)?];
+        let flat = vec![A::zero(); checked_len(dims)?].into();
         Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
@@ -112,8 +114,8 @@ impl<A: Scalar> Parameters<A> {
         check_shape("by", by, &["n_y"], [n_y])?;
         let dims = Dims { n_x, n_a, n_y };
         checked_len(dims)?;
-        let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
-        Ok(Parameters { dims, activation: Activation::default(), flat })
+        let flat: Vec<A> = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
+        Ok(Parameters { dims, activation: Activation::default(), flat: flat.into() })
     }
 
     /// The dimensions of the network.
@@ -297,11 +299,8 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        Parameters {
-            dims: self.dims,
-            activation: self.activation,
-            flat: self.flat.iter().map(|&value| narrow(widen(value))).collect(),
-        }
+        let flat: Vec<B> = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { dims: self.dims, activation: self.activation, flat: flat.into() }
     }
 
     /// Returns the name of an element of the flat buffer, such as `waa[3, 1]` or `by[0]`; `None` past the end.
@@ -321,7 +320,7 @@ impl<A: Scalar> Parameters<A> {
     }
 
     pub(crate) fn view(&self) -> View<'_, A> {
-        View { dims: self.dims, activation: self.activation, flat: &self.flat }
+        View { dims: self.dims, activation: self.activation, flat: &self.flat, source: (self.flat.version(), 0) }
     }
 
     pub(crate) fn view_mut(&mut self) -> ViewMut<'_, A> {

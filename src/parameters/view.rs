@@ -1,4 +1,4 @@
-use super::Dims;
+use super::{Dims, Version};
 use crate::kernel::Activation;
 
 /// The parameters of one layer where they are stored.
@@ -8,6 +8,8 @@ pub(crate) struct View<'a, A> {
     pub(crate) activation: Activation,
     /// In the order of [`Parameters::as_slice`], with `by` or without.
     pub(crate) flat: &'a [A],
+    /// The version of the buffer, and the place of these parameters in it.
+    pub(crate) source: (Version, usize),
 }
 
 impl<'a, A> View<'a, A> {

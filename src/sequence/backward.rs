@@ -21,8 +21,8 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 pub struct Backward<A> {
     /// ∂L/∂(wax, waa, wya, ba, by). [`backward_into`] adds to it.
     pub gradients: Gradients<A>,
-    /// ∂L/∂x, (`n_x`, m, `T_x`), zero in the padding; (0, m, `T_x`) where the input is token ids. [`backward_into`]
-    /// overwrites it.
+    /// ∂L/∂x, (`n_x`, m, `T_x`), zero in the padding; (0, m, `T_x`) where the input is token ids or has
+    /// [no gradient](crate::sequence::Input::without_dx). [`backward_into`] overwrites it.
     pub dx: Array3<A>,
     /// ∂L/∂a0, (`n_a`, m). [`backward_into`] overwrites it.
     pub da0: Array2<A>,
@@ -203,8 +203,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     check_network("back.gradients", back.gradients.dims().triple(), dims.triple())?;
 
     let Backward { gradients, dx, da0, workspace } = back;
-    // Tokens have no gradient.
-    let n_dx = if cache.tokens.is_some() { 0 } else { n_x };
+    let n_dx = if cache.has_dx { n_x } else { 0 };
     let results = Results {
         gradients: gradients.view_mut(),
         dx: reshape_time_major(dx, (n_dx, m, t_x)),

@@ -32,7 +32,7 @@ impl<A: Scalar> Block<A> {
         let (Extent { dims, m, .. }, tokens) = (extent, extent.tokens());
         let rows = extent.rows_of_a_block();
         let consecutive = (extent.is_in_place() && !extent.drops.states).then_some(m);
-        Weights::<A>::backward_bytes(dims, !tokens)
+        Weights::<A>::backward_bytes(dims, extent.dx)
             + WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
             + Bytes::of::<A>([rows, dims.n_a])
             + Bytes::of::<A>([rows, dims.n_y])

@@ -32,6 +32,8 @@ pub struct Cache<A> {
     /// m lengths, even where all are `T_x`.
     pub(crate) lengths: Vec<usize>,
     pub(crate) reversed: bool,
+    /// Whether a backward pass computes the gradient of the input.
+    pub(crate) has_dx: bool,
     /// `a0`, then the hidden state after each step.
     pub(crate) states: Vec<A>,
     pub(crate) logits: Vec<A>,
@@ -53,6 +55,7 @@ impl<A> Default for Cache<A> {
             tokens: None,
             lengths: Vec::new(),
             reversed: false,
+            has_dx: true,
             states: Vec::new(),
             logits: Vec::new(),
             output: Vec::new(),
@@ -341,6 +344,7 @@ impl<A: Scalar> Cache<A> {
     /// Copies the input and fits the memory of the results. The values of the results are unspecified.
     pub(crate) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
         (self.dims, self.m, self.t_x, self.reversed) = (dims, m, t_x, input.reversed);
+        self.has_dx = input.has_dx();
         self.lengths.clear();
         match input.lengths {
             Some(lengths) => self.lengths.extend_from_slice(lengths),
@@ -368,6 +372,7 @@ impl<A: Scalar> Cache<A> {
     /// Prepares for another layer or direction of the batch of `other`. [`Sources`] then say what the input is.
     pub(crate) fn follow(&mut self, dims: Dims, reversed: bool, other: &Cache<A>) {
         (self.dims, self.m, self.t_x, self.reversed) = (dims, other.m, other.t_x, reversed);
+        self.has_dx = true;
         self.lengths.clone_from(&other.lengths);
         self.x.clear();
         self.tokens = None;

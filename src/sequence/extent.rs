@@ -14,6 +14,8 @@ pub(crate) struct Extent {
     /// The maximum number of steps of a column.
     pub(super) steps: usize,
     pub(super) reads: Reads,
+    /// Whether the gradient of the input is computed.
+    pub(super) dx: bool,
     pub(super) drops: Drops,
     /// All columns have all steps, and time runs forward.
     pub(super) plain: bool,
@@ -37,7 +39,7 @@ pub(crate) enum Reads {
 impl Extent {
     /// The same for a pass that reads another one's hidden states.
     pub(crate) fn above(self) -> Self {
-        Extent { reads: Reads::Others, ..self }
+        Extent { reads: Reads::Others, dx: true, ..self }
     }
 
     pub(super) fn tokens(self) -> bool {

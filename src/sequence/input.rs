@@ -15,6 +15,7 @@ use crate::{Dims, Dropout, Error};
 /// - [lengths](Input::lengths): m lengths, where some columns have fewer than `T_x` steps
 /// - [reversed](Input::reversed): from each column's last step to its first
 /// - [dropout](Input::dropout): in training, random units are zero
+/// - [without_dx](Input::without_dx): no gradient of the input is computed
 ///
 /// # Examples
 ///
@@ -36,6 +37,8 @@ pub struct Input<'a, A> {
     pub(super) lengths: Option<&'a [usize]>,
     pub(crate) reversed: bool,
     pub(crate) dropout: Option<Dropout<'a>>,
+    /// Whether a backward pass does not compute the gradient of vectors.
+    without_dx: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
 
 impl<'a, A> From<ArrayView3<'a, A>> for Input<'a, A> {
     fn from(x: ArrayView3<'a, A>) -> Self {
-        Input { values: Values::Vectors(x), lengths: None, reversed: false, dropout: None }
+        Input { values: Values::Vectors(x), lengths: None, reversed: false, dropout: None, without_dx: false }
     }
 }
 
@@ -98,7 +101,7 @@ impl<'a, A> Input<'a, A> {
     /// [`reversed`](Self::reversed) and [`dropout`](Self::dropout).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
-        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false, dropout: None }
+        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false, dropout: None, without_dx: false }
     }
 
     /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
@@ -109,7 +112,7 @@ impl<'a, A> Input<'a, A> {
     /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
-        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false, dropout: None }
+        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false, dropout: None, without_dx: false }
     }
 
     /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are
@@ -140,6 +143,30 @@ impl<'a, A> Input<'a, A> {
         Input { dropout: Some(dropout), ..self }
     }
 
+    /// Says that no gradient of the input is needed. A backward pass then does not compute `dx`, which is (0, m, `T_x`), as for
+    /// token ids. All other gradients are bit-identical. This saves the product of `wax` and dz: of a training step, 5.6 % of
+    /// the multiply-adds at n_x = 64, n_a = 256, n_y = 64.
+    ///
+    /// Use it where the input is data, and not the result of a layer that also learns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::sequence::{self, Input};
+    /// use elman::{Dims, Parameters, Upstream};
+    /// use ndarray::Array3;
+    ///
+    /// let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let cache = sequence::forward(&p, Input::vectors(&Array3::ones((3, 10, 4))).without_dx(), None)?;
+    /// let back = sequence::backward(&p, &cache, Upstream::hidden(&Array3::ones((5, 10, 4))))?;
+    /// assert_eq!(back.dx.dim(), (0, 10, 4));
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_dx(self) -> Self {
+        Input { without_dx: true, ..self }
+    }
+
     /// Returns the same input with a shorter lifetime. The compiler does not shorten it by itself.
     pub(crate) fn view(&self) -> Input<'_, A> {
         Input { values: self.values.view(), ..*self }
@@ -158,13 +185,18 @@ impl<'a, A> Input<'a, A> {
         matches!(self.values, Values::Tokens(_))
     }
 
+    /// Whether a backward pass computes the gradient of the input.
+    pub(crate) fn has_dx(&self) -> bool {
+        !self.is_tokens() && !self.without_dx
+    }
+
     /// Returns the size of a pass over this input, on one thread.
     pub(crate) fn extent(&self, dims: Dims) -> Extent {
         let (m, steps) = self.size();
         let reads = if self.is_tokens() { Reads::Tokens } else { Reads::Vectors };
         let rectangular = self.lengths.is_none();
         let (plain, drops) = (rectangular && !self.reversed, Drops::of(self.dropout));
-        Extent { dims, m, steps, reads, drops, plain, rectangular, threads: 1 }
+        Extent { dims, m, steps, reads, dx: self.has_dx(), drops, plain, rectangular, threads: 1 }
     }
 
     /// Returns the name of the caller's array, and its shape.
@@ -194,7 +226,7 @@ impl<'a, A> Input<'a, A> {
             Values::Tokens(ids) => Values::Tokens(ids.slice_axis_move(Axis(1), steps.into())),
         };
         let dropout = self.dropout.map(|dropout| dropout.skip(start));
-        Input { values, lengths, reversed: self.reversed, dropout }
+        Input { values, lengths, dropout, ..*self }
     }
 
     /// Checks the input against the dimensions of a network, and returns m and `T_x`.

@@ -136,7 +136,7 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
     fn footprint(&self, input: &Input<'_, A>) -> Footprint {
         let Dims { n_x, n_y, .. } = self.dims();
         let pass = input.extent(self.dims());
-        let dx = if input.is_tokens() { 0 } else { n_x };
+        let dx = if input.has_dx() { n_x } else { 0 };
         let parameters = self.dims().len();
         Footprint { passes: vec![pass], parameters, masks: 0, outputs: 0, gradients: dx, n_y, structures: 0 }
     }

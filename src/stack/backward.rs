@@ -154,7 +154,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
     let Backward { gradients, dx, d_states, workspace } = back;
     let Workspace { pass: workspace, inputs: [even, odd], reverse } = workspace;
     d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
-    let wanted = dx.is_some() && !cache.has_tokens();
+    let wanted = dx.is_some() && cache.has_dx();
     // The highest layer first, and of a layer the forward direction first.
     for layer in (0..architecture.layers().len()).rev() {
         let is_top = layer + 1 == architecture.layers().len();

@@ -183,9 +183,9 @@ impl<A> Cache<A> {
         self.architecture.parts().map(|part| (part.layer, part.direction)).zip(&self.passes)
     }
 
-    /// Whether the input is token ids.
-    pub(super) fn has_tokens(&self) -> bool {
-        self.passes.first().is_some_and(|pass| pass.tokens().is_some())
+    /// Whether a backward pass may compute the gradient of the input.
+    pub(super) fn has_dx(&self) -> bool {
+        self.passes.first().is_some_and(|pass| pass.has_dx)
     }
 
     /// What the passes of a layer read from other passes.

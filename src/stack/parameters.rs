@@ -5,7 +5,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use super::architecture::{Part, check_architecture};
 use super::{Architecture, Direction, Layer};
 use crate::error::{check_activation, check_count, check_network};
-use crate::parameters::{View, ViewMut, dot, norm, scaled_add};
+use crate::parameters::{Flat, View, ViewMut, dot, norm, scaled_add};
 use crate::scalar::{narrow, widen};
 use crate::{Dims, Error, Scalar};
 
@@ -31,7 +31,7 @@ use crate::{Dims, Error, Scalar};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parameters<A> {
     architecture: Architecture,
-    flat: Vec<A>,
+    flat: Flat<A>,
 }
 
 /// The gradient of a loss with respect to [`Parameters`]: each element has the position of its parameter.
@@ -85,7 +85,7 @@ impl<A: Scalar> Parameters<A> {
         let Some(length) = architecture.checked_len() else {
             return Err(Error::StackTooLarge { found: architecture.to_string().into() });
         };
-        Ok(Parameters { architecture, flat: vec![A::zero(); length] })
+        Ok(Parameters { architecture, flat: vec![A::zero(); length].into() })
     }
 
     /// Joins networks of one layer: for each layer, the lowest first, the network of each direction.
@@ -226,8 +226,8 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        let flat = self.flat.iter().map(|&value| narrow(widen(value))).collect();
-        Parameters { architecture: self.architecture.clone(), flat }
+        let flat: Vec<B> = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { architecture: self.architecture.clone(), flat: flat.into() }
     }
 
     /// The name of an element of the flat buffer, such as `layers[1].reverse.waa[3, 1]` or `by[0]`; `None` past the end.
@@ -251,7 +251,8 @@ impl<A: Scalar> Parameters<A> {
         self.architecture.parts().map(move |part| {
             let (flat, later) = rest.split_at(part.len());
             rest = later;
-            (part, View { dims: part.dims, activation: part.activation, flat })
+            let source = (self.flat.version(), self.flat.len() - flat.len() - rest.len());
+            (part, View { dims: part.dims, activation: part.activation, flat, source })
         })
     }
 
@@ -282,6 +283,6 @@ impl<A: Scalar> From<&crate::Parameters<A>> for Parameters<A> {
     fn from(p: &crate::Parameters<A>) -> Self {
         let layer = Layer::new(p.dims().n_a).with_activation(p.activation());
         let architecture = Architecture::new(p.dims().n_x, [layer], p.dims().n_y);
-        Parameters { architecture, flat: p.as_slice().to_vec() }
+        Parameters { architecture, flat: p.as_slice().to_vec().into() }
     }
 }

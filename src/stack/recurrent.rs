@@ -189,7 +189,7 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
         let drops = input.dropout.is_some_and(|dropout| dropout.rate(Site::BetweenLayers) > 0.0);
         // The output of every layer but the highest is the input of the next one.
         let outputs = if drops { upper().sum() } else { 0 };
-        let dx = if input.is_tokens() { 0 } else { architecture.n_x() };
+        let dx = if input.has_dx() { architecture.n_x() } else { 0 };
         Footprint {
             passes: architecture.parts().map(pass).collect(),
             parameters: architecture.len(),

@@ -183,6 +183,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
             "tokens" => Input::tokens(&tokens),
             "vectors" => Input::from(&x),
             "dropout" => Input::from(&x).dropout(dropout),
+            "without dx" => Input::from(&x).without_dx(),
             "dropout of reversed tokens" => Input::tokens(&tokens).reversed().dropout(dropout),
             _ => Input::from(&x).reversed(),
         };
@@ -218,7 +219,7 @@ fn checkpoints_stay_within_their_memory_and_use_at_least_half_of_it() {
         Shape { n_x: 1, n_a: 1, n_y: 1, m: 301, t_x: 2_000 },
     ] {
         for memory in [5_000_000, 7_000_000, 9_000_000] {
-            for reading in ["tokens", "vectors", "reversed", "dropout", "dropout of reversed tokens"] {
+            for reading in ["tokens", "vectors", "without dx", "reversed", "dropout", "dropout of reversed tokens"] {
                 let peak = checkpointed_peak::<f64>(shape, Some(memory), reading);
                 assert!((memory / 2..=memory).contains(&peak), "{peak} of {memory} bytes for {shape:?}, {reading}");
             }

@@ -1,7 +1,9 @@
 //! Parameters are one vector: a flat buffer with five views.
 
-use elman::{Dims, Error, Parameters};
-use ndarray::{Array1, Array2, array};
+use elman::sequence::{self, Backward, Cache};
+use elman::stack::{self, Architecture, Direction, Layer};
+use elman::{Activation, Dims, Error, Parameters, Upstream};
+use ndarray::{Array1, Array2, Array3, array};
 
 const DIMS: Dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
 
@@ -145,4 +147,93 @@ fn arrays_without_elements_may_declare_a_dimension_that_a_machine_can_address() 
     let wax = Array2::<f64>::zeros((0, usize::MAX / 4));
     let error = Parameters::from_arrays(&wax, &none, &none, &Array1::zeros(0), &Array1::zeros(0)).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
+/// Weights stay packed while the parameters do not change. Every way to change them must show.
+#[test]
+fn a_reused_cache_sees_every_change_of_the_parameters() {
+    let x = Array3::from_shape_fn((3, 2, 4), |(i, j, t)| [0.3, -0.7, 0.1, 0.5][(i + 2 * j + t) % 4]);
+    let dlogits = Array3::from_elem((2, 2, 4), 0.25);
+    let (mut cache, mut back) = (Cache::default(), Backward::default());
+    let mut check = |p: &Parameters<f64>, what: &str| {
+        sequence::forward_into(p, &x, None, &mut cache).unwrap();
+        let fresh = sequence::forward(p, &x, None).unwrap();
+        assert_eq!(cache, fresh, "{what}");
+        back.zero_gradients();
+        sequence::backward_into(p, &cache, Upstream::logits(&dlogits), &mut back).unwrap();
+        assert_eq!(back, sequence::backward(p, &fresh, Upstream::logits(&dlogits)).unwrap(), "{what}");
+    };
+    let scaled = |factor: f64| {
+        let mut p = counted();
+        p.as_mut_slice().iter_mut().for_each(|value| *value *= factor);
+        p
+    };
+    let mut p = scaled(0.01);
+    let mut gradients = Parameters::zeros(DIMS);
+    gradients.fill(0.125);
+    for round in 0..3 {
+        check(&p, "unchanged");
+        p.wax_mut()[[4, 0]] += 0.5;
+        check(&p, "wax_mut");
+        p.waa_mut()[[1, 3]] -= 0.5;
+        check(&p, "waa_mut");
+        p.wya_mut()[[1, 2]] += 0.5;
+        check(&p, "wya_mut");
+        p.ba_mut()[3] -= 0.25;
+        check(&p, "ba_mut");
+        p.by_mut()[1] += 0.25;
+        check(&p, "by_mut");
+        p.as_mut_slice()[20] = 0.75;
+        check(&p, "as_mut_slice");
+        p.scaled_add(-0.5, &gradients).unwrap();
+        check(&p, "scaled_add");
+        let clone = p.clone();
+        p.fill(0.1);
+        check(&p, "fill");
+        check(&clone, "a clone, after the original has changed");
+        p.clone_from(&clone);
+        check(&p, "clone_from");
+        p = p.with_activation(Activation::ALL[round + 1]);
+        check(&p, "another nonlinearity");
+        check(&scaled(0.02), "other parameters at the place of dropped ones");
+        let copy = Parameters::from_arrays(&p.wax(), &p.waa(), &p.wya(), &p.ba(), &p.by()).unwrap();
+        check(&copy, "from_arrays");
+        check(&copy.to_f32().to_f64(), "a conversion");
+        p.as_mut_slice().swap(16, 31);
+        check(&p, "swapped elements");
+    }
+}
+
+#[test]
+fn a_reused_cache_of_a_stack_sees_every_change_of_the_parameters() {
+    let x = Array3::from_shape_fn((3, 2, 4), |(i, j, t)| [0.3, -0.7, 0.1, 0.5][(i + 2 * j + t) % 4]);
+    let dlogits = Array3::from_elem((2, 2, 4), 0.25);
+    // The layers of the second have equal dimensions, and differ only by their place.
+    for layers in [vec![Layer::new(5)], vec![Layer::new(3), Layer::new(3)], vec![Layer::new(3).bidirectional()]] {
+        let mut p = stack::Parameters::zeros(Architecture::new(3, layers, 2));
+        for (value, i) in p.as_mut_slice().iter_mut().zip(0_u8..) {
+            *value = f64::from(i % 7) / 10.0 - 0.3;
+        }
+        let (mut cache, mut back) = (stack::Cache::default(), stack::Backward::default());
+        let mut check = |p: &stack::Parameters<f64>, what: &str| {
+            stack::forward_into(p, &x, None, &mut cache).unwrap();
+            let fresh = stack::forward(p, &x, None).unwrap();
+            assert_eq!(cache, fresh, "{what}");
+            back.zero_gradients();
+            let upstream = stack::Upstream::logits(&dlogits);
+            stack::backward_into(p, &cache, upstream, &mut back).unwrap();
+            assert_eq!(back, stack::backward(p, &fresh, upstream).unwrap(), "{what}");
+        };
+        check(&p, "first");
+        p.waa_mut(0, Direction::Forward).unwrap()[[2, 1]] += 0.5;
+        check(&p, "waa_mut");
+        p.by_mut()[1] -= 0.5;
+        check(&p, "by_mut");
+        p.as_mut_slice()[3] = 0.5;
+        check(&p, "as_mut_slice");
+        let other = p.clone();
+        p.scaled_add(0.5, &other).unwrap();
+        check(&p, "scaled_add");
+        check(&other, "a clone");
+    }
 }

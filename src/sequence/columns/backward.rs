@@ -56,7 +56,7 @@ impl<A: Scalar> Packed<A> {
     fn bytes(extent: Extent) -> Bytes {
         let Dims { n_x, n_a, n_y } = extent.dims;
         let (m, rows) = (extent.columns_of_a_thread(), extent.rows_of_a_block_and_thread());
-        let dx = if extent.tokens() { 0 } else { n_x };
+        let dx = if extent.dx { n_x } else { 0 };
         let rows = Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2 + Bytes::of::<A>([rows, dx]);
         let kept = Mask::bytes(m, n_a) * usize::from(extent.drops.states);
         extent.runs() + rows + Bytes::of::<A>([m, n_a]) + kept

@@ -46,6 +46,30 @@ fn token_ids_are_bit_identical_to_one_hot_vectors() {
     tokens_have_the_bits_of_one_hot_vectors::<f64>();
 }
 
+fn an_input_without_dx_changes_no_other_gradient<A: Scalar>() {
+    for problem in problems::<A>() {
+        for problem in problem.readings().into_iter().chain([problem]).filter(|p| p.reading.tokens.is_none()) {
+            let Problem { parameters, inputs, upstream, shape, .. } = &problem;
+            let expected = sequence::backward(parameters, &problem.forward(), upstream.upstream()).unwrap();
+            let cache = sequence::forward(parameters, problem.input().without_dx(), &inputs.a0).unwrap();
+            let mut found = sequence::backward(parameters, &cache, upstream.upstream()).unwrap();
+            assert_eq!(found.dx.dim(), (0, shape.m, shape.t_x));
+            found.dx = expected.dx.clone();
+            assert_eq!(found, expected, "{shape:?}, {:?}", problem.reading);
+            // A cache that is used again computes it again.
+            let mut cache = cache;
+            sequence::forward_into(parameters, problem.input(), &inputs.a0, &mut cache).unwrap();
+            assert_eq!(sequence::backward(parameters, &cache, upstream.upstream()).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn an_input_without_dx_has_the_other_gradients() {
+    an_input_without_dx_changes_no_other_gradient::<f32>();
+    an_input_without_dx_changes_no_other_gradient::<f64>();
+}
+
 /// Every column on its own, cut to its length and reversed by hand.
 fn columns_by_hand<A: Scalar>(problem: &Problem<A>) -> Vec<Problem<A>> {
     let Shape { n_x, .. } = problem.shape;

@@ -1,5 +1,7 @@
 //! This crate as a training loop or a server uses it, with all workspaces reused.
 
+use std::hint::black_box;
+
 use elman::loss::{self, Loss, Reduction};
 use elman::sequence::Input;
 use elman::stack::{self, Architecture, Layer};
@@ -50,6 +52,10 @@ struct Sequence<A> {
 
 impl<A: Real> Sequence<A> {
     fn pass(&mut self) -> Result<(), elman::Error> {
+        if self.train {
+            // An optimiser changes the weights between two passes, so they are packed again.
+            black_box(self.parameters.as_mut_slice());
+        }
         sequence::forward_into(&self.parameters, &self.x, &self.a0, &mut self.cache)?;
         if self.train {
             loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
@@ -121,6 +127,9 @@ impl<A: Real> Stack<A> {
     }
 
     fn pass(&mut self) -> Result<(), elman::Error> {
+        if self.train {
+            black_box(self.parameters.as_mut_slice());
+        }
         let mut input = Input::vectors(&self.x);
         if let Some(lengths) = &self.lengths {
             input = input.lengths(lengths);

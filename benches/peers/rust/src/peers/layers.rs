@@ -1,5 +1,7 @@
 //! The layers of a stack, run one by one through `sequence`: what `elman::stack` should cost.
 
+use std::hint::black_box;
+
 use elman::loss::{self, Loss, Reduction};
 use elman::sequence::{self, Backward, Cache};
 use elman::stack::{self, Architecture, Direction, Layer};
@@ -42,7 +44,13 @@ pub fn load<A: Real>(problem: Problem<A>) -> Option<Box<dyn Peer>> {
 
 impl<A: Real> Layers<A> {
     fn pass(&mut self) -> Result<(), elman::Error> {
-        let Layers { networks, x, targets, caches, loss, backs, .. } = self;
+        let Layers { train, networks, x, targets, caches, loss, backs } = self;
+        if *train {
+            // An optimiser changes the weights between two passes, so they are packed again.
+            for network in &mut *networks {
+                black_box(network.as_mut_slice());
+            }
+        }
         for (layer, network) in networks.iter().enumerate() {
             let (below, above) = caches.split_at_mut(layer);
             match below.last() {
