@@ -1,6 +1,6 @@
 use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 
-use super::{Cache, Inputs, States, Steps, WeightGradient, Weights};
+use super::{BackwardWeights, Cache, Inputs, States, Steps, WeightGradient, Weights};
 use crate::dropout::MaskRows;
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Epilogue, Rows, Start, activation_gradient, add_softmax_gradient, product};
@@ -53,7 +53,7 @@ pub fn backward<A: Scalar>(
     check_activation("cache", cache.activation.name(), parameters.activation().name())?;
     upstream.check([n_a, m], [n_y, m])?;
     let mut weights = Weights::default();
-    weights.pack_backward(parameters.view(), true);
+    let weights = weights.backward(parameters.view(), true, m);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, &cache.y, n_y);
@@ -110,8 +110,8 @@ pub(crate) fn logits_gradient<'a, A: Scalar, D: Dimension>(
 }
 
 /// da ← da + Wyaᵀ·dlogits: the gradient of the hidden states, directly from the loss and through the head.
-pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &[A], weights: &Weights<A>) {
-    product(da, start, dlogits, &weights.wya, Epilogue::Store);
+pub(crate) fn head_gradient<A: Scalar>(da: &mut [A], start: Start<A>, dlogits: &[A], weights: &BackwardWeights<A>) {
+    product(da, start, dlogits, weights.wya, Epilogue::Store);
 }
 
 /// dz ← (`da_next` + da) · φ′(a), then `da_next` ← Waaᵀ·dz for the previous step. Several steps run from last to first.
@@ -124,12 +124,12 @@ pub(crate) fn recurrence_gradient<A: Scalar>(
     da_next: &mut [A],
     a: &[A],
     mask: Option<MaskRows<A>>,
-    weights: &Weights<A>,
+    weights: &BackwardWeights<A>,
 ) {
     let step = da_next.len().max(1);
     for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
         activation_gradient(dz, da_next, a, weights.activation);
-        product(da_next, Start::Zero, dz, &weights.waa, Epilogue::Store);
+        product(da_next, Start::Zero, dz, weights.waa, Epilogue::Store);
         if let Some(mask) = mask {
             mask.apply(da_next);
         }
@@ -137,6 +137,6 @@ pub(crate) fn recurrence_gradient<A: Scalar>(
 }
 
 /// dx ← Waxᵀ·dz
-pub(crate) fn input_gradient<A: Scalar>(dx: &mut [A], dz: &[A], weights: &Weights<A>) {
-    product(dx, Start::Zero, dz, &weights.wax, Epilogue::Store);
+pub(crate) fn input_gradient<A: Scalar>(dx: &mut [A], dz: &[A], weights: &BackwardWeights<A>) {
+    product(dx, Start::Zero, dz, weights.wax, Epilogue::Store);
 }

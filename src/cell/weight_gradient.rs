@@ -8,10 +8,15 @@
 //! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
 //! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
 
-use crate::kernel::{Epilogue, Packed, Rows, Start, Terms, add_rows, add_scaled, product, threads, transpose};
+use crate::kernel::{
+    Epilogue, Packed, Rows, Start, Terms, add_outer_products, add_rows, add_scaled, product, threads, transpose,
+};
 use crate::layout::{Bytes, fit};
 use crate::parameters::ViewMut;
 use crate::{Dims, Scalar};
+
+/// Up to so many rows, outer products are faster than a product, for which they have to be transposed and packed.
+const FEW_ROWS: usize = 4;
 
 /// Rows of steps, in the order in which their outer products are accumulated.
 pub(crate) struct Steps<'a, A> {
@@ -95,8 +100,33 @@ impl<A: Scalar> WeightGradient<A> {
         }
     }
 
+    /// Accumulates the outer products of few steps, without transposing or packing.
+    fn add_few(&mut self, gradients: &mut ViewMut<A>, Steps { dz, dlogits, x, states, .. }: Steps<A>) {
+        let [dwax, dwaa, dwya, dba, dby] = gradients.split();
+        match x {
+            Inputs::Vectors(x) => add_outer_products(dwax, 0, dz.clone(), x),
+            Inputs::Tokens(tokens) => add_tokens(&mut self.dembedding, dz.clone(), tokens, None),
+            Inputs::Scaled(tokens, values) => add_tokens(&mut self.dembedding, dz.clone(), tokens, Some(values)),
+        }
+        let (a_next, a_prev) = match states {
+            States::Apart { a_next, a_prev } => (a_next, a_prev),
+            States::Consecutive { rows, m } => {
+                let mut a_prev = rows.clone();
+                a_prev.by_ref().take(m).for_each(drop);
+                (rows, a_prev)
+            }
+        };
+        add_outer_products(dwaa, 0, dz.clone(), a_prev);
+        add_outer_products(dwya, 0, dlogits.clone(), a_next);
+        add_rows(dba, 0, dz);
+        add_rows(dby, 0, dlogits);
+    }
+
     /// Accumulates the outer products of these steps, on up to `threads` threads.
     pub(crate) fn add(&mut self, gradients: &mut ViewMut<A>, steps: Steps<A>, threads: usize) {
+        if steps.rows <= FEW_ROWS {
+            return self.add_few(gradients, steps);
+        }
         let Dims { n_x, n_a, n_y } = gradients.dims;
         let Steps { rows, dz, dlogits, x, states } = steps;
         let WeightGradient { dz: dz_t, dlogits: dlogits_t, x: packed_x, a_next, a_prev, dembedding } = self;
@@ -112,18 +142,8 @@ impl<A: Scalar> WeightGradient<A> {
         let pack_inputs = || {
             match x {
                 Inputs::Vectors(x) => packed_x.pack_rows(rows, n_x, x),
-                Inputs::Tokens(tokens) => {
-                    packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
-                    for (dz, token) in dz_rows.zip(tokens) {
-                        add_row(&mut dembedding[token[0] * n_a..][..n_a], dz);
-                    }
-                }
-                Inputs::Scaled(tokens, values) => {
-                    packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
-                    for ((dz, token), value) in dz_rows.zip(tokens).zip(values) {
-                        add_scaled(&mut dembedding[token[0] * n_a..][..n_a], value[0], dz);
-                    }
-                }
+                Inputs::Tokens(tokens) => add_tokens(dembedding, dz_rows, tokens, None),
+                Inputs::Scaled(tokens, values) => add_tokens(dembedding, dz_rows, tokens, Some(values)),
             }
             match states {
                 States::Consecutive { rows: states, m } => a_next.pack_rows(rows + m, n_a, states),
@@ -146,6 +166,10 @@ impl<A: Scalar> WeightGradient<A> {
             None => ((&*a_next).into(), (&*a_prev).into()),
         };
         let dwax = if vectors { dwax } else { &mut [] };
+        if !vectors {
+            // Its product only accumulates the bias.
+            packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
+        }
         let outer = |outputs, dw, dz, x, db, rows| OuterProducts { outputs, dw, dz, x, db, first: 0, rows };
         let matrices = [
             outer(n_a, dwax, dz_t, (&*packed_x).into(), dba, dz.clone()),
@@ -164,10 +188,18 @@ impl<A: Scalar> WeightGradient<A> {
     }
 }
 
-/// sum ← sum + row
-fn add_row<A: Scalar>(sum: &mut [A], row: &[A]) {
-    for (sum, &value) in sum.iter_mut().zip(row) {
-        *sum += value;
+/// dWaxᵀ += x·dzᵀ of one-hot vectors x: each step adds its dz, times the value of the vector, to the row of its token.
+fn add_tokens<A: Scalar>(dembedding: &mut [A], dz: Rows<A>, tokens: Rows<usize>, mut values: Option<Rows<A>>) {
+    for (dz, token) in dz.zip(tokens) {
+        let sum = &mut dembedding[token[0] * dz.len()..][..dz.len()];
+        match values.as_mut().and_then(Rows::next) {
+            Some(value) => add_scaled(sum, value[0], dz),
+            None => {
+                for (sum, &value) in sum.iter_mut().zip(dz) {
+                    *sum += value;
+                }
+            }
+        }
     }
 }
 

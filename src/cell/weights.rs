@@ -1,6 +1,6 @@
 //! One network, packed for the products of one pass.
 
-use crate::kernel::{Activation, Packed, Rows};
+use crate::kernel::{Activation, Factor, Packed, Rows};
 use crate::layout::Bytes;
 use crate::parameters::{Version, View};
 use crate::{Dims, Scalar};
@@ -18,6 +18,17 @@ pub struct Weights<A> {
     /// What is packed; `None` before the first call.
     packed: Option<Packing>,
 }
+
+/// The factors of the products of a backward pass.
+pub(crate) struct BackwardWeights<'a, A> {
+    pub(super) activation: Activation,
+    pub(super) wax: Factor<'a, A>,
+    pub(super) waa: Factor<'a, A>,
+    pub(super) wya: Factor<'a, A>,
+}
+
+/// Up to so many rows, a product with the weights where they are stored is faster than packing them.
+const FEW_ROWS: usize = 4;
 
 /// The source of packed weights, and the products that they are packed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +56,6 @@ impl<A: Scalar> Weights<A> {
     }
 
     /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. For a token, Wax·x is a row of the packed Waxᵀ.
-    ///
     /// Does nothing where these parameters are packed for it already.
     pub(crate) fn pack_forward(&mut self, p: View<A>) {
         if self.is_packed(p, true, false) {
@@ -57,10 +67,21 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_transposed(n_a, n_y, p.wya());
     }
 
-    /// Packs for the products of the backward pass: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed, Waxᵀ·dz.
-    ///
-    /// Does nothing where these parameters are packed for it already.
-    pub(crate) fn pack_backward(&mut self, p: View<A>, dx: bool) {
+    /// The factors of the products of a backward pass over so many rows: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed,
+    /// Waxᵀ·dz.
+    pub(crate) fn backward<'a>(&'a mut self, p: View<'a, A>, dx: bool, rows: usize) -> BackwardWeights<'a, A> {
+        let Dims { n_x, n_a, .. } = p.dims;
+        if rows <= FEW_ROWS {
+            let [wax, waa, wya] = [(p.wax(), n_x), (p.waa(), n_a), (p.wya(), n_a)].map(|(w, n)| Factor::Plain(w, n));
+            return BackwardWeights { activation: p.activation, wax, waa, wya };
+        }
+        self.pack_backward(p, dx);
+        let [wax, waa, wya] = [&self.wax, &self.waa, &self.wya].map(Factor::from);
+        BackwardWeights { activation: p.activation, wax, waa, wya }
+    }
+
+    /// Packs for the products of the backward pass. Does nothing where these parameters are packed for it already.
+    fn pack_backward(&mut self, p: View<A>, dx: bool) {
         if self.is_packed(p, false, dx) {
             return;
         }
@@ -97,7 +118,7 @@ impl<A: Scalar> Weights<A> {
             + Self::biases(n_a, n_y)
     }
 
-    /// The memory for [`pack_backward`](Self::pack_backward).
+    /// The memory for [`backward`](Self::backward).
     pub(crate) fn backward_bytes(Dims { n_x, n_a, n_y }: Dims, dx: bool) -> Bytes {
         let input = if dx { Packed::<A>::bytes(n_a, n_x) } else { Bytes::default() };
         input + Packed::<A>::bytes(n_a, n_a) + Packed::<A>::bytes(n_y, n_a) + Self::biases(n_a, n_y)

@@ -1,7 +1,7 @@
 use ndarray::{Array2, Axis, Ix3};
 use rand::{Rng, RngExt};
 
-use crate::cell::{Weights, head_gradient, logits_gradient, recurrence_gradient};
+use crate::cell::{BackwardWeights, Weights, head_gradient, logits_gradient, recurrence_gradient};
 use crate::error::{check_activation, check_count, check_network, check_range};
 use crate::kernel::Start;
 use crate::layout::copy_time_major;
@@ -68,7 +68,7 @@ pub(super) fn gradient_norms_of<A: Scalar>(
     let Dims { n_a, n_y, .. } = p.dims;
     let (m, t_x) = (cache.columns(), cache.len());
     let mut weights = Weights::default();
-    weights.pack_backward(p, false);
+    let weights = weights.backward(p, false, usize::MAX);
 
     let (mut dlogits, mut dy) = (Vec::new(), Vec::new());
     let dlogits = logits_gradient(&mut dlogits, &mut dy, upstream.logits, upstream.output, y, n_y);
@@ -148,7 +148,7 @@ pub(super) fn jacobian_norms_of<A: Scalar>(
     #[expect(clippy::cast_precision_loss, reason = "a number of vectors in memory is far below 2⁵³")]
     let count = probes as f64;
     let mut weights = Weights::default();
-    weights.pack_backward(p, false);
+    let weights = weights.backward(p, false, usize::MAX);
 
     let mut sign = || if rng.random() { A::one() } else { -A::one() };
     let vectors: Vec<A> = (0..probes * p.dims.n_a).map(|_| sign()).collect();
@@ -223,7 +223,7 @@ fn state<A>(cache: &Cache<A>, column: usize, t: usize) -> &[A] {
 /// Carries gradients back from a column's last hidden state through its steps. `da` holds one or more rows of `n_a` values.
 /// At every step, `visit` gets the gradients at the state after the step, and may add to them.
 fn back<A: Scalar>(
-    weights: &Weights<A>,
+    weights: &BackwardWeights<A>,
     cache: &Cache<A>,
     column: usize,
     da: &mut [A],

@@ -1,6 +1,7 @@
 //! Numeric kernels. Nothing here depends on the network types.
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
+//! - [`add_outer_products`]: the same chains for few rows.
 //! - [`Activation`], [`softmax()`], [`add_rows`], [`add_scaled`]: the operations around the products.
 //! - [`Packed`], [`pick_rows`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
@@ -13,6 +14,7 @@ mod elementwise;
 mod isa;
 mod lanes;
 mod math;
+mod outer;
 mod packed;
 mod product;
 mod rows;
@@ -26,8 +28,9 @@ pub(crate) use elementwise::{add_rows, add_scaled};
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;
+pub(crate) use outer::add_outer_products;
 pub(crate) use packed::{Packed, Terms, pick_rows};
-pub(crate) use product::{Epilogue, Start, product};
+pub(crate) use product::{Epilogue, Factor, Start, product};
 pub(crate) use rows::Rows;
 pub(crate) use softmax::{add_softmax_gradient, softmax};
 pub(crate) use transpose::transpose;

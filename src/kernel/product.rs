@@ -15,7 +15,7 @@ use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::activation::activate;
 use super::elementwise::{load, store};
-use super::packed::Terms;
+use super::packed::{Packed, Terms};
 use super::{Activation, Isa, Lanes};
 use crate::scalar::{Scalar, call, compiled};
 
@@ -39,6 +39,45 @@ pub(crate) enum Epilogue {
     Activate(Activation),
 }
 
+/// B of a product, (k, n).
+#[derive(Debug)]
+pub(crate) enum Factor<'a, A> {
+    /// Packed, for many rows of A.
+    Packed(Terms<'a, A>),
+    /// Where it is stored, row-major with rows of this length: for few rows of A, which do not pay for the packing.
+    Plain(&'a [A], usize),
+}
+
+impl<A> Clone for Factor<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Factor<'_, A> {}
+
+impl<'a, A: Scalar> From<&'a Packed<A>> for Factor<'a, A> {
+    fn from(packed: &'a Packed<A>) -> Self {
+        Factor::Packed(packed.into())
+    }
+}
+
+impl<'a, A> From<Terms<'a, A>> for Factor<'a, A> {
+    fn from(terms: Terms<'a, A>) -> Self {
+        Factor::Packed(terms)
+    }
+}
+
+impl<A> Factor<'_, A> {
+    /// The number of rows, and the number of columns.
+    fn dim(self) -> (usize, usize) {
+        match self {
+            Factor::Packed(terms) => (terms.k(), terms.n()),
+            Factor::Plain(b, n) => (b.len() / n.max(1), n),
+        }
+    }
+}
+
 /// Rows of A per block. A block stays in L2 while the product reads all panels of B.
 const ROW_BLOCK: usize = 96;
 /// Terms per iteration of the inner loop.
@@ -49,11 +88,11 @@ pub(crate) fn product<'a, A: Scalar>(
     c: &mut [A],
     start: Start<A>,
     a: &[A],
-    b: impl Into<Terms<'a, A>>,
+    b: impl Into<Factor<'a, A>>,
     epilogue: Epilogue,
 ) {
     let b = b.into();
-    debug_assert_eq!(c.len() * b.k(), a.len() * b.n());
+    debug_assert_eq!(c.len() * b.dim().0, a.len() * b.dim().1);
     if !c.is_empty() {
         call::<A, CompiledProduct>(Product { c, start, a, b, epilogue });
     }
@@ -66,7 +105,7 @@ struct Product<'a, A> {
     c: &'a mut [A],
     start: Start<'a, A>,
     a: &'a [A],
-    b: Terms<'a, A>,
+    b: Factor<'a, A>,
     epilogue: Epilogue,
 }
 
@@ -76,14 +115,17 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { c, start, a, b, epilogue } = self;
-        let (k, n) = (b.k(), b.n());
+        let (k, n) = b.dim();
         let rows = c.len() / n;
         let blocks = rows.div_ceil(ROW_BLOCK);
         for block in 0..blocks {
             let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
             let c = &mut c[first * n..last * n];
             let a = &a[first * k..last * k];
-            Tiles { start, b, simd }.cover(c, a);
+            match b {
+                Factor::Packed(b) => Tiles { start, b, simd }.cover(c, a),
+                Factor::Plain(b, n) => plain(simd, c, start, a, (b, n)),
+            }
             match epilogue {
                 Epilogue::Store => {}
                 Epilogue::Activate(activation) => activate(simd, c, activation),
@@ -266,6 +308,65 @@ fn add_term<const R: usize, const V: usize, S: Simd, A: Lanes>(
     }
 }
 
+/// C ← C₀ + A·B row by row, with B where it is stored: rows of n elements.
+#[inline(always)]
+fn plain<S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, a: &[A], (b, n): (&[A], usize)) {
+    let (lanes, k) = (A::lanes::<S>(), b.len() / n);
+    for (row, c) in c.chunks_exact_mut(n).enumerate() {
+        let a = &a[row * k..][..k];
+        let mut first = 0;
+        while first + 8 * lanes <= n {
+            plain_columns::<8, S, A>(simd, c, start, a, b, first);
+            first += 8 * lanes;
+        }
+        while first + lanes <= n {
+            plain_columns::<1, S, A>(simd, c, start, a, b, first);
+            first += lanes;
+        }
+        if first < n {
+            let mut sum = match start {
+                Start::Zero => A::splat(simd, A::zero()),
+                Start::Bias(bias) => load(simd, &bias[first..]),
+                Start::Present => load(simd, &c[first..]),
+            };
+            for (a, b) in a.iter().zip(b.chunks_exact(n)) {
+                sum = A::vfma(simd, A::splat(simd, *a), load(simd, &b[first..]), sum);
+            }
+            store(simd, &mut c[first..], sum);
+        }
+    }
+}
+
+/// `V` neighbouring vectors of one row of C.
+#[inline(always)]
+fn plain_columns<const V: usize, S: Simd, A: Lanes>(
+    simd: S,
+    c: &mut [A],
+    start: Start<A>,
+    a: &[A],
+    b: &[A],
+    first: usize,
+) {
+    let (lanes, n) = (A::lanes::<S>(), c.len());
+    let mut sums = [A::splat(simd, A::zero()); V];
+    let before = match start {
+        Start::Zero => None,
+        Start::Bias(bias) => Some(&bias[first..][..V * lanes]),
+        Start::Present => Some(&c[first..][..V * lanes]),
+    };
+    if let Some(before) = before {
+        sums.copy_from_slice(&A::vectors::<S>(before).0[..V]);
+    }
+    for (a, b) in a.iter().zip(b.chunks_exact(n)) {
+        let a = A::splat(simd, *a);
+        let b = &A::vectors::<S>(&b[first..][..V * lanes]).0[..V];
+        for v in 0..V {
+            sums[v] = A::vfma(simd, a, b[v], sums[v]);
+        }
+    }
+    A::vectors_mut::<S>(&mut c[first..][..V * lanes]).0[..V].copy_from_slice(&sums);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Packed, Rows};
@@ -286,6 +387,13 @@ mod tests {
         packed.pack_rows_for(isa, k, n, Rows::ascending(b, n));
         if !c.is_empty() {
             isa.run(Product { c, start, a, b: (&packed).into(), epilogue });
+        }
+    }
+
+    /// The same, with `b` where it is.
+    fn plain_on(isa: Isa, c: &mut [f64], start: Start<f64>, a: &[f64], b: &[f64], n: usize, epilogue: Epilogue) {
+        if !c.is_empty() {
+            isa.run(Product { c, start, a, b: Factor::Plain(b, n), epilogue });
         }
     }
 
@@ -319,6 +427,9 @@ mod tests {
                             let mut found = before.clone();
                             on(isa, &mut found, start, &a, &b, [k, n], Epilogue::Store);
                             assert_eq!(found, expected, "{isa:?}: {rows} rows, k = {k}, n = {n}");
+                            let mut found = before.clone();
+                            plain_on(isa, &mut found, start, &a, &b, n, Epilogue::Store);
+                            assert_eq!(found, expected, "{isa:?}, not packed: {rows} rows, k = {k}, n = {n}");
                         }
                     }
                 }

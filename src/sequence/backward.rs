@@ -6,7 +6,10 @@ use super::block::{Block, Results};
 use super::cache::{Sources, input};
 use super::columns::{self, BackwardWorkspace};
 use super::{Cache, Extent, block_steps, threads_for};
-use crate::cell::{Inputs, Read, States, Steps, head_gradient, input_gradient, logits_gradient, recurrence_gradient};
+use crate::cell::{
+    BackwardWeights, Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, logits_gradient,
+    recurrence_gradient,
+};
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
 use crate::layout::{Bytes, copy_time_major, fit, reshape_time_major};
@@ -157,6 +160,7 @@ pub fn backward_into<A: Scalar>(
 /// The workspace of a backward pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace<A> {
+    weights: Weights<A>,
     block: Block<A>,
     dy: Vec<A>,
     columns: BackwardWorkspace<A>,
@@ -164,7 +168,8 @@ pub(crate) struct Workspace<A> {
 
 impl<A> Default for Workspace<A> {
     fn default() -> Self {
-        Workspace { block: Block::default(), dy: Vec::new(), columns: BackwardWorkspace::default() }
+        let (weights, columns) = (Weights::default(), BackwardWorkspace::default());
+        Workspace { weights, block: Block::default(), dy: Vec::new(), columns }
     }
 }
 
@@ -176,7 +181,7 @@ impl<A: Scalar> Workspace<A> {
         } else {
             BackwardWorkspace::<A>::bytes(extent)
         };
-        Block::<A>::bytes(extent) + walk
+        Weights::<A>::backward_bytes(extent.dims, extent.dx) + Block::<A>::bytes(extent) + walk
     }
 }
 
@@ -225,23 +230,24 @@ pub(crate) fn run<A: Scalar>(
     let x = cache.masks.read(input(sources, cache.tokens.as_deref(), &cache.x));
     let y = sources.output.unwrap_or(&cache.output);
     let tokens = x.is_tokens();
-    workspace.block.weights.pack_backward(p, !results.dx.is_empty());
-    workspace.block.weight_gradient.begin(&results.gradients, tokens);
+    let Workspace { weights, block, dy, columns } = workspace;
+    let schedule = cache.schedule();
+    let weights = &weights.backward(p, !results.dx.is_empty(), schedule.steps());
+    block.weight_gradient.begin(&results.gradients, tokens);
     match upstream.last_hidden {
         Some(last_hidden) => copy_time_major(results.da0, last_hidden),
         None => results.da0.fill(A::zero()),
     }
 
-    let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
-        in_place((cache, x, y), upstream, results.reborrow(), workspace);
+        in_place((cache, x, y), upstream, results.reborrow(), weights, block, dy);
     } else {
-        let Workspace { block, columns, .. } = &mut *workspace;
         let results = results.reborrow();
-        threads::enter(threads, || columns::backward(threads, (cache, x, y), upstream, results, block, columns));
+        let pass = || columns::backward(threads, (cache, x, y), upstream, results, weights, block, columns);
+        threads::enter(threads, pass);
     }
-    workspace.block.weight_gradient.end(&mut results.gradients, tokens);
+    block.weight_gradient.end(&mut results.gradients, tokens);
     if let Some(mask) = cache.masks.input() {
         mask.apply(results.dx);
     }
@@ -252,9 +258,10 @@ fn in_place<A: Scalar>(
     (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
     Results { mut gradients, dx, da0 }: Results<A>,
-    workspace: &mut Workspace<A>,
+    weights: &BackwardWeights<A>,
+    Block { weight_gradient, dz, dlogits }: &mut Block<A>,
+    dy: &mut Vec<A>,
 ) {
-    let Workspace { block: Block { weights, weight_gradient, dz, dlogits }, dy, .. } = workspace;
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
     let steps = block_steps(m);
     // Whole blocks come first, so the memory does not grow after the first block.

@@ -2,14 +2,13 @@
 
 use super::Extent;
 use crate::Scalar;
-use crate::cell::{WeightGradient, Weights};
+use crate::cell::WeightGradient;
 use crate::layout::Bytes;
 use crate::parameters::ViewMut;
 
-/// The memory for a block of steps, and the packed weights.
+/// The memory for a block of steps.
 #[derive(Debug, Clone)]
 pub(super) struct Block<A> {
-    pub(super) weights: Weights<A>,
     pub(super) weight_gradient: WeightGradient<A>,
     /// The gradients before the nonlinearity and at the logits.
     pub(super) dz: Vec<A>,
@@ -18,12 +17,7 @@ pub(super) struct Block<A> {
 
 impl<A> Default for Block<A> {
     fn default() -> Self {
-        Block {
-            weights: Weights::default(),
-            weight_gradient: WeightGradient::default(),
-            dz: Vec::new(),
-            dlogits: Vec::new(),
-        }
+        Block { weight_gradient: WeightGradient::default(), dz: Vec::new(), dlogits: Vec::new() }
     }
 }
 
@@ -32,8 +26,7 @@ impl<A: Scalar> Block<A> {
         let (Extent { dims, m, .. }, tokens) = (extent, extent.tokens());
         let rows = extent.rows_of_a_block();
         let consecutive = (extent.is_in_place() && !extent.drops.states).then_some(m);
-        Weights::<A>::backward_bytes(dims, extent.dx)
-            + WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
+        WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
             + Bytes::of::<A>([rows, dims.n_a])
             + Bytes::of::<A>([rows, dims.n_y])
     }

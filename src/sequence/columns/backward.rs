@@ -3,7 +3,7 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::rows;
-use crate::cell::{Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, recurrence_gradient};
+use crate::cell::{BackwardWeights, Inputs, Read, States, Steps, head_gradient, input_gradient, recurrence_gradient};
 use crate::dropout::{Mask, MaskRows};
 use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
@@ -69,7 +69,8 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
     Results { mut gradients, dx, da0 }: Results<A>,
-    Block { weights, weight_gradient, dz, dlogits }: &mut Block<A>,
+    weights: &BackwardWeights<A>,
+    Block { weight_gradient, dz, dlogits }: &mut Block<A>,
     Workspace { cuts, bounds, packed, order }: &mut Workspace<A>,
 ) {
     let Cache { dims: Dims { n_x, n_a, n_y }, m, t_x, .. } = *cache;
@@ -131,7 +132,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
 
 /// The input of all threads, for the whole batch: (`T_x`, m, n) each. The caller's arrays may have any strides.
 struct Pass<'a, A> {
-    weights: &'a Weights<A>,
+    weights: &'a BackwardWeights<'a, A>,
     hidden: Option<ArrayView3<'a, A>>,
     logits: Option<ArrayView3<'a, A>>,
     output: Option<ArrayView3<'a, A>>,
