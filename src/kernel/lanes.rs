@@ -3,7 +3,7 @@
 //! Every operation acts on each lane separately and rounds once, so results are bit-identical for every vector width.
 
 use super::math::Constants;
-use super::transpose::{SIDE, turn_f32, turn_f64};
+use super::transpose::{SIDE, turn_f32, turn_f64, turn_wide_f32, turn_wide_f64};
 use ndarray::NdFloat;
 use pulp::Simd;
 
@@ -50,6 +50,8 @@ pub(crate) trait Lanes: NdFloat + Constants {
     fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// Transposes a square of elements.
     fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
+    /// Transposes a square of as many rows as a vector has lanes, if there are shuffles for it.
+    fn turn_wide(rows: &[&[Self]], column: usize, target: &mut [Self]) -> bool;
     /// Shifts each 32-bit word of the vector left.
     fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
 }
@@ -75,6 +77,7 @@ macro_rules! lanes {
         and: $and:ident,
         or: $or:ident,
         turn: $turn:ident,
+        turn_wide: $turn_wide:ident,
     }) => {
         impl Lanes for $element {
             type Vector<S: Simd> = S::$vector;
@@ -149,6 +152,10 @@ macro_rules! lanes {
                 $turn(square)
             }
             #[inline(always)]
+            fn turn_wide(rows: &[&[Self]], column: usize, target: &mut [Self]) -> bool {
+                $turn_wide(rows, column, target)
+            }
+            #[inline(always)]
             fn shift_words_left<S: Simd>(simd: S, a: S::$vector, bits: u32) -> S::$vector {
                 let words = simd.wrapping_dyn_shl_u32s(pulp::cast(a), simd.splat_u32s(bits));
                 pulp::cast(words)
@@ -177,6 +184,7 @@ lanes!(f32 {
     and: and_f32s,
     or: or_f32s,
     turn: turn_f32,
+    turn_wide: turn_wide_f32,
 });
 lanes!(f64 {
     Vector: f64s,
@@ -198,4 +206,5 @@ lanes!(f64 {
     and: and_f64s,
     or: or_f64s,
     turn: turn_f64,
+    turn_wide: turn_wide_f64,
 });

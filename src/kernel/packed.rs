@@ -257,15 +257,16 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
                 strip.fill(A::zero());
             }
             let whole = k / SIDE * SIDE;
+            let wide = turn_panels(strip, w, k, lanes);
             for (square, w) in w.chunks(SIDE * k).enumerate() {
                 let place = |row: usize, column: usize| {
                     let output = square * SIDE + row;
                     (output / lanes * k + column) * lanes + output % lanes
                 };
-                let mut done = 0;
+                let mut done = if (square + 1) * SIDE <= wide.rows { wide.columns } else { 0 };
                 if w.len() == SIDE * k {
                     let rows = array::from_fn(|row| &w[row * k..][..k]);
-                    for column in (0..whole).step_by(SIDE) {
+                    for column in (done..whole).step_by(SIDE) {
                         for (i, turned) in turn(&rows, column).iter().enumerate() {
                             for row in (0..SIDE).step_by(piece) {
                                 strip[place(row, column + i)..][..piece].copy_from_slice(&turned[row..][..piece]);
@@ -282,6 +283,31 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
             }
         }
     }
+}
+
+/// The part of a strip that is transposed.
+struct Turned {
+    rows: usize,
+    columns: usize,
+}
+
+/// Transposes the squares of whole panels, whose side is the width of a panel. Each one fills consecutive vectors.
+#[inline(always)]
+fn turn_panels<A: Lanes>(strip: &mut [A], w: &[A], k: usize, lanes: usize) -> Turned {
+    let mut turned = Turned { rows: 0, columns: k / lanes * lanes };
+    for (panel, w) in strip.chunks_exact_mut(lanes * k).zip(w.chunks_exact(lanes * k)) {
+        let mut rows: [&[A]; STRIP] = [&[]; STRIP];
+        for (slot, row) in rows.iter_mut().zip(w.chunks_exact(k)) {
+            *slot = row;
+        }
+        for column in (0..turned.columns).step_by(lanes) {
+            if !A::turn_wide(&rows[..lanes], column, &mut panel[column * lanes..][..lanes * lanes]) {
+                return Turned { rows: 0, columns: 0 };
+            }
+        }
+        turned.rows += lanes;
+    }
+    turned
 }
 
 #[cfg(test)]
