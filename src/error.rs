@@ -185,10 +185,14 @@ pub enum Error {
         found: usize,
     },
     /// A step of a sliding window is of another kind than those before it.
-    #[error("`{argument}` has another kind or number of inputs than the steps in the window, expected the same ones")]
+    #[error("`{argument}` is {found}, but the window holds {expected}")]
     Inputs {
         /// The argument's name.
         argument: &'static str,
+        /// The steps in the window, such as `vectors of 3`.
+        expected: Box<str>,
+        /// The step that was given.
+        found: Box<str>,
     },
     /// A list of columns names one that does not exist.
     #[error("`{argument}` holds column {found}, expected one below {expected}")]

@@ -137,10 +137,10 @@ impl<A: Scalar> Memory<A> {
 }
 
 /// rows ← the listed rows of `all`
-fn gather<A: Copy>(rows: &mut Vec<A>, all: &[A], picks: &[usize], n: usize) {
-    rows.clear();
-    for row in picks {
-        rows.extend_from_slice(&all[row * n..][..n]);
+fn gather<A: Scalar>(rows: &mut Vec<A>, all: &[A], picks: &[usize], n: usize) {
+    fit(rows, picks.len() * n);
+    for (row, pick) in rows.chunks_exact_mut(n.max(1)).zip(picks) {
+        row.copy_from_slice(&all[pick * n..][..n]);
     }
 }
 

@@ -6,7 +6,7 @@ use ndarray::{ArrayRef2, ArrayView2, ArrayViewMut2};
 use super::Weights;
 use super::forward::Read;
 use super::memory::Memory;
-use crate::error::{HIDDEN, X, check_len, check_network, check_shape};
+use crate::error::{HIDDEN, X, check_activation, check_len, check_network, check_shape};
 use crate::layout::{as_time_major, copy_time_major, fit, step_view, step_view_mut};
 use crate::{Dims, Error, Parameters, Scalar};
 
@@ -90,7 +90,8 @@ impl<A: Scalar> Steppable<A> for Network<A> {
     }
 
     fn check_same(&self, other: &Self) -> Result<(), Error> {
-        check_network("network", other.dims().triple(), self.dims().triple())
+        check_network("network", other.dims().triple(), self.dims().triple())?;
+        check_activation("network", other.weights.activation.name(), self.weights.activation.name())
     }
 }
 
@@ -115,13 +116,20 @@ pub type Stepper<A> = StepperOf<A, Network<A>>;
 /// A network that runs step by step and keeps the hidden states of m columns: for serving and sampling.
 ///
 /// The weights are packed once, in a [`Network`] or a [`stack::Network`](crate::stack::Network) that any number of steppers
-/// share. A stepper owns all that it needs: a struct can hold it beside its network, and it moves between threads. Its own
-/// memory is the states and the results of its columns: Σ`n_a` + 2·`n_y` elements for each, where Σ is over the layers, and
-/// up to Σ`n_a` + `n_x` elements for each column of a step. A clone has a copy of the states, and shares the weights.
-///
-/// A step allocates nothing, once a step of as many columns has run. The results are bit-identical to those of
+/// share. A stepper owns all that it needs: a struct can hold it beside its network, and it moves between threads. A clone has
+/// a copy of the states, and shares the weights. The results are bit-identical to those of
 /// [`cell::forward`](crate::cell::forward), [`sequence::forward`](crate::sequence::forward) and
 /// [`stack::forward`](crate::stack::forward), whichever columns run together.
+///
+/// # Memory
+///
+/// In elements, with Σ over the layers, and without the shared weights:
+///
+/// - for each of the m columns: Σ`n_a` + 2·`n_y`, and one byte
+/// - for each column of the largest step so far: Σ`n_a`; of [`step_columns`](Self::step_columns), also the largest `n_a` and
+///   2·`n_y`; and `n_x` where `xt` is not stored column by column
+///
+/// A step allocates nothing once a step of the same kind and of as many columns has run.
 ///
 /// # Examples
 ///
@@ -298,7 +306,8 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
         Ok(())
     }
 
-    /// Adds columns, whose states are zero, or removes the last ones. The others keep their states.
+    /// Adds columns, whose states are zero, or removes the last ones. The others keep their states. Removed columns free no
+    /// memory: it serves columns that come later.
     ///
     /// # Panics
     /// Where the memory of `m` columns is more than a machine can address, as for [`Vec`].
@@ -323,7 +332,8 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Network`] or [`Error::Architecture`] where the network has other dimensions. The stepper is then unchanged.
+    /// [`Error::Network`], [`Error::Activation`] or [`Error::Architecture`] where the network has other dimensions or another
+    /// nonlinearity. The stepper is then unchanged.
     pub fn set_network(&mut self, network: N) -> Result<(), Error> {
         self.network.check_same(&network)?;
         self.network = network;

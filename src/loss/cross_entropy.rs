@@ -21,7 +21,7 @@ use crate::{Error, Scalar};
 ///   padding; or [`Targets::last_labels`], one for each column
 ///
 /// The loss is computed from the logits z, so it stays finite and exact where the label's probability underflows to zero.
-/// With weights, [`Reduction::Mean`] is torch's `CrossEntropyLoss(weight)`.
+/// Where the weight of each label is the weight of its class, [`Reduction::Mean`] is torch's `CrossEntropyLoss(weight)`.
 ///
 /// # Examples
 ///
@@ -76,21 +76,29 @@ pub fn cross_entropy_into<'p, 't, A: Scalar, L: Label + 't>(
     reduction: Reduction,
     loss: &mut Loss<A>,
 ) -> Result<(), Error> {
-    let (predictions, targets) = (predictions.into(), targets.into());
+    compute(&predictions.into(), &targets.into(), reduction, loss)
+}
+
+fn compute<A: Scalar, L: Label>(
+    predictions: &Predictions<A>,
+    targets: &Targets<L, A, Ix2>,
+    reduction: Reduction,
+    loss: &mut Loss<A>,
+) -> Result<(), Error> {
     let (n_y, m, t_x) = predictions.values.dim();
     predictions.check()?;
     targets.check(TOKENS, [m, t_x])?;
     reduction.check::<A>()?;
     // The class of each column and step, and its weight; a weight of zero where nothing counts.
-    let label = |step, column| {
-        let index = [column, targets.index(&predictions, step, column)?];
+    let counted_label = |step, column| {
+        let index = [column, targets.index(predictions, step, column)?];
         let label = targets.values[index];
         let weight = targets.weights.as_ref().map_or(1.0, |weights| widen(weights[index]));
         (label != L::IGNORE).then_some((label, weight))
     };
     let mut counted = Counted::default();
     for (step, column) in predictions.places() {
-        let Some((label, weight)) = label(step, column) else { continue };
+        let Some((label, weight)) = counted_label(step, column) else { continue };
         if label.class().is_none_or(|class| class >= n_y) {
             let found = label.to_string().into();
             return Err(Error::Label { argument: "targets", column, step, expected: n_y, found });
@@ -108,13 +116,13 @@ pub fn cross_entropy_into<'p, 't, A: Scalar, L: Label + 't>(
     let (mut sum, mut correct) = (0.0, 0);
     let rows = Rows::ascending(&logits, n_y).zip(dlogits.chunks_exact_mut(n_y.max(1)));
     for ((z, dz), (step, column)) in rows.zip(predictions.places()) {
-        let found = label(step, column).and_then(|(label, weight)| Some((label.class()?, weight)));
+        let found = counted_label(step, column).and_then(|(label, weight)| Some((label.class()?, weight)));
         let Some((label, weight)) = found.filter(|&(_, weight)| weight != 0.0) else {
             dz.fill(A::zero());
             continue;
         };
-        let (loss, is_top) = negative_log_likelihood(z, dz, label);
-        sum += weight * loss;
+        let (nats, is_top) = negative_log_likelihood(z, dz, label);
+        sum += weight * nats;
         correct += usize::from(is_top);
         let factor = narrow(share * weight);
         dz[label] -= A::one();

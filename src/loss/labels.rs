@@ -35,7 +35,7 @@ label! {
 
 pub(super) mod sealed {
     pub trait Sealed {
-        /// The class; `None` where no array can have so many.
+        /// The class; `None` for a label that is negative or too large for an array.
         fn class(self) -> Option<usize>;
     }
 }

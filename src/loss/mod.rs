@@ -13,7 +13,7 @@
 //! - [`Predictions`] are what the network computed: the logits of a cache, or any array.
 //! - [`Targets`] are what they are compared with: at each step, at some steps or at each column's last step, with a weight
 //!   for each element where some count more than others.
-//! - [`Reduction`] makes one number of all elements.
+//! - [`Reduction`] says how the elements' losses are combined: their sum, their mean or a scaled sum.
 //!
 //! The padding of a ragged batch never counts. All sums are in double precision and in a fixed order: steps ascending,
 //! columns ascending within a step. Results are therefore bit-identical on every machine.
@@ -87,13 +87,14 @@ impl Counted {
 
 /// A loss: its value and its gradient.
 ///
-/// A loss that this module does not have makes one, too: `Loss { value, dlogits, ..Loss::default() }`.
+/// To use a loss of your own, build this struct: `Loss { value, dlogits, ..Loss::default() }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loss<A> {
     /// The loss. A cross-entropy is in nats: divide by ln 2 for bits.
     pub value: A,
-    /// ∂value/∂predictions, (n, m, `T_x`), zero where nothing counts. For the logits of a cache, give it to
-    /// [`Upstream::logits`](crate::Upstream::logits); for hidden states, to [`Upstream::hidden`](crate::Upstream::hidden).
+    /// ∂value/∂predictions, (n, m, `T_x`), zero where nothing counts. The predictions are logits in most programs, which gave
+    /// the name: give it to [`Upstream::logits`](crate::Upstream::logits). For a loss of hidden states, give it to
+    /// [`Upstream::hidden`](crate::Upstream::hidden).
     pub dlogits: Array3<A>,
     /// The number of elements that count: labels, or numbers.
     pub count: usize,

@@ -135,7 +135,7 @@ pub fn huber_into<'p, 't, A: Scalar>(
 /// - `predictions`, `targets`: as for [`squared_error`]
 /// - `f`: takes a prediction and its target, and returns ℓ and ∂ℓ/∂ŷ, in double precision
 ///
-/// A loss that is no sum over elements makes a [`Loss`] itself.
+/// If your loss is not a sum over elements, build a [`Loss`].
 ///
 /// # Examples
 ///
@@ -179,7 +179,16 @@ pub fn elementwise_into<'p, 't, A: Scalar>(
     f: impl Fn(f64, f64) -> (f64, f64),
     loss: &mut Loss<A>,
 ) -> Result<(), Error> {
-    let (predictions, targets) = (predictions.into(), targets.into());
+    compute(&predictions.into(), &targets.into(), reduction, &f, loss)
+}
+
+fn compute<A: Scalar>(
+    predictions: &Predictions<A>,
+    targets: &Targets<A, A, Ix3>,
+    reduction: Reduction,
+    f: &dyn Fn(f64, f64) -> (f64, f64),
+    loss: &mut Loss<A>,
+) -> Result<(), Error> {
     let (n, m, t_x) = predictions.values.dim();
     predictions.check()?;
     targets.check(PREDICTIONS, [n, m, t_x])?;
@@ -187,7 +196,7 @@ pub fn elementwise_into<'p, 't, A: Scalar>(
     let weight = |index| targets.weights.as_ref().map_or(1.0, |weights| widen(weights[index]));
     let mut counted = Counted::default();
     for (step, column) in predictions.places() {
-        let Some(step) = targets.index(&predictions, step, column) else { continue };
+        let Some(step) = targets.index(predictions, step, column) else { continue };
         (0..n).for_each(|i| counted.add(weight([i, column, step])));
     }
 
@@ -198,7 +207,7 @@ pub fn elementwise_into<'p, 't, A: Scalar>(
     let mut sum = 0.0;
     let rows = values.chunks_exact(n.max(1)).zip(gradient.chunks_exact_mut(n.max(1)));
     for ((values, gradient), (step, column)) in rows.zip(predictions.places()) {
-        let Some(step) = targets.index(&predictions, step, column) else { continue };
+        let Some(step) = targets.index(predictions, step, column) else { continue };
         for (i, (&prediction, gradient)) in values.iter().zip(gradient).enumerate() {
             let weight = weight([i, column, step]);
             if weight != 0.0 {

@@ -1,4 +1,4 @@
-use ndarray::{ArrayBase, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix2, Ix3};
+use ndarray::{ArrayBase, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, Axis, Data, Ix2, Ix3};
 
 use crate::error::{check_len, check_lengths};
 use crate::{Error, Scalar, sequence, stack};
@@ -7,7 +7,8 @@ use crate::{Error, Scalar, sequence, stack};
 /// (n, m) is one step.
 ///
 /// The caches of a sequence and of a stack convert into it, and so do arrays and views. An array that is not stored
-/// time-major is copied.
+/// time-major is copied. Its time runs forward, and all its columns have all steps, unless
+/// [`reversed`](Predictions::reversed) and [`lengths`](Predictions::lengths) say otherwise.
 ///
 /// # Examples
 ///
@@ -37,9 +38,14 @@ pub struct Predictions<'a, A> {
     pub(super) values: ArrayView3<'a, A>,
     /// The softmax of the values, (`T_x`, m, n), where the network computed it.
     pub(super) output: Option<&'a [A]>,
-    pub(super) lengths: Option<&'a [usize]>,
+    /// The lengths of the columns of a cache.
+    own_lengths: Option<&'a [usize]>,
+    /// The lengths that the caller gives.
+    lengths: Option<&'a [usize]>,
+    /// Whether each column ends in this part of its sequence. Empty where all do.
+    ends: &'a [bool],
     /// Whether each column ends at step 0.
-    pub(super) reversed: bool,
+    reversed: bool,
 }
 
 impl<'a, A> Predictions<'a, A> {
@@ -49,7 +55,8 @@ impl<'a, A> Predictions<'a, A> {
         values.view().into()
     }
 
-    /// Sets the lengths of the columns: the steps after them are padding, and do not count. A cache knows its lengths.
+    /// Sets the lengths of the columns: the steps after them are padding, and do not count. A cache knows its lengths, which
+    /// stay the limits.
     ///
     /// - `lengths`: m lengths, each at most `T_x`
     #[must_use]
@@ -57,9 +64,22 @@ impl<'a, A> Predictions<'a, A> {
         Predictions { lengths: Some(lengths), ..self }
     }
 
+    /// Says that time is reversed: each column ends at step 0. A cache knows it.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Predictions { reversed: true, ..self }
+    }
+
     /// The number of steps of a column.
     pub(super) fn length(&self, column: usize) -> usize {
-        self.lengths.map_or(self.values.len_of(Axis(2)), |lengths| lengths[column])
+        let given = [self.own_lengths, self.lengths].into_iter().flatten().map(|lengths| lengths[column]);
+        given.fold(self.values.len_of(Axis(2)), usize::min)
+    }
+
+    /// Whether a column ends with this step.
+    pub(super) fn is_last(&self, step: usize, column: usize) -> bool {
+        let last = if self.reversed { 1 } else { self.length(column) };
+        step + 1 == last && self.ends.get(column).is_none_or(|ends| *ends)
     }
 
     /// Every step and column, in the order of the sums and of time-major memory.
@@ -79,7 +99,7 @@ impl<'a, A> Predictions<'a, A> {
 
 impl<'a, A> From<ArrayView3<'a, A>> for Predictions<'a, A> {
     fn from(values: ArrayView3<'a, A>) -> Self {
-        Predictions { values, output: None, lengths: None, reversed: false }
+        Predictions { values, output: None, own_lengths: None, lengths: None, ends: &[], reversed: false }
     }
 }
 
@@ -91,6 +111,12 @@ impl<'a, A> From<ArrayView2<'a, A>> for Predictions<'a, A> {
 
 impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix2>> for Predictions<'a, A> {
     fn from(values: &'a ArrayBase<S, Ix2>) -> Self {
+        values.view().into()
+    }
+}
+
+impl<'a, A> From<&'a ArrayRef2<A>> for Predictions<'a, A> {
+    fn from(values: &'a ArrayRef2<A>) -> Self {
         values.view().into()
     }
 }
@@ -112,7 +138,9 @@ impl<'a, A: Scalar> From<&'a sequence::Cache<A>> for Predictions<'a, A> {
         Predictions {
             values: cache.logits(),
             output: Some(cache.output_rows()),
-            lengths: Some(&cache.lengths),
+            own_lengths: Some(&cache.lengths),
+            lengths: None,
+            ends: &cache.ends,
             reversed: cache.reversed,
         }
     }
@@ -123,7 +151,9 @@ impl<'a, A: Scalar> From<&'a stack::Cache<A>> for Predictions<'a, A> {
         Predictions {
             values: cache.logits(),
             output: cache.head().map(sequence::Cache::output_rows),
-            lengths: Some(cache.lengths()),
+            own_lengths: Some(cache.lengths()),
+            lengths: None,
+            ends: cache.ends(),
             reversed: cache.is_reversed(),
         }
     }

@@ -1,10 +1,10 @@
-use std::ops::Range;
+use std::ops::{Bound, Range, RangeBounds};
 
 use ndarray::{ArrayBase, ArrayRef, ArrayRef2, ArrayView, Axis, Data, Dimension, Ix2, Ix3, aview1};
 
 use super::Predictions;
 use crate::Error;
-use crate::error::{Shape, check_shape, wrong_shape};
+use crate::error::{Shape, check_count, check_shape, wrong_shape};
 use crate::sequence::Window;
 
 /// What predictions are compared with: labels (m, `T_x`), or numbers (n, m, `T_x`).
@@ -35,20 +35,17 @@ use crate::sequence::Window;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Targets<'a, T, A, D: Dimension> {
-    /// The last axis is time. It has one step where `steps` is [`Steps::Last`].
+    /// The last axis is time. It has one step where `last` holds.
     pub(super) values: ArrayView<'a, T, D>,
     /// In the shape of `values`.
     pub(super) weights: Option<ArrayView<'a, A, D>>,
-    steps: Steps,
+    /// Whether there is one target for each column, at its last step.
+    last: bool,
+    /// The steps that count, of those with a target.
+    steps: Range<usize>,
 }
 
-/// The steps that have targets.
-#[derive(Debug, Clone)]
-enum Steps {
-    All,
-    Some(Range<usize>),
-    Last,
-}
+const ALL: Range<usize> = 0..usize::MAX;
 
 impl<'a, T, A, D: Dimension> Targets<'a, T, A, D> {
     /// A target at each step: labels (m, `T_x`), or numbers (n, m, `T_x`), of any layout.
@@ -57,16 +54,32 @@ impl<'a, T, A, D: Dimension> Targets<'a, T, A, D> {
         values.view().into()
     }
 
-    /// Only the targets of these steps count. The array still has `T_x` steps.
+    /// Only the targets of these steps count, of those that counted before. The array still has `T_x` steps.
+    ///
+    /// - `steps`: for example `40..` or `..40`, within the `T_x` steps
     #[must_use]
-    pub fn steps(self, steps: Range<usize>) -> Self {
-        Targets { steps: Steps::Some(steps), ..self }
+    pub fn steps(self, steps: impl RangeBounds<usize>) -> Self {
+        let start = match steps.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&before) => before.saturating_add(1),
+            Bound::Unbounded => ALL.start,
+        };
+        let end = match steps.end_bound() {
+            Bound::Included(&last) => last.saturating_add(1),
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => ALL.end,
+        };
+        Targets { steps: self.steps.start.max(start)..self.steps.end.min(end), ..self }
     }
 
     /// Multiplies the loss of each target by a weight. A target of weight zero does not count, whatever the prediction is: a
     /// mask has weights of 0 and 1.
     ///
-    /// - `weights`: in the shape of the targets
+    /// - `weights`: in the shape of the targets; with [`last_labels`](Targets::last_labels) (m, 1), and with
+    ///   [`last_values`](Targets::last_values) (n, m, 1)
+    ///
+    /// [`Reduction::Mean`](super::Reduction::Mean) divides by the sum of the weights. Where they may be negative, use another
+    /// reduction.
     #[must_use]
     pub fn weights(self, weights: &'a ArrayRef<A, D>) -> Self {
         Targets { weights: Some(weights.view()), ..self }
@@ -75,30 +88,28 @@ impl<'a, T, A, D: Dimension> Targets<'a, T, A, D> {
 
 impl<'a, T, A> Targets<'a, T, A, Ix2> {
     /// One label for each column, at its last step. Where time is reversed, this is step 0. A column without steps does not
-    /// count.
+    /// count, and neither does one that goes on after this part of a sequence.
     ///
     /// - `labels`: m labels
     #[must_use]
     pub fn last_labels(labels: &'a [T]) -> Self {
-        let values = aview1(labels).insert_axis(Axis(1));
-        Targets { values, weights: None, steps: Steps::Last }
+        Targets { values: aview1(labels).insert_axis(Axis(1)), weights: None, last: true, steps: ALL }
     }
 }
 
 impl<'a, T, A> Targets<'a, T, A, Ix3> {
-    /// Numbers for each column, at its last step. Where time is reversed, this is step 0. A column without steps does not
-    /// count.
+    /// Numbers for each column, at its last step, like [`last_labels`](Targets::last_labels).
     ///
     /// - `values`: (n, m)
     #[must_use]
     pub fn last_values(values: &'a ArrayRef2<T>) -> Self {
-        Targets { values: values.view().insert_axis(Axis(2)), weights: None, steps: Steps::Last }
+        Targets { values: values.view().insert_axis(Axis(2)), weights: None, last: true, steps: ALL }
     }
 }
 
 impl<'a, T, A, D: Dimension> From<ArrayView<'a, T, D>> for Targets<'a, T, A, D> {
     fn from(values: ArrayView<'a, T, D>) -> Self {
-        Targets { values, weights: None, steps: Steps::All }
+        Targets { values, weights: None, last: false, steps: ALL }
     }
 }
 
@@ -115,28 +126,23 @@ impl<'a, T, A, D: Dimension, S: Data<Elem = T>> From<&'a ArrayBase<S, D>> for Ta
 }
 
 impl Window {
-    /// Returns the targets of the window's steps. Only those that no earlier window had count.
+    /// Returns the targets of the window's steps. Each step counts in the first window that contains it.
     ///
     /// - `targets`: of the whole sequence, for any loss
     ///
-    /// Targets that end before the window have fewer steps. The loss then refuses them.
-    /// [`Truncated`](crate::sequence::Truncated) has an example.
+    /// The loss refuses targets that end before the window does. [`Truncated`](crate::sequence::Truncated) has an example.
     #[must_use]
     pub fn targets<'a, T, A, D: Dimension>(&self, targets: impl Into<Targets<'a, T, A, D>>) -> Targets<'a, T, A, D> {
-        let Targets { mut values, mut weights, steps } = targets.into();
-        if matches!(steps, Steps::Last) {
-            return Targets { values, weights, steps };
+        let Targets { mut values, mut weights, last, steps } = targets.into();
+        if !last {
+            cut(&mut values, &self.steps);
+            if let Some(weights) = &mut weights {
+                cut(weights, &self.steps);
+            }
         }
-        cut(&mut values, &self.steps);
-        if let Some(weights) = &mut weights {
-            cut(weights, &self.steps);
-        }
-        let mut fresh = self.fresh_in_cache();
-        if let Steps::Some(steps) = steps {
-            let [start, end] = [steps.start, steps.end].map(|step| step.saturating_sub(self.steps.start));
-            fresh = fresh.start.max(start)..fresh.end.min(end);
-        }
-        Targets { values, weights, steps: Steps::Some(fresh) }
+        let [start, end] = [steps.start, steps.end].map(|step| step.saturating_sub(self.steps.start));
+        let fresh = self.fresh_in_cache();
+        Targets { values, weights, last, steps: fresh.start.max(start)..fresh.end.min(end) }
     }
 }
 
@@ -148,22 +154,22 @@ fn cut<T, D: Dimension>(values: &mut ArrayView<T, D>, steps: &Range<usize>) {
 }
 
 impl<T, A, D: Dimension> Targets<'_, T, A, D> {
-    /// Checks the shapes. `shape` is that of targets at each step, and `axes` are its names.
+    /// Checks the shapes and the steps. `shape` is that of targets at each step, and `axes` are its names.
     pub(super) fn check<const N: usize>(&self, axes: &'static [&'static str], shape: [usize; N]) -> Result<(), Error> {
-        check_targets("targets", &self.values, &self.steps, axes, shape)?;
-        self.weights.as_ref().map_or(Ok(()), |weights| check_targets("weights", weights, &self.steps, axes, shape))
+        let t_x = shape[N - 1];
+        check_targets("targets", &self.values, self.last, axes, shape)?;
+        if let Some(weights) = &self.weights {
+            check_targets("weights", weights, self.last, axes, shape)?;
+        }
+        check_count("steps.end", self.steps.end, "at most T_x", self.steps.end <= t_x || self.steps.end == ALL.end)
     }
 
     /// Returns the index of a target on the axis of time; `None` where nothing counts.
     pub(super) fn index(&self, predictions: &Predictions<A>, step: usize, column: usize) -> Option<usize> {
-        let length = predictions.length(column);
-        let counts = match &self.steps {
-            Steps::All => true,
-            Steps::Some(steps) => steps.contains(&step),
-            Steps::Last => step + 1 == if predictions.reversed { 1 } else { length },
-        };
-        let index = if matches!(self.steps, Steps::Last) { 0 } else { step };
-        (counts && step < length).then_some(index)
+        let counts = step < predictions.length(column)
+            && self.steps.contains(&step)
+            && (!self.last || predictions.is_last(step, column));
+        counts.then_some(if self.last { 0 } else { step })
     }
 }
 
@@ -171,14 +177,19 @@ impl<T, A, D: Dimension> Targets<'_, T, A, D> {
 fn check_targets<T, D: Dimension, const N: usize>(
     argument: &'static str,
     array: &ArrayView<T, D>,
-    steps: &Steps,
+    last: bool,
     axes: &'static [&'static str],
-    shape: [usize; N],
+    mut shape: [usize; N],
 ) -> Result<(), Error> {
-    if !matches!(steps, Steps::Last) {
+    if !last {
         return check_shape(argument, array, axes, shape);
     }
-    // The axis of time is not the caller's.
-    let (found, expected) = (&array.shape()[..array.ndim() - 1], &shape[..N - 1]);
-    if found == expected { Ok(()) } else { Err(wrong_shape(argument, Shape::of(&axes[..N - 1], expected), found)) }
+    shape[N - 1] = 1;
+    if array.shape() == shape {
+        return Ok(());
+    }
+    // The axis of time is not the caller's, except that of weights.
+    let own = if argument == "targets" { N - 1 } else { N };
+    let (found, axes) = (&array.shape()[..own], if own == N { &[] } else { &axes[..own] });
+    Err(wrong_shape(argument, Shape::of(axes, &shape[..own]), found))
 }

@@ -32,6 +32,8 @@ pub struct Cache<A> {
     /// m lengths, even where all are `T_x`.
     pub(crate) lengths: Vec<usize>,
     pub(crate) reversed: bool,
+    /// Whether each column ends in this part of its sequence. Empty where all do.
+    pub(crate) ends: Vec<bool>,
     /// Whether a backward pass computes the gradient of the input.
     pub(crate) has_dx: bool,
     /// `a0`, then the hidden state after each step.
@@ -55,6 +57,7 @@ impl<A> Default for Cache<A> {
             tokens: None,
             lengths: Vec::new(),
             reversed: false,
+            ends: Vec::new(),
             has_dx: true,
             states: Vec::new(),
             logits: Vec::new(),
@@ -158,7 +161,7 @@ impl<A> Cache<A> {
     }
 
     /// The logits after the last step of each column, (`n_y`, m): the prediction where a sequence has one label. Zero where
-    /// a column has no steps. Where time is reversed, the last step is step 0.
+    /// a column has no steps. Where time is reversed, the last step is step 0. Allocates the result.
     #[must_use]
     pub fn last_logits(&self) -> Array2<A>
     where
@@ -298,7 +301,8 @@ impl<A: Scalar> Cache<A> {
         };
         let last = usize::from(!extent.is_in_place());
         let states = Bytes::of::<A>([n_a, m, steps + 1 + last]);
-        x + states + Bytes::of::<A>([2, n_y, m, steps]) + Bytes::of_list::<usize>(m) + Masks::<A>::bytes(extent)
+        let columns = Bytes::of_list::<usize>(m) + Bytes::of_list::<bool>(m.max(8));
+        x + states + Bytes::of::<A>([2, n_y, m, steps]) + columns + Masks::<A>::bytes(extent)
     }
 
     /// Copies step `t` to a [`cell::Cache`]; `None` where some column has no step `t`, or where the pass had dropout, which
@@ -345,6 +349,8 @@ impl<A: Scalar> Cache<A> {
     pub(crate) fn take(&mut self, dims: Dims, m: usize, t_x: usize, input: Input<A>) {
         (self.dims, self.m, self.t_x, self.reversed) = (dims, m, t_x, input.reversed);
         self.has_dx = input.has_dx();
+        self.ends.clear();
+        self.ends.extend_from_slice(input.ends);
         self.lengths.clear();
         match input.lengths {
             Some(lengths) => self.lengths.extend_from_slice(lengths),

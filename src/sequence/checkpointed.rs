@@ -3,6 +3,7 @@ use std::ops::Range;
 use ndarray::ArrayView3;
 
 use super::footprint::Size;
+use super::input::PartMemory;
 use super::{Input, Recurrent};
 use crate::layout::{Bytes, product};
 use crate::{Error, Parameters, Scalar};
@@ -192,8 +193,8 @@ impl<'a, A: Scalar, N: Recurrent<A>> CheckpointedOf<'a, A, N> {
     fn read(&mut self, segment: usize) -> Result<(), Error> {
         let size = self.parameters.state_len() * self.m;
         let state = self.parameters.read_state(self.m, &self.states[segment * size..][..size]);
-        let mut lengths = Vec::new();
-        let part = self.input.part(self.steps(segment), &mut lengths);
+        let mut memory = PartMemory::default();
+        let part = self.input.part(self.steps(segment), &mut memory);
         self.parameters.forward_into(part, Some(&state), &mut self.cache)?;
         self.cached = segment;
         Ok(())

@@ -70,9 +70,10 @@ impl<A: Scalar> Size<A> {
     /// Returns the maximum memory with segments of this length.
     pub(super) fn bytes(&self, length: usize) -> Bytes {
         let (m, t_x) = self.columns_and_steps();
-        // The states before the segments; the one that a segment starts from; and the gradients before and after it.
+        // The states before the segments; the one that a segment starts from; the one that it ends with, or the gradient
+        // before it; and the gradient after it.
         let states = self.state() * t_x.div_ceil(length).saturating_add(3);
-        let lengths = Bytes::of_list::<usize>(m);
+        let lengths = Bytes::of_list::<usize>(m) + Bytes::of_list::<bool>(m.max(8));
         let lengths = lengths + Bytes(self.footprint.structures);
         states + Bytes::of::<A>([self.footprint.parameters]) + lengths + self.steps(length) + self.workspaces(length)
     }

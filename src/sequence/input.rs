@@ -15,7 +15,7 @@ use crate::{Dims, Dropout, Error};
 /// - [lengths](Input::lengths): m lengths, where some columns have fewer than `T_x` steps
 /// - [reversed](Input::reversed): from each column's last step to its first
 /// - [dropout](Input::dropout): in training, random units are zero
-/// - [without_dx](Input::without_dx): no gradient of the input is computed
+/// - [`without_dx`](Input::without_dx): no gradient of the input is computed
 ///
 /// # Examples
 ///
@@ -39,6 +39,8 @@ pub struct Input<'a, A> {
     pub(crate) dropout: Option<Dropout<'a>>,
     /// Whether a backward pass does not compute the gradient of vectors.
     without_dx: bool,
+    /// Whether each column ends in this part of its sequence. Empty where all do.
+    pub(super) ends: &'a [bool],
 }
 
 #[derive(Debug)]
@@ -82,7 +84,14 @@ impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
 
 impl<'a, A> From<ArrayView3<'a, A>> for Input<'a, A> {
     fn from(x: ArrayView3<'a, A>) -> Self {
-        Input { values: Values::Vectors(x), lengths: None, reversed: false, dropout: None, without_dx: false }
+        Input {
+            values: Values::Vectors(x),
+            lengths: None,
+            reversed: false,
+            dropout: None,
+            without_dx: false,
+            ends: &[],
+        }
     }
 }
 
@@ -101,7 +110,14 @@ impl<'a, A> Input<'a, A> {
     /// [`reversed`](Self::reversed) and [`dropout`](Self::dropout).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
-        Input { values: Values::Vectors(x.view()), lengths: None, reversed: false, dropout: None, without_dx: false }
+        Input {
+            values: Values::Vectors(x.view()),
+            lengths: None,
+            reversed: false,
+            dropout: None,
+            without_dx: false,
+            ends: &[],
+        }
     }
 
     /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
@@ -112,7 +128,14 @@ impl<'a, A> Input<'a, A> {
     /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
-        Input { values: Values::Tokens(ids.view()), lengths: None, reversed: false, dropout: None, without_dx: false }
+        Input {
+            values: Values::Tokens(ids.view()),
+            lengths: None,
+            reversed: false,
+            dropout: None,
+            without_dx: false,
+            ends: &[],
+        }
     }
 
     /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are
@@ -145,7 +168,7 @@ impl<'a, A> Input<'a, A> {
 
     /// Says that no gradient of the input is needed. A backward pass then does not compute `dx`, which is (0, m, `T_x`), as for
     /// token ids. All other gradients are bit-identical. This saves the product of `wax` and dz: of a training step, 5.6 % of
-    /// the multiply-adds at n_x = 64, n_a = 256, n_y = 64.
+    /// the multiply-adds at 64 inputs, 256 units and 64 outputs.
     ///
     /// Use it where the input is data, and not the result of a layer that also learns.
     ///
@@ -212,9 +235,14 @@ impl<'a, A> Input<'a, A> {
         if self.reversed { t_x - positions.end..t_x - positions.start } else { positions }
     }
 
-    /// Returns some steps. A column without any of them has length 0. `lengths` is memory for the lengths.
-    pub(super) fn part<'p>(&'p self, steps: Range<usize>, lengths: &'p mut Vec<usize>) -> Input<'p, A> {
+    /// Returns some steps. A column without any of them has length 0.
+    pub(super) fn part<'p>(&'p self, steps: Range<usize>, memory: &'p mut PartMemory) -> Input<'p, A> {
+        let PartMemory { lengths, ends } = memory;
+        let (m, t_x) = self.size();
         let start = steps.start;
+        let end = |column: usize| self.lengths.map_or(t_x, |lengths| lengths[column]);
+        ends.clear();
+        ends.extend((0..m).map(|column| if self.reversed { start == 0 } else { end(column) <= steps.end }));
         let within = |&length: &usize| length.clamp(steps.start, steps.end) - steps.start;
         let lengths = self.lengths.map(|all| {
             lengths.clear();
@@ -226,7 +254,7 @@ impl<'a, A> Input<'a, A> {
             Values::Tokens(ids) => Values::Tokens(ids.slice_axis_move(Axis(1), steps.into())),
         };
         let dropout = self.dropout.map(|dropout| dropout.skip(start));
-        Input { values, lengths, dropout, ..*self }
+        Input { values, lengths, dropout, ends, ..*self }
     }
 
     /// Checks the input against the dimensions of a network, and returns m and `T_x`.
@@ -265,4 +293,11 @@ impl<'a, A> Input<'a, A> {
         }
         Ok(())
     }
+}
+
+/// Memory for the columns of a part of an input.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PartMemory {
+    lengths: Vec<usize>,
+    ends: Vec<bool>,
 }

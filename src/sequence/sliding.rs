@@ -1,3 +1,5 @@
+use std::fmt;
+
 use ndarray::{ArrayRef2, Axis};
 
 use super::{Input, Recurrent};
@@ -52,7 +54,10 @@ pub type Sliding<A> = SlidingOf<A, Parameters<A>>;
 pub struct SlidingOf<A: Scalar, N: Recurrent<A>> {
     m: usize,
     k: usize,
-    steps: Steps<A>,
+    held: Held,
+    /// The inputs of the window, one step after the other: vectors or token ids.
+    x: Vec<A>,
+    tokens: Vec<usize>,
     /// The number of steps in the window.
     length: usize,
     /// The state before the first step of the next window; `None` is zero.
@@ -60,12 +65,22 @@ pub struct SlidingOf<A: Scalar, N: Recurrent<A>> {
     cache: N::Cache,
 }
 
-/// The inputs of the window, one step after the other.
-#[derive(Debug, Clone)]
-enum Steps<A> {
-    None,
-    Vectors { n_x: usize, x: Vec<A> },
-    Tokens(Vec<usize>),
+/// The kind of the steps in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Vectors of so many values.
+    Vectors(usize),
+    /// Token ids below this number.
+    Tokens(usize),
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Held::Vectors(n_x) => write!(f, "vectors of {n_x}"),
+            Held::Tokens(n_x) => write!(f, "token ids below {n_x}"),
+        }
+    }
 }
 
 impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
@@ -75,7 +90,8 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
     /// [`Error::Range`] where `k` is 0.
     pub fn new(m: usize, k: usize) -> Result<Self, Error> {
         check_count("k", k, "at least 1", k > 0)?;
-        Ok(SlidingOf { m, k, steps: Steps::None, length: 0, state: None, cache: N::Cache::default() })
+        let (x, tokens) = (Vec::new(), Vec::new());
+        Ok(SlidingOf { m, k, held: Held::Vectors(0), x, tokens, length: 0, state: None, cache: N::Cache::default() })
     }
 
     /// Starts from this hidden state: (`n_a`, m) for one layer, [`States`](crate::stack::States) for a stack. Steps that the
@@ -83,8 +99,14 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
     ///
     /// The next step checks the state.
     #[must_use]
-    pub fn with_state(self, state: N::State) -> Self {
-        SlidingOf { steps: Steps::None, length: 0, state: Some(state), ..self }
+    pub fn with_state(mut self, state: N::State) -> Self {
+        self.clear();
+        SlidingOf { state: Some(state), ..self }
+    }
+
+    /// Drops all steps. The hidden state before the next one is zero. The memory is kept.
+    pub fn clear(&mut self) {
+        (self.length, self.state) = (0, None);
     }
 
     /// Adds the newest step of the stream, and runs the forward pass of the window. A full window drops its oldest step.
@@ -94,25 +116,18 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
     ///
     /// # Errors
     /// [`Error::Shape`] where `xt.dim() != (n_x, m)`, or the state is not (`n_a`, m); [`Error::States`] and
-    /// [`Error::StateCount`] for the states of a stack; [`Error::Inputs`] where the window holds token ids or vectors of
-    /// another length; [`Error::Bidirectional`] where a layer of a stack has two directions. An error leaves the window
-    /// unchanged.
+    /// [`Error::StateCount`] for the states of a stack; [`Error::Inputs`] where the window holds token ids, or steps of a
+    /// network with another `n_x`; [`Error::Bidirectional`] where a layer of a stack has two directions. An error leaves the
+    /// window unchanged.
     pub fn push(&mut self, parameters: &N, xt: &ArrayRef2<A>) -> Result<&N::Cache, Error> {
         let n_x = parameters.first_dims()?.n_x;
         check_shape("xt", xt, &X[..2], [n_x, self.m])?;
-        self.check_state(parameters, xt.view().insert_axis(Axis(2)).into())?;
-        if self.length == 0 {
-            self.steps = Steps::Vectors { n_x, x: Vec::new() };
-        }
-        match &mut self.steps {
-            Steps::Vectors { n_x: held, x } if *held == n_x => {
-                let step = product([n_x, self.m]);
-                let newest = slide(x, self.length == self.k, step, A::zero());
-                copy_time_major(newest, xt);
-            }
-            _ => return Err(Error::Inputs { argument: "xt" }),
-        }
-        self.forward(parameters)
+        self.check(parameters, "xt", Held::Vectors(n_x), xt.view().insert_axis(Axis(2)).into())?;
+        let (size, steps) = (product([n_x, self.m]), self.k.min(self.length + 1));
+        copy_time_major(slide(&mut self.x, steps, self.length, size), xt);
+        let input = sequence_view(n_x, self.m, steps, &self.x);
+        parameters.forward_into(input.into(), self.state.as_ref(), &mut self.cache)?;
+        Ok(self.finish(Held::Vectors(n_x), steps))
     }
 
     /// Adds the newest step of the stream, a token id for each column: see [`push`](Self::push).
@@ -122,16 +137,14 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
     /// # Errors
     /// As [`push`](Self::push); [`Error::Token`] where an id is not below `n_x`.
     pub fn push_tokens(&mut self, parameters: &N, tokens: &[usize]) -> Result<&N::Cache, Error> {
-        check_tokens(tokens, self.m, parameters.first_dims()?.n_x)?;
-        self.check_state(parameters, Input::tokens(&step_view(self.m, 1, tokens)))?;
-        if self.length == 0 {
-            self.steps = Steps::Tokens(Vec::new());
-        }
-        match &mut self.steps {
-            Steps::Tokens(ids) => slide(ids, self.length == self.k, self.m, 0).copy_from_slice(tokens),
-            _ => return Err(Error::Inputs { argument: "tokens" }),
-        }
-        self.forward(parameters)
+        let n_x = parameters.first_dims()?.n_x;
+        check_tokens(tokens, self.m, n_x)?;
+        self.check(parameters, "tokens", Held::Tokens(n_x), Input::tokens(&step_view(self.m, 1, tokens)))?;
+        let steps = self.k.min(self.length + 1);
+        slide(&mut self.tokens, steps, self.length, self.m).copy_from_slice(tokens);
+        let ids = step_view(self.m, steps, &self.tokens);
+        parameters.forward_into(Input::tokens(&ids), self.state.as_ref(), &mut self.cache)?;
+        Ok(self.finish(Held::Tokens(n_x), steps))
     }
 
     /// The forward pass of the window.
@@ -140,49 +153,51 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
         &self.cache
     }
 
+    /// The number of columns, m.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.m
+    }
+
     /// The number of steps in the window, at most k.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether no step has been pushed.
+    /// Whether the window has no step.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    fn check_state(&self, parameters: &N, input: Input<A>) -> Result<(), Error> {
+    /// Checks the state and the kind of a step. After this, the forward pass of the window cannot fail.
+    fn check(&self, parameters: &N, argument: &'static str, found: Held, input: Input<A>) -> Result<(), Error> {
+        if self.length > 0 && found != self.held {
+            let [expected, found] = [self.held, found].map(|held| held.to_string().into());
+            return Err(Error::Inputs { argument, expected, found });
+        }
         self.state.as_ref().map_or(Ok(()), |state| parameters.check_state(state, &input))
     }
 
-    /// Runs the forward pass of a window that has its newest step.
-    fn forward(&mut self, parameters: &N) -> Result<&N::Cache, Error> {
-        self.length = self.k.min(self.length + 1);
-        let ids;
-        let input = match &self.steps {
-            Steps::Tokens(tokens) => {
-                ids = step_view(self.m, self.length, tokens);
-                Input::tokens(&ids)
-            }
-            Steps::Vectors { n_x, x } => sequence_view(*n_x, self.m, self.length, x).into(),
-            Steps::None => return Ok(&self.cache),
-        };
-        parameters.forward_into(input, self.state.as_ref(), &mut self.cache)?;
-        if self.length == self.k {
+    /// Notes the steps of a forward pass, and the state before the next window.
+    fn finish(&mut self, held: Held, steps: usize) -> &N::Cache {
+        (self.held, self.length) = (held, steps);
+        if steps == self.k {
             N::copy_state_before(&self.cache, 1, self.state.get_or_insert_default());
         }
-        Ok(&self.cache)
+        &self.cache
     }
 }
 
-/// Drops the oldest step where the window is full, and returns the place of the newest one.
-fn slide<T: Copy>(steps: &mut Vec<T>, is_full: bool, step: usize, zero: T) -> &mut [T] {
-    if is_full {
-        steps.copy_within(step.., 0);
+/// Makes room for `steps` steps of this size, and returns that of the newest one. A window that had as many steps drops its
+/// oldest one.
+fn slide<T: Copy + Default>(values: &mut Vec<T>, steps: usize, before: usize, size: usize) -> &mut [T] {
+    if steps == before {
+        values.copy_within(size.., 0);
     } else {
-        steps.resize(steps.len().saturating_add(step), zero);
+        values.resize(product([steps, size]), T::default());
     }
-    let oldest = steps.len() - step;
-    &mut steps[oldest..]
+    let newest = values.len() - size;
+    &mut values[newest..]
 }

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use super::input::PartMemory;
 use super::{Input, Recurrent};
 use crate::error::check_count;
 use crate::{Error, Parameters, Scalar};
@@ -53,8 +54,7 @@ pub struct TruncatedOf<'a, A: Scalar, N: Recurrent<A>> {
     a0: Option<N::State>,
     /// The state before the steps of `cache`.
     state: N::State,
-    /// The lengths of the columns in a window.
-    lengths: Vec<usize>,
+    part: PartMemory,
     cache: N::Cache,
 }
 
@@ -72,7 +72,8 @@ impl Window {
     /// The [`fresh`](Self::fresh) steps, as indices of the cache's steps.
     #[must_use]
     pub fn fresh_in_cache(&self) -> Range<usize> {
-        self.fresh.start - self.steps.start..self.fresh.end - self.steps.start
+        let [start, end] = [self.fresh.start, self.fresh.end].map(|step| step.saturating_sub(self.steps.start));
+        start..end
     }
 }
 
@@ -101,8 +102,8 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
         check_count("k2", k2, "at least 1", k2 > 0)?;
         let a0 = N::initial_state(a0.into(), &input)?;
         input.check_lengths()?;
-        let (state, lengths, cache) = (N::State::default(), Vec::new(), N::Cache::default());
-        Ok(TruncatedOf { input, t_x, k1, k2, window: 0..0, a0, state, lengths, cache })
+        let (state, part, cache) = (N::State::default(), PartMemory::default(), N::Cache::default());
+        Ok(TruncatedOf { input, t_x, k1, k2, window: 0..0, a0, state, part, cache })
     }
 
     /// Runs the forward pass of the next window; `None` at the end of the sequence.
@@ -141,7 +142,7 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
     /// Runs the forward pass of these positions from `state`, or from `a0` at the start of the sequence.
     fn read(&mut self, parameters: &N, positions: Range<usize>) -> Result<(), Error> {
         let state = if positions.start == 0 { self.a0.as_ref() } else { Some(&self.state) };
-        let part = self.input.part(self.input.steps(self.t_x, positions), &mut self.lengths);
+        let part = self.input.part(self.input.steps(self.t_x, positions), &mut self.part);
         parameters.forward_into(part, state, &mut self.cache)
     }
 

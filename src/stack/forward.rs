@@ -183,6 +183,11 @@ impl<A> Cache<A> {
         self.architecture.parts().map(|part| (part.layer, part.direction)).zip(&self.passes)
     }
 
+    /// Whether each column ends in this part of its sequence. Empty where all do.
+    pub(crate) fn ends(&self) -> &[bool] {
+        self.passes.first().map_or(&[], |pass| &pass.ends)
+    }
+
     /// Whether a backward pass may compute the gradient of the input.
     pub(super) fn has_dx(&self) -> bool {
         self.passes.first().is_some_and(|pass| pass.has_dx)

@@ -254,7 +254,7 @@ fn the_losses_of_parts_of_the_steps_add_up() {
     let whole = squared_error(&cache, &numbers, Reduction::Sum).unwrap();
     let labels = cross_entropy(&cache, &problem.targets, Reduction::Sum).unwrap();
     let (mut value, mut nats, mut gradient) = (0.0, 0.0, Array3::zeros(whole.dlogits.dim()));
-    for steps in [0..1, 1..4, 4..4, 4..11, 11..usize::MAX] {
+    for steps in [0..1, 1..4, 4..4, 4..11, 11..11] {
         let part = squared_error(&cache, Targets::new(&numbers).steps(steps.clone()), Reduction::Sum).unwrap();
         assert_eq!(part.count, SHAPE.n_y * SHAPE.m * (0..SHAPE.t_x).filter(|t| steps.contains(t)).count());
         value += part.value;
@@ -275,6 +275,67 @@ fn an_array_of_one_step_needs_no_axis_of_time() {
     assert_eq!(cross_entropy(&logits, Targets::last_labels(&labels), Reduction::Mean).unwrap(), expected);
     assert_eq!(cross_entropy(logits.view(), Targets::last_labels(&labels), Reduction::Mean).unwrap(), expected);
     assert_eq!((expected.dlogits.dim(), expected.count), ((5, 7, 1), 6));
+}
+
+/// A label for each column counts once, in the part in which the column ends.
+#[test]
+fn labels_of_last_steps_count_once_over_the_parts_of_a_sequence() {
+    let labels = [0_u32, 1, 1, 0, 1, 1, 0];
+    for problem in Problem::<f64>::draw(1, SHAPE).readings() {
+        let whole = cross_entropy(&problem.forward(), Targets::last_labels(&labels), Reduction::Sum).unwrap();
+        for (k1, k2) in [(4, 4), (3, 7), (5, 2), (1, 11)] {
+            let mut windows = sequence::Truncated::new(problem.input(), &problem.inputs.a0, k1, k2).unwrap();
+            let (mut value, mut count) = (0.0, 0);
+            while let Some(window) = windows.next_window(&problem.parameters).unwrap() {
+                let targets = window.targets(Targets::last_labels(&labels));
+                let loss = cross_entropy(windows.cache(), targets, Reduction::Sum).unwrap();
+                (value, count) = (value + loss.value, count + loss.count);
+            }
+            // Where k1 > k2, some steps are in no window.
+            assert!(count <= whole.count && (k1 > k2 || count == whole.count), "{:?}, {k1}, {k2}", problem.reading);
+            assert!(k1 > k2 || (value - whole.value).abs() < 1e-12, "{:?}, {k1}, {k2}", problem.reading);
+        }
+        let Problem { parameters, inputs, .. } = &problem;
+        let mut run = sequence::Checkpointed::forward(parameters, problem.input(), &inputs.a0).unwrap();
+        let mut count = 0;
+        while let Some(segment) = run.next_segment().unwrap() {
+            let loss = cross_entropy(segment.cache(), Targets::last_labels(&labels), Reduction::Sum).unwrap();
+            count += loss.count;
+            segment.backward(elman::Upstream::logits(&loss.dlogits)).unwrap();
+        }
+        assert_eq!(count, whole.count);
+        let upstream = elman::Upstream::logits(&whole.dlogits);
+        let expected = sequence::backward(parameters, &problem.forward(), upstream).unwrap();
+        assert_eq!(run.into_gradients(), (expected.gradients, expected.da0), "{:?}", problem.reading);
+    }
+}
+
+#[test]
+fn targets_of_some_steps_keep_them_and_their_weights_in_windows() {
+    let problem = Problem::<f64>::draw(1, SHAPE);
+    let numbers = uniform(&mut Numpy::seed(3), (SHAPE.n_y, SHAPE.m, SHAPE.t_x));
+    let weights = uniform(&mut Numpy::seed(4), (SHAPE.n_y, SHAPE.m, SHAPE.t_x)).mapv(f64::abs);
+    let targets = || Targets::new(&numbers).weights(&weights).steps(2..9);
+    let whole = squared_error(&problem.forward(), targets(), Reduction::Sum).unwrap();
+    let mut windows = sequence::Truncated::new(&problem.inputs.x, &problem.inputs.a0, 3, 5).unwrap();
+    let (mut value, mut count) = (0.0, 0);
+    while let Some(window) = windows.next_window(&problem.parameters).unwrap() {
+        let loss = squared_error(windows.cache(), window.targets(targets()).steps(..), Reduction::Sum).unwrap();
+        (value, count) = (value + loss.value, count + loss.count);
+    }
+    assert_eq!(count, whole.count);
+    assert_relative_eq!(value, whole.value, max_relative = 1e-12);
+}
+
+#[test]
+fn a_reused_loss_keeps_nothing_where_nothing_counts() {
+    let numbers = Array3::<f64>::ones((2, 3, 5));
+    let dirty = || Loss { dlogits: Array3::from_elem((2, 3, 5), f64::NAN), ..Loss::default() };
+    for targets in [Targets::new(&numbers).steps(1..2), Targets::new(&numbers).weights(&Array3::zeros((2, 3, 5)))] {
+        let mut loss = dirty();
+        squared_error_into(&numbers, targets, Reduction::Mean, &mut loss).unwrap();
+        assert!(loss.dlogits.iter().all(|d| *d == 0.0));
+    }
 }
 
 #[test]
@@ -361,6 +422,14 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             message(squared_error(Predictions::new(&numbers).lengths(&[12; 7]), &numbers, sum)),
             "`lengths` says 12 for column 0, expected at most 11",
+        ),
+        (
+            message(squared_error(&cache, Targets::new(&numbers).steps(3..12), sum)),
+            "`steps.end` is 12, expected at most T_x",
+        ),
+        (
+            message(cross_entropy(&cache, Targets::last_labels(&[0_u32; 7]).weights(&Array2::ones((7, 0))), sum)),
+            "`weights` has shape (7, 0), expected (7, 1)",
         ),
         (message(huber(&cache, &numbers, 0.0, sum)), "`delta` is 0, expected positive and finite"),
         (message(huber(&cache, &numbers, f64::NAN, sum)), "`delta` is NaN, expected positive and finite"),

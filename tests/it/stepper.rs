@@ -168,6 +168,7 @@ fn a_resized_stepper_keeps_the_states_of_its_columns() {
         assert_eq!((stepper.columns(), stepper.hidden().dim(), stepper.output().dim()), (m, (17, m), (5, m)));
     }
     assert!(stepper.hidden().iter().all(|a| *a == 0.0), "a column that was removed is new");
+    assert!(matches!(stepper.reset_columns(&[5]), Err(Error::NoColumn { expected: 3, found: 5, .. })));
     stepper = before.clone();
     stepper.resize(SHAPE.m + 6);
     assert_eq!(stepper.hidden().slice(ndarray::s![.., ..SHAPE.m]), before.hidden());
@@ -212,6 +213,10 @@ fn a_refused_step_of_some_columns_changes_nothing() {
         (stepper.step_columns(&[3, 3], &xt), "`columns` holds column 3 twice, expected each column once at most"),
         (stepper.step_columns(&[3], &xt), "`xt` has shape (3, 2), expected (n_x, m) = (3, 1)"),
         (stepper.step_columns_tokens(&[3], &[3]), "`tokens` holds token 3 at column 0, step 0, expected one below 3"),
+        (
+            stepper.step_columns_tokens(&[3, 4], &[0, 3]),
+            "`tokens` holds token 3 at column 1, step 0, expected one below 3",
+        ),
         (stepper.step_columns_tokens(&[3], &[]), "`tokens` has shape (0,), expected (m,) = (1,)"),
         (stepper.step_columns_tokens(&[usize::MAX], &[0]), "column 18446744073709551615, expected one below 11"),
         (stepper.reset_columns(&[0, 10, 0]), "`columns` holds column 0 twice, expected each column once at most"),

@@ -54,7 +54,7 @@ fn an_input_without_dx_changes_no_other_gradient<A: Scalar>() {
             let cache = sequence::forward(parameters, problem.input().without_dx(), &inputs.a0).unwrap();
             let mut found = sequence::backward(parameters, &cache, upstream.upstream()).unwrap();
             assert_eq!(found.dx.dim(), (0, shape.m, shape.t_x));
-            found.dx = expected.dx.clone();
+            found.dx.clone_from(&expected.dx);
             assert_eq!(found, expected, "{shape:?}, {:?}", problem.reading);
             // A cache that is used again computes it again.
             let mut cache = cache;

@@ -137,9 +137,9 @@ fn a_refused_step_leaves_the_window_unchanged() {
         ];
         let mut expected = vec![
             "`xt` has shape (3, 3), expected (n_x, m) = (3, 2)",
-            "`tokens` has another kind or number of inputs than the steps in the window, expected the same ones",
+            "`tokens` is token ids below 3, but the window holds vectors of 3",
             "`tokens` holds token 3 at column 1, step 0, expected one below 3",
-            "`xt` has another kind or number of inputs than the steps in the window, expected the same ones",
+            "`xt` is vectors of 2, but the window holds vectors of 3",
         ];
         if steps >= 4 {
             errors.push(window.push(&wide, &xt(0)).unwrap_err().to_string());
@@ -153,6 +153,31 @@ fn a_refused_step_leaves_the_window_unchanged() {
     let mut window = stack::Sliding::new(2, 4).unwrap();
     assert!(matches!(window.push(&both, &xt(0)), Err(Error::Bidirectional { layer: 0 })));
     assert!(window.is_empty());
+}
+
+#[test]
+fn a_refused_token_of_a_smaller_vocabulary_leaves_the_window_unchanged() {
+    let problem = Problem::<f64>::draw(1, SHAPE);
+    let p = &problem.parameters;
+    let small = Parameters::zeros(elman::Dims { n_x: 2, n_a: 17, n_y: 5 });
+    for steps in [2, 4, 7] {
+        let mut window = Sliding::new(SHAPE.m, 4).unwrap();
+        (0..steps).for_each(|t| assert_eq!(window.push_tokens(p, &[t % 3, 2]).unwrap().columns(), 2));
+        let mut expected = window.clone();
+        let error = window.push_tokens(&small, &[0, 1]).unwrap_err().to_string();
+        assert_eq!(error, "`tokens` is token ids below 2, but the window holds token ids below 3");
+        assert_eq!(window.len(), expected.len());
+        assert_eq!(window.push_tokens(p, &[1, 0]).unwrap(), expected.push_tokens(p, &[1, 0]).unwrap());
+        // A window that starts again is a new one.
+        window.clear();
+        let (mut again, mut fresh) =
+            (window.clone().with_state(problem.inputs.a0.clone()), Sliding::new(SHAPE.m, 4).unwrap());
+        assert_eq!(window.push_tokens(p, &[1, 0]).unwrap(), fresh.push_tokens(p, &[1, 0]).unwrap());
+        let mut fresh = Sliding::new(SHAPE.m, 4).unwrap().with_state(problem.inputs.a0.clone());
+        assert_eq!(again.push_tokens(p, &[1, 0]).unwrap(), fresh.push_tokens(p, &[1, 0]).unwrap());
+        let mut wrong = Sliding::new(SHAPE.m, 4).unwrap().with_state(Array2::zeros((16, 2)));
+        assert!(wrong.push_tokens(p, &[1, 0]).is_err() && wrong.is_empty());
+    }
 }
 
 #[test]
