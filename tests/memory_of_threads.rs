@@ -141,7 +141,7 @@ fn a_wide_head_and_a_large_vocabulary_count_once() {
     let least = Job::<f32>::new(Shape { t_x: 1, ..shape }, Reading::Tokens);
     let job = Job { tokens: Array2::zeros((1, shape.t_x)), ..least };
     let least = job.least(Reading::Tokens);
-    assert!((8_000_000..10_000_000).contains(&least), "{least} bytes");
+    assert!((7_000_000..8_500_000).contains(&least), "{least} bytes");
 }
 
 /// On a pool thread nothing is allocated. Calls from outside sometimes allocate a block for rayon's queue.

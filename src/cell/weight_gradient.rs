@@ -74,6 +74,9 @@ impl<A: Scalar> WeightGradient<A> {
     /// The memory for this many rows at a time. Consecutive steps share the states of `m` columns.
     pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, rows: usize, tokens: bool, consecutive: Option<usize>) -> Bytes {
         let embedding = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Bytes::default() };
+        if rows <= FEW_ROWS {
+            return embedding;
+        }
         let input = embedding + Packed::<A>::bytes(rows, if tokens { 0 } else { n_x });
         let states = match consecutive {
             Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),

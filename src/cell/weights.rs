@@ -119,7 +119,10 @@ impl<A: Scalar> Weights<A> {
     }
 
     /// The memory for [`backward`](Self::backward).
-    pub(crate) fn backward_bytes(Dims { n_x, n_a, n_y }: Dims, dx: bool) -> Bytes {
+    pub(crate) fn backward_bytes(Dims { n_x, n_a, n_y }: Dims, dx: bool, rows: usize) -> Bytes {
+        if rows <= FEW_ROWS {
+            return Bytes::default();
+        }
         let input = if dx { Packed::<A>::bytes(n_a, n_x) } else { Bytes::default() };
         input + Packed::<A>::bytes(n_a, n_a) + Packed::<A>::bytes(n_y, n_a) + Self::biases(n_a, n_y)
     }

@@ -12,7 +12,7 @@ use crate::cell::{
 };
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
-use crate::layout::{Bytes, copy_time_major, fit, reshape_time_major};
+use crate::layout::{Bytes, copy_time_major, fit, product, reshape_time_major};
 use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
@@ -181,7 +181,8 @@ impl<A: Scalar> Workspace<A> {
         } else {
             BackwardWorkspace::<A>::bytes(extent)
         };
-        Weights::<A>::backward_bytes(extent.dims, extent.dx) + Block::<A>::bytes(extent) + walk
+        let rows = product([extent.m, extent.steps]);
+        Weights::<A>::backward_bytes(extent.dims, extent.dx, rows) + Block::<A>::bytes(extent) + walk
     }
 }
 
