@@ -20,7 +20,8 @@ elman and its peers, measured in turn in one run. The numbers are medians in mil
   `step` is one step, for elman by `Stepper`.
 - `deep` has several layers, `deep-both` also two directions. In `ragged`, half of the steps are padding: elman, PyTorch
   (packed) and onnxruntime are told the lengths; oneDNN and JAX compute the padding and ignore it.
-- `forward` and `train` pack elman's weights inside the timing. oneDNN's are packed before it.
+- `forward` and `train` pack elman's weights inside the timing. oneDNN's are packed before it. Since these tables, elman packs
+  again only where the weights have changed, so `forward` no longer does.
 - A case below about two million multiply-adds runs on one thread, whatever the number of threads.
 
 `benches/peers/README.md` says what each program does, and how its numbers are checked before it is timed. These tables are

@@ -8,15 +8,13 @@
 //! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
 //! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
 
+use super::weights::FEW_ROWS;
 use crate::kernel::{
     Epilogue, Packed, Rows, Start, Terms, add_outer_products, add_rows, add_scaled, product, threads, transpose,
 };
 use crate::layout::{Bytes, fit};
 use crate::parameters::ViewMut;
 use crate::{Dims, Scalar};
-
-/// Up to so many rows, outer products are faster than a product, for which they have to be transposed and packed.
-const FEW_ROWS: usize = 4;
 
 /// Rows of steps, in the order in which their outer products are accumulated.
 pub(crate) struct Steps<'a, A> {

@@ -27,8 +27,9 @@ pub(crate) struct BackwardWeights<'a, A> {
     pub(super) wya: Factor<'a, A>,
 }
 
-/// Up to so many rows, a product with the weights where they are stored is faster than packing them.
-const FEW_ROWS: usize = 4;
+/// Up to so many rows, a backward pass is faster if it packs nothing: its products read the weights where they are stored, and
+/// the weights' gradients are sums of outer products.
+pub(super) const FEW_ROWS: usize = 4;
 
 /// The source of packed weights, and the products that they are packed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl<A: Scalar> Weights<A> {
     /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. For a token, Wax·x is a row of the packed Waxᵀ.
     /// Does nothing where these parameters are packed for it already.
     pub(crate) fn pack_forward(&mut self, p: View<A>) {
-        if self.is_packed(p, true, false) {
+        if !self.begin(p, true, false) {
             return;
         }
         let Dims { n_x, n_a, n_y } = self.copy_unpacked(p);
@@ -82,7 +83,7 @@ impl<A: Scalar> Weights<A> {
 
     /// Packs for the products of the backward pass. Does nothing where these parameters are packed for it already.
     fn pack_backward(&mut self, p: View<A>, dx: bool) {
-        if self.is_packed(p, false, dx) {
+        if !self.begin(p, false, dx) {
             return;
         }
         let Dims { n_x, n_a, n_y } = self.copy_unpacked(p);
@@ -93,11 +94,11 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_rows(n_y, n_a, Rows::ascending(p.wya(), n_a));
     }
 
-    /// Returns whether these parameters are packed for these products, and notes that they will be. Takes their nonlinearity.
-    fn is_packed(&mut self, p: View<A>, forward: bool, dx: bool) -> bool {
+    /// Begins to pack these parameters for these products. Returns false where they are packed for them already.
+    fn begin(&mut self, p: View<A>, forward: bool, dx: bool) -> bool {
         self.activation = p.activation;
         let packing = Packing { source: p.source, dims: p.dims, forward, dx };
-        self.packed.replace(packing) == Some(packing)
+        self.packed.replace(packing) != Some(packing)
     }
 
     /// Copies all but the matrices. Returns the dimensions.
