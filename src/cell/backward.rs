@@ -3,7 +3,7 @@ use ndarray::{Array2, ArrayRef, Dimension, Ix2, ShapeBuilder};
 use super::{BackwardWeights, Cache, Inputs, States, Steps, WeightGradient, Weights};
 use crate::dropout::MaskRows;
 use crate::error::{check_activation, check_network};
-use crate::kernel::{Epilogue, Rows, Start, activation_gradient, add_softmax_gradient, product};
+use crate::kernel::{Epilogue, Rows, Start, add_softmax_gradient, product, recur_gradient};
 use crate::layout::{as_time_major, copy_time_major, fit};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -126,13 +126,14 @@ pub(crate) fn recurrence_gradient<A: Scalar>(
     mask: Option<MaskRows<A>>,
     weights: &BackwardWeights<A>,
 ) {
+    let BackwardWeights { waa, activation, .. } = *weights;
+    let Some(mask) = mask else {
+        return recur_gradient(dz, da_next, a, waa, activation);
+    };
     let step = da_next.len().max(1);
     for (dz, a) in dz.chunks_exact_mut(step).zip(a.chunks_exact(step)).rev() {
-        activation_gradient(dz, da_next, a, weights.activation);
-        product(da_next, Start::Zero, dz, weights.waa, Epilogue::Store);
-        if let Some(mask) = mask {
-            mask.apply(da_next);
-        }
+        recur_gradient(dz, da_next, a, waa, activation);
+        mask.apply(da_next);
     }
 }
 

@@ -2,10 +2,10 @@ use std::ops::Range;
 
 use ndarray::{ArrayRef2, ArrayView2};
 
-use super::Weights;
+use super::{ForwardWeights, Weights};
 use crate::dropout::MaskRows;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
-use crate::kernel::{Epilogue, Start, pick_rows, product, softmax};
+use crate::kernel::{Epilogue, Start, pick_rows, product, recur, softmax};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
@@ -101,7 +101,8 @@ pub fn forward<A: Scalar>(
     let m = xt.ncols();
     check_first_axis("xt", xt, &X[..2], dims.n_x)?;
     check_shape("a_prev", a_prev, &HIDDEN[..2], [dims.n_a, m])?;
-    let weights = Weights::packed(parameters.view());
+    let mut weights = Weights::default();
+    let weights = weights.forward(parameters.view(), [m, 1]);
     let mut cache = Cache {
         dims,
         activation: parameters.activation(),
@@ -154,13 +155,13 @@ impl<A> Read<'_, A> {
 }
 
 /// z ← ba + Wax·x
-pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Weights<A>) {
-    let ba = &weights.ba[..];
+pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &ForwardWeights<A>) {
+    let &ForwardWeights { wax, ba, .. } = weights;
     match x {
-        Read::Vectors(x) => product(z, Start::Bias(ba), x, &weights.wax, Epilogue::Store),
+        Read::Vectors(x) => product(z, Start::Bias(ba), x, wax, Epilogue::Store),
         // Wax times a one-hot vector is a column of Wax.
-        Read::Tokens(tokens) => pick_rows(z, ba, &weights.wax, tokens, None),
-        Read::Scaled(tokens, values) => pick_rows(z, ba, &weights.wax, tokens, Some(values)),
+        Read::Tokens(tokens) => pick_rows(z, ba, wax, tokens, None),
+        Read::Scaled(tokens, values) => pick_rows(z, ba, wax, tokens, Some(values)),
     }
 }
 
@@ -170,15 +171,14 @@ pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &Wei
 pub(crate) fn recurrence<'a, A: Scalar>(
     a: &'a mut [A],
     mut a_prev: &'a [A],
-    mut dropout: Option<Dropped<A>>,
-    weights: &Weights<A>,
+    dropout: Option<Dropped<A>>,
+    weights: &ForwardWeights<A>,
 ) {
+    let Some(mut dropout) = dropout else {
+        return recur(a, a_prev, weights.waa, weights.activation);
+    };
     for (step, a_next) in a.chunks_exact_mut(a_prev.len().max(1)).enumerate() {
-        let read = match &mut dropout {
-            None => a_prev,
-            Some(dropout) => dropout.step(step, a_prev),
-        };
-        product(a_next, Start::Present, read, &weights.waa, Epilogue::Activate(weights.activation));
+        recur(a_next, dropout.step(step, a_prev), weights.waa, weights.activation);
         a_prev = a_next;
     }
 }
@@ -209,8 +209,8 @@ impl<A: Scalar> Dropped<'_, A> {
 /// logits ← by + Wya·a, y ← softmax(logits)
 ///
 /// The second direction of a layer has no `by`: it adds Wya·a to the first direction's logits.
-pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], weights: &Weights<A>) {
-    let start = if weights.by.len() == weights.dims.n_y { Start::Bias(&weights.by) } else { Start::Present };
-    product(logits, start, a, &weights.wya, Epilogue::Store);
+pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
+    let start = if weights.by.len() == weights.dims.n_y { Start::Bias(weights.by) } else { Start::Present };
+    product(logits, start, a, weights.wya, Epilogue::Store);
     softmax(y, logits, weights.dims.n_y);
 }

@@ -83,6 +83,7 @@ impl<A: Scalar> Memory<A> {
         let rows = columns.map_or(self.m, <[usize]>::len);
         let Picked { a_prev, logits, output, .. } = &mut self.picked;
         for (index, weights) in weights.iter().enumerate() {
+            let weights = &weights.factors();
             let (below, above) = self.layers.split_at_mut(index);
             let Layer { hidden, next } = &mut above[0];
             let n_a = weights.dims.n_a;
@@ -105,6 +106,7 @@ impl<A: Scalar> Memory<A> {
             }
         }
         let (Some(top), Some(weights)) = (self.layers.last(), weights.last()) else { return };
+        let weights = &weights.factors();
         match columns {
             None => head(&mut self.logits, &mut self.output, &top.hidden, weights),
             Some(columns) => {

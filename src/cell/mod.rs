@@ -27,4 +27,4 @@ pub(crate) use forward::{Dropped, Read, head, input_projection, recurrence};
 pub use stepper::{Network, Stepper, StepperOf};
 pub(crate) use stepper::{Steppable, check_tokens};
 pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};
-pub(crate) use weights::{BackwardWeights, Weights};
+pub(crate) use weights::{BackwardWeights, ForwardWeights, Weights};

@@ -17,6 +17,20 @@ pub struct Weights<A> {
     pub(super) by: Vec<A>,
     /// What is packed; `None` before the first call.
     packed: Option<Packing>,
+    /// What the last forward pass read where it is stored.
+    unpacked: Option<Packing>,
+}
+
+/// The factors of the products of a forward pass, and the biases.
+#[derive(Debug)]
+pub(crate) struct ForwardWeights<'a, A> {
+    pub(crate) dims: Dims,
+    pub(super) activation: Activation,
+    pub(super) wax: Factor<'a, A>,
+    pub(super) waa: Factor<'a, A>,
+    pub(super) wya: Factor<'a, A>,
+    pub(super) ba: &'a [A],
+    pub(super) by: &'a [A],
 }
 
 /// The factors of the products of a backward pass.
@@ -27,8 +41,8 @@ pub(crate) struct BackwardWeights<'a, A> {
     pub(super) wya: Factor<'a, A>,
 }
 
-/// Up to so many rows, a backward pass is faster if it packs nothing: its products read the weights where they are stored, and
-/// the weights' gradients are sums of outer products.
+/// Up to so many rows, a pass is faster if it packs nothing: its products read the weights where they are stored, and the
+/// weights' gradients are sums of outer products.
 pub(super) const FEW_ROWS: usize = 4;
 
 /// The source of packed weights, and the products that they are packed for.
@@ -44,7 +58,17 @@ impl<A> Default for Weights<A> {
     fn default() -> Self {
         let [wax, waa, wya] = [(); 3].map(|()| Packed::default());
         let [ba, by] = [(); 2].map(|()| Vec::new());
-        Weights { dims: Dims::default(), activation: Activation::default(), wax, waa, wya, ba, by, packed: None }
+        Weights {
+            dims: Dims::default(),
+            activation: Activation::default(),
+            wax,
+            waa,
+            wya,
+            ba,
+            by,
+            packed: None,
+            unpacked: None,
+        }
     }
 }
 
@@ -56,9 +80,31 @@ impl<A: Scalar> Weights<A> {
         weights
     }
 
-    /// Packs for the products of the forward pass: Wax·x, Waa·a and Wya·a. For a token, Wax·x is a row of the packed Waxᵀ.
-    /// Does nothing where these parameters are packed for it already.
-    pub(crate) fn pack_forward(&mut self, p: View<A>) {
+    /// The factors of [`packed`](Self::packed) weights.
+    pub(crate) fn factors(&self) -> ForwardWeights<'_, A> {
+        let [wax, waa, wya] = [&self.wax, &self.waa, &self.wya].map(Factor::from);
+        ForwardWeights { dims: self.dims, activation: self.activation, wax, waa, wya, ba: &self.ba, by: &self.by }
+    }
+
+    /// The factors of the products of a forward pass of m columns: Wax·x, Waa·a and Wya·a.
+    ///
+    /// A single step of few columns reads weights that have changed where they are stored. If it reads the same ones again,
+    /// they are packed.
+    pub(crate) fn forward<'a>(&'a mut self, p: View<'a, A>, [m, t_x]: [usize; 2]) -> ForwardWeights<'a, A> {
+        let this = Some(Packing { source: p.source, dims: p.dims, forward: true, dx: false });
+        if t_x == 1 && m <= FEW_ROWS && self.packed != this && self.unpacked != this {
+            self.unpacked = this;
+            let Dims { n_x, n_a, n_y } = p.dims;
+            let [wax, waa, wya] = [(p.wax(), n_x, n_a), (p.waa(), n_a, n_a), (p.wya(), n_a, n_y)]
+                .map(|(w, k, n)| Factor::Transposed { w, k, n });
+            return ForwardWeights { dims: p.dims, activation: p.activation, wax, waa, wya, ba: p.ba(), by: p.by() };
+        }
+        self.pack_forward(p);
+        self.factors()
+    }
+
+    /// Packs for the products of the forward pass. Does nothing where these parameters are packed for it already.
+    fn pack_forward(&mut self, p: View<A>) {
         if !self.begin(p, true, false) {
             return;
         }
@@ -73,7 +119,7 @@ impl<A: Scalar> Weights<A> {
     pub(crate) fn backward<'a>(&'a mut self, p: View<'a, A>, dx: bool, rows: usize) -> BackwardWeights<'a, A> {
         let Dims { n_x, n_a, .. } = p.dims;
         if rows <= FEW_ROWS {
-            let [wax, waa, wya] = [(p.wax(), n_x), (p.waa(), n_a), (p.wya(), n_a)].map(|(w, n)| Factor::Plain(w, n));
+            let [wax, waa, wya] = [(p.wax(), n_x), (p.waa(), n_a), (p.wya(), n_a)].map(|(b, n)| Factor::Plain { b, n });
             return BackwardWeights { activation: p.activation, wax, waa, wya };
         }
         self.pack_backward(p, dx);
@@ -111,7 +157,7 @@ impl<A: Scalar> Weights<A> {
         p.dims
     }
 
-    /// The memory for [`pack_forward`](Self::pack_forward).
+    /// The memory for [`forward`](Self::forward).
     pub(crate) fn forward_bytes(Dims { n_x, n_a, n_y }: Dims) -> Bytes {
         Packed::<A>::bytes(n_x, n_a)
             + Packed::<A>::bytes(n_a, n_a)

@@ -11,10 +11,9 @@
 
 use std::fmt;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
-use super::{Isa, Lanes, math};
-use crate::scalar::{Scalar, call, compiled};
+use super::{Lanes, math};
 
 /// The nonlinearity φ of the hidden units.
 ///
@@ -162,59 +161,41 @@ fn activate_by<S: Simd, A: Lanes, P: Phi>(simd: S, a: &mut [A]) {
     }
 }
 
-/// dz ← (da + dz) · φ′: the gradient before the nonlinearity.
+/// dz ← (da + dz) · φ′(a): the gradient before the nonlinearity.
 ///
 /// - `dz`: on entry, the gradient that the step itself receives; on return, the result
 /// - `da`: the gradient from later steps
 /// - `a`: the hidden state
-pub(crate) fn activation_gradient<A: Scalar>(dz: &mut [A], da: &[A], a: &[A], activation: Activation) {
-    debug_assert!(dz.len() == da.len() && dz.len() == a.len());
-    call::<A, CompiledGradient>(Gradient { dz, da, a, activation });
-}
-
-compiled!(CompiledGradient: Gradient<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`activation_gradient`].
-struct Gradient<'a, A> {
-    dz: &'a mut [A],
-    da: &'a [A],
-    a: &'a [A],
-    activation: Activation,
-}
-
-impl<A: Lanes> WithSimd for Gradient<'_, A> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match self.activation {
-            Activation::Tanh => self.run::<S, Tanh>(simd),
-            Activation::Relu => self.run::<S, Relu>(simd),
-            Activation::Sigmoid => self.run::<S, Sigmoid>(simd),
-            Activation::Identity => self.run::<S, Identity>(simd),
-        }
+#[inline(always)]
+pub(super) fn activation_gradient<S: Simd, A: Lanes>(simd: S, dz: &mut [A], da: &[A], a: &[A], activation: Activation) {
+    match activation {
+        Activation::Tanh => gradient_by::<S, A, Tanh>(simd, dz, da, a),
+        Activation::Relu => gradient_by::<S, A, Relu>(simd, dz, da, a),
+        Activation::Sigmoid => gradient_by::<S, A, Sigmoid>(simd, dz, da, a),
+        Activation::Identity => gradient_by::<S, A, Identity>(simd, dz, da, a),
     }
 }
 
-impl<A: Lanes> Gradient<'_, A> {
-    #[inline(always)]
-    fn run<S: Simd, P: Phi>(self, simd: S) {
-        let gradient = |da, dz, a| P::gradient::<S, A>(simd, A::vadd(simd, da, dz), a);
-        let (dz, dz_rest) = A::vectors_mut::<S>(self.dz);
-        let (da, da_rest) = A::vectors::<S>(self.da);
-        let (a, a_rest) = A::vectors::<S>(self.a);
-        for ((dz, da), a) in dz.iter_mut().zip(da).zip(a) {
-            *dz = gradient(*da, *dz, *a);
-        }
-        if !dz_rest.is_empty() {
-            let vector = gradient(A::load(simd, da_rest), A::load(simd, dz_rest), A::load(simd, a_rest));
-            A::store(simd, dz_rest, vector);
-        }
+#[inline(always)]
+fn gradient_by<S: Simd, A: Lanes, P: Phi>(simd: S, dz: &mut [A], da: &[A], a: &[A]) {
+    let (dz, dz_rest) = A::vectors_mut::<S>(dz);
+    let (da, da_rest) = A::vectors::<S>(da);
+    let (a, a_rest) = A::vectors::<S>(a);
+    for ((dz, da), a) in dz.iter_mut().zip(da).zip(a) {
+        *dz = P::gradient::<S, A>(simd, A::vadd(simd, *da, *dz), *a);
+    }
+    if !dz_rest.is_empty() {
+        let (dz, a) = (A::load(simd, dz_rest), A::load(simd, a_rest));
+        let vector = P::gradient::<S, A>(simd, A::vadd(simd, A::load(simd, da_rest), dz), a);
+        A::store(simd, dz_rest, vector);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pulp::WithSimd;
+
+    use super::super::Isa;
     use super::*;
 
     struct Activate<'a, A>(&'a mut [A], Activation);
@@ -225,6 +206,22 @@ mod tests {
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
             activate(simd, self.0, self.1);
+        }
+    }
+
+    struct Gradient<'a, A> {
+        dz: &'a mut [A],
+        da: &'a [A],
+        a: &'a [A],
+        activation: Activation,
+    }
+
+    impl<A: Lanes> WithSimd for Gradient<'_, A> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            activation_gradient(simd, self.dz, self.da, self.a, self.activation);
         }
     }
 

@@ -13,6 +13,8 @@ pub(crate) trait Lanes: NdFloat + Constants {
     type Vector<S: Simd>: Copy;
     /// One truth value per lane.
     type Mask<S: Simd>: Copy;
+    /// 0, 1, 2 and so on: the numbers of the lanes of the widest vector.
+    const LANE_NUMBERS: [Self; 16];
 
     /// The number of elements in one vector.
     fn lanes<S: Simd>() -> usize;
@@ -82,6 +84,8 @@ macro_rules! lanes {
         impl Lanes for $element {
             type Vector<S: Simd> = S::$vector;
             type Mask<S: Simd> = S::$mask;
+            const LANE_NUMBERS: [Self; 16] =
+                [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
 
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {

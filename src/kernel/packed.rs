@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::elementwise::{load, store};
+use super::elementwise::load;
 use super::transpose::{SIDE, turn};
 use super::{Isa, Lanes, Rows};
 use crate::layout::Bytes;
@@ -149,52 +149,6 @@ impl<'a, A> Terms<'a, A> {
         let lanes = A::lanes::<S>();
         let first = self.packed.start + (group * self.packed.k + self.first) * lanes;
         A::vectors::<S>(&self.packed.buffer[first..][..self.k * lanes]).0
-    }
-}
-
-/// z ← start + value·row, for the listed rows of a packed matrix.
-///
-/// - `z`: one row of n elements for each listed one
-/// - `start`: n elements
-/// - `values`: one for each listed row; `None` is 1
-pub(crate) fn pick_rows<A: Scalar>(z: &mut [A], start: &[A], packed: &Packed<A>, rows: &[usize], values: Option<&[A]>) {
-    debug_assert!(start.len() == packed.n && z.len() == rows.len() * packed.n);
-    if packed.n > 0 {
-        call::<A, CompiledPickRows>(PickRows { z, start, packed, rows, values });
-    }
-}
-
-compiled!(CompiledPickRows: PickRows<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`pick_rows`].
-struct PickRows<'a, A> {
-    z: &'a mut [A],
-    start: &'a [A],
-    packed: &'a Packed<A>,
-    rows: &'a [usize],
-    values: Option<&'a [A]>,
-}
-
-impl<A: Lanes> WithSimd for PickRows<'_, A> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let PickRows { z, start, packed: Packed { buffer, start: first, k, n }, rows, values } = self;
-        let panels = A::vectors::<S>(&buffer[*first..]).0;
-        let (starts, start_rest) = A::vectors::<S>(start);
-        for (i, (z, &row)) in z.chunks_exact_mut(*n).zip(rows).enumerate() {
-            let value = A::splat(simd, values.map_or(A::one(), |values| values[i]));
-            let (zs, z_rest) = A::vectors_mut::<S>(z);
-            let mut at = row;
-            for (z, start) in zs.iter_mut().zip(starts) {
-                *z = A::vfma(simd, value, panels[at], *start);
-                at += k;
-            }
-            if !z_rest.is_empty() {
-                store(simd, z_rest, A::vfma(simd, value, panels[at], load(simd, start_rest)));
-            }
-        }
     }
 }
 
@@ -351,28 +305,6 @@ mod tests {
                 isa.run(PackTransposed { storage: packed.reshape(k, n), k, w: &transposed });
                 assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
                 assert_eq!(isa.run(Unpack(&packed.clone())), b, "{isa:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_instruction_set_picks_the_same_rows() {
-        for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
-            let (k, rows, values) = (5, [4, 0, 3, 3], [1.0, 1.0 / 0.7, -2.0, 0.0]);
-            let b: Vec<f32> = (1u16..).map(|i| f32::from(i) / 7.0).take(k * n).collect();
-            let start: Vec<f32> = (1u16..).map(|i| f32::from(i) / 3.0).take(n).collect();
-            let expected = |values: [f32; 4]| -> Vec<f32> {
-                let element = |i: usize, j: usize| values[i].mul_add(b[rows[i] * n + j], start[j]);
-                (0..rows.len()).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| element(i, j)).collect()
-            };
-            for isa in Isa::all() {
-                let mut packed = Packed::default();
-                packed.pack_rows_for(isa, k, n, Rows::ascending(&b, n));
-                for (values, expected) in [(None, expected([1.0; 4])), (Some(&values[..]), expected(values))] {
-                    let mut z = vec![f32::NAN; rows.len() * n];
-                    isa.run(PickRows { z: &mut z, start: &start, packed: &packed, rows: &rows, values });
-                    assert_eq!(z, expected, "{isa:?}, {n} columns");
-                }
             }
         }
     }

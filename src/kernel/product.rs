@@ -16,6 +16,7 @@ use pulp::{NullaryFnOnce, Simd, WithSimd};
 use super::activation::activate;
 use super::elementwise::{load, store};
 use super::packed::{Packed, Terms};
+use super::unpacked::{plain, transposed};
 use super::{Activation, Isa, Lanes};
 use crate::scalar::{Scalar, call, compiled};
 
@@ -44,8 +45,10 @@ pub(crate) enum Epilogue {
 pub(crate) enum Factor<'a, A> {
     /// Packed, for many rows of A.
     Packed(Terms<'a, A>),
-    /// Where it is stored, row-major with rows of this length: for few rows of A, which do not pay for the packing.
-    Plain(&'a [A], usize),
+    /// Where it is stored, for few rows of A, which do not pay for the packing: k rows of n elements.
+    Plain { b: &'a [A], n: usize },
+    /// The same for B = Wᵀ: n rows of k elements of W.
+    Transposed { w: &'a [A], k: usize, n: usize },
 }
 
 impl<A> Clone for Factor<'_, A> {
@@ -70,10 +73,11 @@ impl<'a, A> From<Terms<'a, A>> for Factor<'a, A> {
 
 impl<A> Factor<'_, A> {
     /// The number of rows, and the number of columns.
-    fn dim(self) -> (usize, usize) {
+    pub(super) fn dim(self) -> (usize, usize) {
         match self {
             Factor::Packed(terms) => (terms.k(), terms.n()),
-            Factor::Plain(b, n) => (b.len() / n.max(1), n),
+            Factor::Plain { b, n } => (b.len() / n.max(1), n),
+            Factor::Transposed { k, n, .. } => (k, n),
         }
     }
 }
@@ -115,21 +119,35 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { c, start, a, b, epilogue } = self;
-        let (k, n) = b.dim();
-        let rows = c.len() / n;
-        let blocks = rows.div_ceil(ROW_BLOCK);
-        for block in 0..blocks {
-            let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
-            let c = &mut c[first * n..last * n];
-            let a = &a[first * k..last * k];
-            match b {
-                Factor::Packed(b) => Tiles { start, b, simd }.cover(c, a),
-                Factor::Plain(b, n) => plain(simd, c, start, a, (b, n)),
-            }
-            match epilogue {
-                Epilogue::Store => {}
-                Epilogue::Activate(activation) => activate(simd, c, activation),
-            }
+        blocks(simd, c, start, a, b, epilogue);
+    }
+}
+
+/// C ← epilogue(C₀ + A·B), in blocks of rows. C has at least one element.
+#[inline(always)]
+pub(super) fn blocks<S: Simd, A: Lanes>(
+    simd: S,
+    c: &mut [A],
+    start: Start<A>,
+    a: &[A],
+    b: Factor<A>,
+    epilogue: Epilogue,
+) {
+    let (k, n) = b.dim();
+    let rows = c.len() / n;
+    let blocks = rows.div_ceil(ROW_BLOCK);
+    for block in 0..blocks {
+        let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
+        let c = &mut c[first * n..last * n];
+        let a = &a[first * k..last * k];
+        match b {
+            Factor::Packed(b) => Tiles { start, b, simd }.cover(c, a),
+            Factor::Plain { b, n } => plain(simd, c, start, a, b, n),
+            Factor::Transposed { w, k, n } => transposed(simd, c, start, a, w, k, n),
+        }
+        match epilogue {
+            Epilogue::Store => {}
+            Epilogue::Activate(activation) => activate(simd, c, activation),
         }
     }
 }
@@ -147,23 +165,29 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
     ///
     /// Emulated vectors have no registers; a small number keeps the code small.
     const ACCUMULATORS: usize = match (S::REGISTER_COUNT, size_of::<A::Vector<S>>()) {
-        (32.., _) => 20,
+        (32.., _) => 24,
         (_, 32..) => 12,
         _ => 4,
     };
+
+    /// The largest number of rows in a tile of `V` panels.
+    const fn tallest<const V: usize>() -> usize {
+        let rows = Self::ACCUMULATORS / V;
+        if rows < 10 { rows } else { 10 }
+    }
 
     /// For few rows, takes many panels at once: there are then enough chains to hide the latency of a multiply-add. Several
     /// panels at once are always whole; a single panel may be ragged.
     #[inline(always)]
     fn cover(self, c: &mut [A], a: &[A]) {
         let n = self.b.n();
+        if c.len() == n {
+            return self.row(c, a);
+        }
         let (groups, rows) = (n / A::lanes::<S>(), c.len() / n);
         let mut group = 0;
-        while rows == 1 && group + 8 <= groups && Self::ACCUMULATORS >= 8 {
-            self.column::<1, 8>(c, a, group);
-            group += 8;
-        }
-        while rows <= Self::ACCUMULATORS / 4 && group + 4 <= groups {
+        // With 24 accumulators, six rows of four panels need the fewest loads. With 12, tall tiles of two panels do.
+        while (rows <= Self::tallest::<4>() || Self::ACCUMULATORS >= 24) && group + 4 <= groups {
             self.columns::<4>(c, a, group);
             group += 4;
         }
@@ -177,47 +201,126 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         }
     }
 
+    /// A single row: up to eight panels at once. There are then enough chains to hide the latency of a multiply-add.
+    #[inline(always)]
+    fn row(self, c: &mut [A], a: &[A]) {
+        let groups = c.len() / A::lanes::<S>();
+        let mut group = 0;
+        if groups >= 8 && Self::ACCUMULATORS >= 8 {
+            group = groups / 8 * 8;
+            self.eights(c, a, group);
+        }
+        // Inlined: between two steps of a small network, a call would cost more than the tile.
+        while group + 4 <= groups {
+            Row::<4, S, A> { product: self, c, a, group }.call();
+            group += 4;
+        }
+        while group * A::lanes::<S>() < c.len() {
+            Row::<1, S, A> { product: self, c, a, group }.call();
+            group += 1;
+        }
+    }
+
+    /// The first `groups` panels of a single row, eight at once. Never inlined, as [`column`](Self::column).
+    #[inline(never)]
+    fn eights(self, c: &mut [A], a: &[A], groups: usize) {
+        self.simd.vectorize(Eights { product: self, c, a, groups });
+    }
+
     /// All rows of `V` neighbouring panels, in tiles of nearly equal height, the tall ones first.
     #[inline(always)]
     fn columns<const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
         let (k, n) = (self.b.k(), self.b.n());
         let rows = c.len() / n;
-        let tiles = rows.div_ceil((Self::ACCUMULATORS / V).min(10));
-        let height = rows / tiles;
-        let tall = rows % tiles * (height + 1);
-        let (c0, c1) = c.split_at_mut(tall * n);
-        let (a0, a1) = a.split_at(tall * k);
-        for (height, c, a) in [(height + 1, c0, a0), (height, c1, a1)] {
+        let tiles = rows.div_ceil(Self::tallest::<V>());
+        let (height, tall) = (rows / tiles, rows % tiles);
+        let (c0, c1) = c.split_at_mut(tall * (height + 1) * n);
+        let (a0, a1) = a.split_at(tall * (height + 1) * k);
+        for (height, tiles, c, a) in [(height + 1, tall, c0, a0), (height, tiles - tall, c1, a1)] {
             match height {
-                1 => self.column::<1, V>(c, a, group),
-                2 => self.column::<2, V>(c, a, group),
-                3 => self.column::<3, V>(c, a, group),
-                4 => self.column::<4, V>(c, a, group),
-                5 => self.column::<5, V>(c, a, group),
-                6 => self.column::<6, V>(c, a, group),
-                7 => self.column::<7, V>(c, a, group),
-                8 => self.column::<8, V>(c, a, group),
-                9 => self.column::<9, V>(c, a, group),
-                _ => self.column::<10, V>(c, a, group),
+                _ if tiles == 0 => {}
+                1 => self.column::<1, V>(c, a, group, tiles),
+                2 => self.column::<2, V>(c, a, group, tiles),
+                3 => self.column::<3, V>(c, a, group, tiles),
+                4 => self.column::<4, V>(c, a, group, tiles),
+                5 => self.column::<5, V>(c, a, group, tiles),
+                6 => self.column::<6, V>(c, a, group, tiles),
+                7 => self.column::<7, V>(c, a, group, tiles),
+                8 => self.column::<8, V>(c, a, group, tiles),
+                9 => self.column::<9, V>(c, a, group, tiles),
+                _ => self.column::<10, V>(c, a, group, tiles),
             }
         }
     }
 
-    /// Tiles of `R` rows and `V` panels, one below the other. Never inlined, so that each tile shape has all registers.
+    /// `tiles` tiles of `R` rows and `V` panels, one below the other. Never inlined, so that each tile shape has all
+    /// registers.
     #[inline(never)]
-    fn column<const R: usize, const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
-        if R * V <= Self::ACCUMULATORS && !c.is_empty() {
-            self.simd.vectorize(Column::<R, V, S, A> { tiles: self, c, a, group });
+    fn column<const R: usize, const V: usize>(self, c: &mut [A], a: &[A], group: usize, tiles: usize) {
+        if R * V <= Self::ACCUMULATORS {
+            self.simd.vectorize(Column::<R, V, S, A> { product: self, c, a, group, tiles });
+        }
+    }
+}
+
+/// The body of [`Tiles::eights`].
+struct Eights<'a, S, A> {
+    product: Tiles<'a, S, A>,
+    c: &'a mut [A],
+    a: &'a [A],
+    groups: usize,
+}
+
+impl<S: Simd, A: Lanes> NullaryFnOnce for Eights<'_, S, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Eights { product, c, a, groups } = self;
+        for group in (0..groups).step_by(8) {
+            Row::<8, S, A> { product, c, a, group }.call();
+        }
+    }
+}
+
+/// `V` neighbouring panels of a single row.
+struct Row<'a, const V: usize, S, A> {
+    product: Tiles<'a, S, A>,
+    c: &'a mut [A],
+    a: &'a [A],
+    group: usize,
+}
+
+impl<const V: usize, S: Simd, A: Lanes> Row<'_, V, S, A> {
+    #[inline(always)]
+    fn call(self) {
+        let Row { product: Tiles { start, b, simd }, c, a, group } = self;
+        let first = group * A::lanes::<S>();
+        let lanes = if V == 1 { A::lanes::<S>().min(c.len() - first) } else { A::lanes::<S>() };
+        let mut sums = [[A::splat(simd, A::zero()); V]];
+        for (v, sum) in sums[0].iter_mut().enumerate() {
+            let c = match start {
+                Start::Zero => continue,
+                Start::Bias(bias) => &bias[first..][..V * lanes],
+                Start::Present => &c[first..][..V * lanes],
+            };
+            *sum = load(simd, &c[v * lanes..][..lanes]);
+        }
+        add_terms(simd, &mut sums, [a], array::from_fn(|v| b.group(group + v)));
+        let c = &mut c[first..][..V * lanes];
+        for (v, sum) in sums[0].iter().enumerate() {
+            store(simd, &mut c[v * lanes..][..lanes], *sum);
         }
     }
 }
 
 /// The body of [`Tiles::column`]: the micro-kernel.
 struct Column<'a, const R: usize, const V: usize, S, A> {
-    tiles: Tiles<'a, S, A>,
+    product: Tiles<'a, S, A>,
     c: &'a mut [A],
     a: &'a [A],
     group: usize,
+    tiles: usize,
 }
 
 impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column<'_, R, V, S, A> {
@@ -227,14 +330,14 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column
     // instructions.
     #[inline(always)]
     fn call(self) {
-        let Column { tiles: Tiles { start, b, simd }, c, a, group } = self;
+        let Column { product: Tiles { start, b, simd }, c, a, group, tiles } = self;
         let (k, n) = (b.k(), b.n());
         let first = group * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
         let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
         // Opaque, so that the compiler keeps one pointer per row of A. It would otherwise recompute them for every term.
         let rows: [usize; R] = black_box(array::from_fn(|r| r * k));
-        for tile in 0..c.len() / (R * n) {
+        for tile in 0..tiles {
             let c = &mut c[tile * R * n..][..R * n];
             let a = &a[tile * R * k..][..R * k];
 
@@ -262,7 +365,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column
 
 /// sums ← sums + A·B, for `R` rows of A and `V` panels of B. The sums stay in registers for the whole chain.
 #[inline(always)]
-fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
+pub(super) fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
     simd: S,
     sums: &mut [[A::Vector<S>; V]; R],
     a: [&[A]; R],
@@ -308,65 +411,6 @@ fn add_term<const R: usize, const V: usize, S: Simd, A: Lanes>(
     }
 }
 
-/// C ← C₀ + A·B row by row, with B where it is stored: rows of n elements.
-#[inline(always)]
-fn plain<S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, a: &[A], (b, n): (&[A], usize)) {
-    let (lanes, k) = (A::lanes::<S>(), b.len() / n);
-    for (row, c) in c.chunks_exact_mut(n).enumerate() {
-        let a = &a[row * k..][..k];
-        let mut first = 0;
-        while first + 8 * lanes <= n {
-            plain_columns::<8, S, A>(simd, c, start, a, b, first);
-            first += 8 * lanes;
-        }
-        while first + lanes <= n {
-            plain_columns::<1, S, A>(simd, c, start, a, b, first);
-            first += lanes;
-        }
-        if first < n {
-            let mut sum = match start {
-                Start::Zero => A::splat(simd, A::zero()),
-                Start::Bias(bias) => load(simd, &bias[first..]),
-                Start::Present => load(simd, &c[first..]),
-            };
-            for (a, b) in a.iter().zip(b.chunks_exact(n)) {
-                sum = A::vfma(simd, A::splat(simd, *a), load(simd, &b[first..]), sum);
-            }
-            store(simd, &mut c[first..], sum);
-        }
-    }
-}
-
-/// `V` neighbouring vectors of one row of C.
-#[inline(always)]
-fn plain_columns<const V: usize, S: Simd, A: Lanes>(
-    simd: S,
-    c: &mut [A],
-    start: Start<A>,
-    a: &[A],
-    b: &[A],
-    first: usize,
-) {
-    let (lanes, n) = (A::lanes::<S>(), c.len());
-    let mut sums = [A::splat(simd, A::zero()); V];
-    let before = match start {
-        Start::Zero => None,
-        Start::Bias(bias) => Some(&bias[first..][..V * lanes]),
-        Start::Present => Some(&c[first..][..V * lanes]),
-    };
-    if let Some(before) = before {
-        sums.copy_from_slice(&A::vectors::<S>(before).0[..V]);
-    }
-    for (a, b) in a.iter().zip(b.chunks_exact(n)) {
-        let a = A::splat(simd, *a);
-        let b = &A::vectors::<S>(&b[first..][..V * lanes]).0[..V];
-        for v in 0..V {
-            sums[v] = A::vfma(simd, a, b[v], sums[v]);
-        }
-    }
-    A::vectors_mut::<S>(&mut c[first..][..V * lanes]).0[..V].copy_from_slice(&sums);
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Packed, Rows};
@@ -390,10 +434,10 @@ mod tests {
         }
     }
 
-    /// The same, with `b` where it is.
-    fn plain_on(isa: Isa, c: &mut [f64], start: Start<f64>, a: &[f64], b: &[f64], n: usize, epilogue: Epilogue) {
+    /// The same, with B where it is.
+    fn unpacked_on(isa: Isa, c: &mut [f64], start: Start<f64>, a: &[f64], b: Factor<f64>) {
         if !c.is_empty() {
-            isa.run(Product { c, start, a, b: Factor::Plain(b, n), epilogue });
+            isa.run(Product { c, start, a, b, epilogue: Epilogue::Store });
         }
     }
 
@@ -415,9 +459,11 @@ mod tests {
     fn every_element_is_one_chain_in_ascending_k() {
         let sizes = [0, 1, 2, 3, 5, 7, 8, 13, 15, 16, 17, 31, 33];
         for rows in sizes {
-            for n in sizes {
-                for k in [0, 1, 2, 7, 255, 257, 521] {
+            // Eight vectors at once need 64 columns with the widest vectors.
+            for n in sizes.into_iter().chain([65, 131]) {
+                for k in [0, 1, 2, 7, 131, 257] {
                     let (a, b) = (noise(1, rows * k), noise(2, k * n));
+                    let w: Vec<f64> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();
                     let (c, bias) = (noise(3, rows * n), noise(4, n));
                     let nans = vec![f64::NAN; rows * n];
                     let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
@@ -427,9 +473,11 @@ mod tests {
                             let mut found = before.clone();
                             on(isa, &mut found, start, &a, &b, [k, n], Epilogue::Store);
                             assert_eq!(found, expected, "{isa:?}: {rows} rows, k = {k}, n = {n}");
-                            let mut found = before.clone();
-                            plain_on(isa, &mut found, start, &a, &b, n, Epilogue::Store);
-                            assert_eq!(found, expected, "{isa:?}, not packed: {rows} rows, k = {k}, n = {n}");
+                            for b in [Factor::Plain { b: &b, n }, Factor::Transposed { w: &w, k, n }] {
+                                let mut found = before.clone();
+                                unpacked_on(isa, &mut found, start, &a, b);
+                                assert_eq!(found, expected, "{isa:?}, not packed: {rows} rows, k = {k}, n = {n}");
+                            }
                         }
                     }
                 }

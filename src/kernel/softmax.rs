@@ -47,6 +47,9 @@ impl<A: Lanes> WithSimd for Softmax<'_, A> {
 
 #[inline(always)]
 fn row<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
+    if z.len() <= A::lanes::<S>() {
+        return one_vector(simd, y, z);
+    }
     let lanes = A::lanes::<S>();
     let largest = A::splat(simd, largest(simd, z));
     let mut parts = [A::zero(); PARTS];
@@ -55,40 +58,71 @@ fn row<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
         for ((y, z), sum) in y.chunks_mut(lanes).zip(z.chunks(lanes)).zip(sums) {
             let e = math::exp::<S, A>(simd, A::vsub(simd, load(simd, z), largest));
             store(simd, y, e);
-            // Reload the stored values, so that lanes after the last class are zero.
-            *sum = A::vadd(simd, *sum, load(simd, y));
+            *sum = A::vadd(simd, *sum, first_lanes(simd, z.len(), e, A::zero()));
         }
     }
-    let total = A::splat(simd, total(parts));
+    let total = A::splat(simd, halves(parts, |a, b| a + b));
     for y in y.chunks_mut(lanes) {
         let quotient = A::vdiv(simd, load(simd, y), total);
         store(simd, y, quotient);
     }
 }
 
+/// [`row`] for classes that fit in one vector: nothing goes through memory. The partial sums after the last lane are zero, so
+/// they change nothing.
+#[inline(always)]
+fn one_vector<S: Simd, A: Lanes>(simd: S, y: &mut [A], z: &[A]) {
+    let loaded = load(simd, z);
+    let largest = in_lanes(simd, A::neg_infinity(), first_lanes(simd, z.len(), loaded, A::neg_infinity()), larger);
+    let e = math::exp::<S, A>(simd, A::vsub(simd, loaded, A::splat(simd, largest)));
+    let total = in_lanes(simd, A::zero(), first_lanes(simd, z.len(), e, A::zero()), |a, b| a + b);
+    store(simd, y, A::vdiv(simd, e, A::splat(simd, total)));
+}
+
+/// The first `n` lanes of a vector, and `other` in the lanes after them.
+#[inline(always)]
+fn first_lanes<S: Simd, A: Lanes>(simd: S, n: usize, vector: A::Vector<S>, other: A) -> A::Vector<S> {
+    if n >= A::lanes::<S>() {
+        return vector;
+    }
+    let numbers = load(simd, &A::LANE_NUMBERS[..A::lanes::<S>()]);
+    let first = A::less_than(simd, numbers, A::splat(simd, A::LANE_NUMBERS[n]));
+    A::select(simd, first, vector, A::splat(simd, other))
+}
+
 /// The largest element. A NaN is ignored here; it makes the whole column NaN through the sum.
 #[inline(always)]
 fn largest<S: Simd, A: Lanes>(simd: S, z: &[A]) -> A {
     let lowest = A::neg_infinity();
-    let mut parts = [lowest; PARTS];
-    let width = A::lanes::<S>();
     let (vectors, rest) = A::vectors::<S>(z);
-    let mut largest = A::splat(simd, lowest);
+    let mut largest = first_lanes(simd, rest.len(), A::load(simd, rest), lowest);
     for &z in vectors {
         largest = A::select(simd, A::less_than(simd, largest, z), z, largest);
     }
-    store(simd, &mut parts[..width], largest);
-    parts[..width].iter().chain(rest).fold(lowest, |largest, &z| if largest < z { z } else { largest })
+    in_lanes(simd, lowest, largest, larger)
 }
 
-/// Adds the partial sums by halves.
+/// The larger of two. A NaN in `b` is ignored.
 #[inline(always)]
-fn total<A: NdFloat>(mut parts: [A; PARTS]) -> A {
+fn larger<A: NdFloat>(a: A, b: A) -> A {
+    if a < b { b } else { a }
+}
+
+/// [`halves`] of the lanes of a vector. `neutral` stands for the missing partial results.
+#[inline(always)]
+fn in_lanes<S: Simd, A: Lanes>(simd: S, neutral: A, vector: A::Vector<S>, join: impl Fn(A, A) -> A) -> A {
+    let mut parts = [neutral; PARTS];
+    store(simd, &mut parts[..A::lanes::<S>()], vector);
+    halves(parts, join)
+}
+
+/// Joins partial results by halves: each of the first half with its counterpart in the second, and so on.
+#[inline(always)]
+fn halves<A: NdFloat>(mut parts: [A; PARTS], join: impl Fn(A, A) -> A) -> A {
     let mut half = PARTS / 2;
     while half > 0 {
         for i in 0..half {
-            let other = parts[i + half];
-            parts[i] += other;
+            parts[i] = join(parts[i], parts[i + half]);
         }
         half /= 2;
     }
@@ -108,7 +142,7 @@ pub(crate) fn add_softmax_gradient<A: Scalar>(dz: &mut [A], dy: &[A], y: &[A], n
                 *part += dy * y;
             }
         }
-        let mean = total(parts);
+        let mean = halves(parts, |a, b| a + b);
         for ((dz, &dy), &y) in dz.iter_mut().zip(dy).zip(y) {
             *dz += y * (dy - mean);
         }

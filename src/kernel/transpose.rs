@@ -110,13 +110,13 @@ pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
 /// Eight rows of eight columns, with AVX.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn eight_f32(avx: Avx, square: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+fn eight_f32(avx: Avx, rows: &[&[f32]], column: usize, target: &mut [[f32; 8]]) {
     // Columns c and c + 4 of four rows, in the two halves of a vector: first of the upper rows, then of the lower ones.
     let mut halves = [[avx._mm256_setzero_ps(); 4]; 2];
     for half in 0..2 {
         let mut r = [avx._mm256_setzero_ps(); 4];
         for row in 0..4 {
-            r[row] = pulp::cast(square[4 * half + row]);
+            r[row] = pulp::cast(part::<_, 8>(rows, 4 * half + row, column));
         }
         let (low0, low1) = (avx._mm256_unpacklo_ps(r[0], r[1]), avx._mm256_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm256_unpackhi_ps(r[0], r[1]), avx._mm256_unpackhi_ps(r[2], r[3]));
@@ -127,24 +127,39 @@ fn eight_f32(avx: Avx, square: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
             avx._mm256_shuffle_ps::<0xee>(high0, high1),
         ];
     }
-    let mut turned = [[0.0; 8]; 8];
     for c in 0..4 {
-        turned[c] = pulp::cast(avx._mm256_permute2f128_ps::<0x20>(halves[0][c], halves[1][c]));
-        turned[c + 4] = pulp::cast(avx._mm256_permute2f128_ps::<0x31>(halves[0][c], halves[1][c]));
+        target[c] = pulp::cast(avx._mm256_permute2f128_ps::<0x20>(halves[0][c], halves[1][c]));
+        target[c + 4] = pulp::cast(avx._mm256_permute2f128_ps::<0x31>(halves[0][c], halves[1][c]));
     }
-    turned
+}
+
+/// Four rows of four columns, with AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn four_f64(avx: Avx, rows: &[&[f64]], column: usize, target: &mut [[f64; 4]]) {
+    let mut r = [avx._mm256_setzero_pd(); 4];
+    for row in 0..4 {
+        r[row] = pulp::cast(part::<_, 4>(rows, row, column));
+    }
+    // Columns c and c + 2 of two rows, in the two halves of a vector.
+    let upper = [avx._mm256_unpacklo_pd(r[0], r[1]), avx._mm256_unpackhi_pd(r[0], r[1])];
+    let lower = [avx._mm256_unpacklo_pd(r[2], r[3]), avx._mm256_unpackhi_pd(r[2], r[3])];
+    for c in 0..2 {
+        target[c] = pulp::cast(avx._mm256_permute2f128_pd::<0x20>(upper[c], lower[c]));
+        target[c + 2] = pulp::cast(avx._mm256_permute2f128_pd::<0x31>(upper[c], lower[c]));
+    }
 }
 
 /// Sixteen rows of sixteen columns, with AVX-512.
 #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 #[inline(always)]
-fn sixteen_f32(avx: Avx512f, square: [[f32; 16]; 16]) -> [[f32; 16]; 16] {
+fn sixteen_f32(avx: Avx512f, rows: &[&[f32]], column: usize, target: &mut [[f32; 16]]) {
     // Columns c, c + 4, c + 8 and c + 12 of four rows, in the quarters of a vector.
     let mut fours = [[avx._mm512_setzero_ps(); 4]; 4];
     for four in 0..4 {
         let mut r = [avx._mm512_setzero_ps(); 4];
         for row in 0..4 {
-            r[row] = pulp::cast(square[4 * four + row]);
+            r[row] = pulp::cast(part::<_, 16>(rows, 4 * four + row, column));
         }
         let (low0, low1) = (avx._mm512_unpacklo_ps(r[0], r[1]), avx._mm512_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm512_unpackhi_ps(r[0], r[1]), avx._mm512_unpackhi_ps(r[2], r[3]));
@@ -155,50 +170,47 @@ fn sixteen_f32(avx: Avx512f, square: [[f32; 16]; 16]) -> [[f32; 16]; 16] {
             avx._mm512_shuffle_ps::<0xee>(high0, high1),
         ];
     }
-    let mut turned = [[0.0; 16]; 16];
     for c in 0..4 {
         // Quarters 0 and 2, then 1 and 3, of the upper and of the lower eight rows.
         let upper_even = avx._mm512_shuffle_f32x4::<0x88>(fours[0][c], fours[1][c]);
         let lower_even = avx._mm512_shuffle_f32x4::<0x88>(fours[2][c], fours[3][c]);
         let upper_odd = avx._mm512_shuffle_f32x4::<0xdd>(fours[0][c], fours[1][c]);
         let lower_odd = avx._mm512_shuffle_f32x4::<0xdd>(fours[2][c], fours[3][c]);
-        turned[c] = pulp::cast(avx._mm512_shuffle_f32x4::<0x88>(upper_even, lower_even));
-        turned[c + 4] = pulp::cast(avx._mm512_shuffle_f32x4::<0x88>(upper_odd, lower_odd));
-        turned[c + 8] = pulp::cast(avx._mm512_shuffle_f32x4::<0xdd>(upper_even, lower_even));
-        turned[c + 12] = pulp::cast(avx._mm512_shuffle_f32x4::<0xdd>(upper_odd, lower_odd));
+        target[c] = pulp::cast(avx._mm512_shuffle_f32x4::<0x88>(upper_even, lower_even));
+        target[c + 4] = pulp::cast(avx._mm512_shuffle_f32x4::<0x88>(upper_odd, lower_odd));
+        target[c + 8] = pulp::cast(avx._mm512_shuffle_f32x4::<0xdd>(upper_even, lower_even));
+        target[c + 12] = pulp::cast(avx._mm512_shuffle_f32x4::<0xdd>(upper_odd, lower_odd));
     }
-    turned
 }
 
 /// Eight rows of eight columns, with AVX-512.
 #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 #[inline(always)]
-fn eight_f64(avx: Avx512f, square: [[f64; 8]; 8]) -> [[f64; 8]; 8] {
+fn eight_f64(avx: Avx512f, rows: &[&[f64]], column: usize, target: &mut [[f64; 8]]) {
     // Columns c, c + 2, c + 4 and c + 6 of two rows, in the quarters of a vector.
     let mut twos = [[avx._mm512_setzero_pd(); 2]; 4];
     for two in 0..4 {
-        let (r0, r1) = (pulp::cast(square[2 * two]), pulp::cast(square[2 * two + 1]));
+        let (r0, r1) = (part::<_, 8>(rows, 2 * two, column), part::<_, 8>(rows, 2 * two + 1, column));
+        let (r0, r1) = (pulp::cast(r0), pulp::cast(r1));
         twos[two] = [avx._mm512_unpacklo_pd(r0, r1), avx._mm512_unpackhi_pd(r0, r1)];
     }
-    let mut turned = [[0.0; 8]; 8];
     for c in 0..2 {
         let upper_even = avx._mm512_shuffle_f64x2::<0x88>(twos[0][c], twos[1][c]);
         let lower_even = avx._mm512_shuffle_f64x2::<0x88>(twos[2][c], twos[3][c]);
         let upper_odd = avx._mm512_shuffle_f64x2::<0xdd>(twos[0][c], twos[1][c]);
         let lower_odd = avx._mm512_shuffle_f64x2::<0xdd>(twos[2][c], twos[3][c]);
-        turned[c] = pulp::cast(avx._mm512_shuffle_f64x2::<0x88>(upper_even, lower_even));
-        turned[c + 2] = pulp::cast(avx._mm512_shuffle_f64x2::<0x88>(upper_odd, lower_odd));
-        turned[c + 4] = pulp::cast(avx._mm512_shuffle_f64x2::<0xdd>(upper_even, lower_even));
-        turned[c + 6] = pulp::cast(avx._mm512_shuffle_f64x2::<0xdd>(upper_odd, lower_odd));
+        target[c] = pulp::cast(avx._mm512_shuffle_f64x2::<0x88>(upper_even, lower_even));
+        target[c + 2] = pulp::cast(avx._mm512_shuffle_f64x2::<0x88>(upper_odd, lower_odd));
+        target[c + 4] = pulp::cast(avx._mm512_shuffle_f64x2::<0xdd>(upper_even, lower_even));
+        target[c + 6] = pulp::cast(avx._mm512_shuffle_f64x2::<0xdd>(upper_odd, lower_odd));
     }
-    turned
 }
 
-/// The square of `rows` that starts at `column`.
+/// A part of a row.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn square<A: Copy, const N: usize>(rows: &[&[A]], column: usize) -> [[A; N]; N] {
-    array::from_fn(|row| *rows[row][column..].first_chunk().expect("the square lies inside the rows"))
+fn part<A: Copy, const N: usize>(rows: &[&[A]], row: usize, column: usize) -> [A; N] {
+    *rows[row][column..].first_chunk().expect("the square lies inside the rows")
 }
 
 /// target ← the transpose of the square of `rows` that starts at `column`. Its side is the number of rows: the lanes of a
@@ -208,27 +220,29 @@ fn square<A: Copy, const N: usize>(rows: &[&[A]], column: usize) -> [[A; N]; N] 
 pub(super) fn turn_wide_f32(rows: &[&[f32]], column: usize, target: &mut [f32]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     if let (16, Some(avx)) = (rows.len(), Avx512f::try_new()) {
-        pulp::as_arrays_mut::<16, _>(target).0.copy_from_slice(&sixteen_f32(avx, square(rows, column)));
+        sixteen_f32(avx, rows, column, pulp::as_arrays_mut(target).0);
         return true;
     }
     #[cfg(target_arch = "x86_64")]
     if let (8, Some(avx)) = (rows.len(), Avx::try_new()) {
-        pulp::as_arrays_mut::<8, _>(target).0.copy_from_slice(&eight_f32(avx, square(rows, column)));
+        eight_f32(avx, rows, column, pulp::as_arrays_mut(target).0);
         return true;
     }
     false
 }
 
 /// [`turn_wide_f32`] in double precision.
-#[cfg_attr(
-    not(all(target_arch = "x86_64", feature = "avx512")),
-    expect(unused_variables, reason = "only AVX-512 has these shuffles")
-)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only x86-64 has these shuffles"))]
 #[inline(always)]
 pub(super) fn turn_wide_f64(rows: &[&[f64]], column: usize, target: &mut [f64]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     if let (8, Some(avx)) = (rows.len(), Avx512f::try_new()) {
-        pulp::as_arrays_mut::<8, _>(target).0.copy_from_slice(&eight_f64(avx, square(rows, column)));
+        eight_f64(avx, rows, column, pulp::as_arrays_mut(target).0);
+        return true;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let (4, Some(avx)) = (rows.len(), Avx::try_new()) {
+        four_f64(avx, rows, column, pulp::as_arrays_mut(target).0);
         return true;
     }
     false

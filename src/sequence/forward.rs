@@ -104,21 +104,20 @@ pub(crate) fn run<A: Scalar>(
     a0.write_to(&mut cache.states[..p.dims.n_a * cache.m]);
     let x = input(sources, cache.tokens.as_deref(), &cache.x);
     cache.masks.begin(dropout, p.dims, [cache.m, cache.t_x], x);
-    cache.workspace.weights.pack_forward(p);
     let schedule = cache.schedule();
     let threads = threads_for(p.dims, schedule.steps(), cache.m);
     if threads == 1 && schedule.is_plain() {
-        in_place(cache, sources);
+        in_place(p, cache, sources);
     } else {
-        threads::enter(threads, || columns::forward(cache, sources, threads));
+        threads::enter(threads, || columns::forward(p, cache, sources, threads));
     }
 }
 
 /// Runs the whole batch through all steps in place, without gathering rows.
-fn in_place<A: Scalar>(cache: &mut Cache<A>, sources: Sources<A>) {
+fn in_place<A: Scalar>(p: View<A>, cache: &mut Cache<A>, sources: Sources<A>) {
     let Cache { m, t_x, .. } = *cache;
     let Dims { n_x, n_a, n_y } = cache.dims;
-    let weights = &cache.workspace.weights;
+    let weights = &cache.workspace.weights.forward(p, [m, t_x]);
     let (x, mut dropout) = cache.masks.forward(input(sources, cache.tokens.as_deref(), &cache.x));
     let steps = block_steps(m);
     for first in (0..t_x).step_by(steps) {

@@ -1,10 +1,11 @@
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::{gather, rows};
-use crate::cell::{Dropped, Read, Weights, head, input_projection, recurrence};
+use crate::cell::{Dropped, ForwardWeights, Read, Weights, head, input_projection, recurrence};
 use crate::dropout::{Mask, MaskRows};
 use crate::kernel::threads;
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
+use crate::parameters::View;
 use crate::sequence::cache::{Sources, input};
 use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
@@ -72,10 +73,11 @@ impl<A: Scalar> Packed<A> {
 }
 
 /// Runs the sequence in `cache`, starting from the states before the first step.
-pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, sources: Sources<A>, threads: usize) {
+pub(in crate::sequence) fn forward<A: Scalar>(p: View<A>, cache: &mut Cache<A>, sources: Sources<A>, threads: usize) {
     let Cache { dims: Dims { n_a, n_y, .. }, m, t_x, .. } = *cache;
     let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
     let Workspace { weights, bounds, packed } = &mut cache.workspace;
+    let weights = &weights.forward(p, [m, t_x]);
     schedule.share(threads, bounds);
     packed.resize_with(threads.max(packed.len()), Packed::default);
     let (a0, hidden) = cache.states.split_at_mut(n_a * m);
@@ -100,7 +102,7 @@ pub(in crate::sequence) fn forward<A: Scalar>(cache: &mut Cache<A>, sources: Sou
 
 /// The input of all threads.
 struct Pass<'a, A> {
-    weights: &'a Weights<A>,
+    weights: &'a ForwardWeights<'a, A>,
     /// The input of the whole batch, (`T_x`, m, `n_x`).
     x: Read<'a, A>,
     /// The other direction's share of the logits of the whole batch, (`T_x`, m, `n_y`).
