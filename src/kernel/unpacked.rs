@@ -159,8 +159,14 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
                     let rows = &rows[width.min(v * lanes)..width.min((v + 1) * lanes)];
                     turn(rows, column, terms, &mut squares[v][..lanes * lanes], lanes);
                 }
-                let b: [&[A::Vector<S>]; PANELS] = array::from_fn(|v| A::vectors::<S>(&squares[v][..lanes * terms]).0);
-                add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..terms]), b);
+                if terms == lanes {
+                    // A constant number of terms: the loop over them is unrolled.
+                    let b = array::from_fn(|v| A::vectors::<S>(&squares[v][..lanes * lanes]).0);
+                    add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..lanes]), b);
+                } else {
+                    let b = array::from_fn(|v| A::vectors::<S>(&squares[v][..lanes * terms]).0);
+                    add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..terms]), b);
+                }
             }
             for (r, sums) in sums.iter().enumerate() {
                 let c = &mut c[r * n..][..n][first..first + width];
