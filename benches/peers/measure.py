@@ -49,7 +49,8 @@ TOLERANCE = {"f32": 1e-4, "f64": 1e-10}
 PYTHON = "jax", "torch", "onnxruntime", "numpy", "batched"
 RUST = "ndarray", "rustyml", "burn"
 PEERS = "onednn", *PYTHON, *RUST
-OWN = "elman", "peak", "layers"  # no peers: the crate, the lower bound, and the crate's layers one by one
+# No peers: the crate, with dx and without, the lower bound, and the crate's layers one by one.
+OWN = "elman", "without-dx", "peak", "layers"
 
 
 class Server:
@@ -165,6 +166,8 @@ def line(key, medians):
         text += f", {best} {peers[best]:.3g} ms"
     if best and ours:
         text += f", best / elman {peers[best] / ours:.2f}"
+    if ours and "without-dx" in medians:
+        text += f", without dx {medians['without-dx']:.3g} ms"
     if ours and "layers" in medians:
         text += f", elman / its layers {ours / medians['layers']:.3f}"
     return text

@@ -41,6 +41,9 @@ pub(crate) struct Case {
     milliseconds: BTreeMap<String, f64>,
 }
 
+/// The programs that are no peers.
+const OWN: [&str; 4] = ["elman", "without-dx", "peak", "layers"];
+
 impl Machine {
     /// All files of a folder, the newest measurement first, and of one day by their names.
     pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
@@ -82,7 +85,7 @@ impl Case {
 
     /// The peers that were measured in this case, and their times.
     pub(crate) fn peers(&self) -> impl Iterator<Item = (&str, f64)> {
-        let peers = self.milliseconds.iter().filter(|(name, _)| !["elman", "peak", "layers"].contains(&name.as_str()));
+        let peers = self.milliseconds.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
         peers.map(|(name, &time)| (name.as_str(), time))
     }
 

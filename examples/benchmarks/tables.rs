@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use crate::measurements::{Case, Machine};
 
-/// Peers in the order of the columns; those that a machine did not measure have none.
-const PEERS: [&str; 9] = ["onednn", "jax", "torch", "onnxruntime", "numpy", "batched", "ndarray", "rustyml", "burn"];
+/// The columns after that of elman. Those that a machine did not measure are left out.
+const COLUMNS: [&str; 10] =
+    ["without-dx", "onednn", "jax", "torch", "onnxruntime", "numpy", "batched", "ndarray", "rustyml", "burn"];
 
 const INTRODUCTION: &str = "\
 # Benchmarks
@@ -16,12 +17,14 @@ elman and its peers, measured in turn in one run. The numbers are medians in mil
 - `share of peak` is the time of the case's multiply-adds at the processor's peak, divided by elman's time.
 - `× one thread` is how much faster elman is than on one thread.
 - A size is T_x·m·n_x·n_a·n_y. `forward` is the softmax output of every step. `train` is forward, cross-entropy and the gradient
-  of every parameter. oneDNN computes the gradient of the input, too, and so does elman, except for layers and ragged batches.
+  of every parameter. elman computes the gradient of the input, too, except for layers and ragged batches.
   `step` is one step, for elman by `Stepper`.
 - `deep` has several layers, `deep-both` also two directions. In `ragged`, half of the steps are padding: elman, PyTorch
   (packed) and onnxruntime are told the lengths; oneDNN and JAX compute the padding and ignore it.
-- `forward` and `train` pack elman's weights inside the timing. oneDNN's are packed before it. Since these tables, elman packs
-  again only where the weights have changed, so `forward` no longer does.
+- `without-dx` is elman with an input that needs no gradient, as in a first layer. oneDNN and rustyml compute the gradient of
+  the input, too. The other peers do not.
+- In `train`, the weights change before every call, so elman packs them inside the timing. oneDNN's are packed before it. In
+  `forward` they stay the same: elman packs them once. In the tables before December 2026, it packed them at every call.
 - A case below about two million multiply-adds runs on one thread, whatever the number of threads.
 
 `benches/peers/README.md` says what each program does, and how its numbers are checked before it is timed. These tables are
@@ -65,7 +68,7 @@ fn table(page: &mut String, machine: &Machine, threads: u32, dtype: &str) {
     if cases.is_empty() {
         return;
     }
-    let peers: Vec<_> = PEERS.into_iter().filter(|peer| cases.iter().any(|case| case.time(peer).is_some())).collect();
+    let peers: Vec<_> = COLUMNS.into_iter().filter(|peer| cases.iter().any(|case| case.time(peer).is_some())).collect();
     let plural = if threads > 1 { "s" } else { "" };
     let mut head = vec![format!("{dtype}, {threads} thread{plural}"), "pass".into(), "elman".into()];
     head.extend(peers.iter().map(ToString::to_string));

@@ -206,11 +206,16 @@ impl<A: Scalar> Dropped<'_, A> {
     }
 }
 
-/// logits ← by + Wya·a, y ← softmax(logits)
+/// logits ← by + Wya·a
 ///
 /// The second direction of a layer has no `by`: it adds Wya·a to the first direction's logits.
-pub(crate) fn head<A: Scalar>(logits: &mut [A], y: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
+pub(crate) fn logits<A: Scalar>(logits: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
     let start = if weights.by.len() == weights.dims.n_y { Start::Bias(weights.by) } else { Start::Present };
     product(logits, start, a, weights.wya, Epilogue::Store);
-    softmax(y, logits, weights.dims.n_y);
+}
+
+/// [`logits()`], then y ← softmax(logits)
+pub(crate) fn head<A: Scalar>(z: &mut [A], y: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
+    logits(z, a, weights);
+    softmax(y, z, weights.dims.n_y);
 }

@@ -1,6 +1,6 @@
 //! One step of some columns through all layers of a network, and the states that it leaves.
 
-use super::forward::{Read, head, input_projection, recurrence};
+use super::forward::{Read, head, input_projection, logits, recurrence};
 use super::weights::Weights;
 use crate::Scalar;
 use crate::error::Error;
@@ -14,7 +14,9 @@ pub(crate) struct Memory<A> {
     pub(super) layers: Vec<Layer<A>>,
     /// m rows of `n_y` values.
     pub(super) logits: Vec<A>,
+    /// Empty where the probabilities are not computed.
     pub(super) output: Vec<A>,
+    pub(super) has_output: bool,
     picked: Picked<A>,
 }
 
@@ -42,7 +44,8 @@ impl<A: Scalar> Memory<A> {
     pub(super) fn new(weights: &[Weights<A>], m: usize) -> Self {
         let layers = weights.iter().map(|_| Layer { hidden: Vec::new(), next: Vec::new() }).collect();
         let picked = Picked { a_prev: Vec::new(), logits: Vec::new(), output: Vec::new(), named: Vec::new() };
-        let mut memory = Memory { m, layers, logits: Vec::new(), output: Vec::new(), picked };
+        let (logits, output) = (Vec::new(), Vec::new());
+        let mut memory = Memory { m, layers, logits, output, has_output: true, picked };
         memory.resize(weights, m);
         memory
     }
@@ -54,7 +57,7 @@ impl<A: Scalar> Memory<A> {
         }
         let n_y = weights.last().map_or(0, |top| top.dims.n_y);
         self.logits.resize(m.saturating_mul(n_y), A::zero());
-        self.output.resize(m.saturating_mul(n_y), A::zero());
+        self.output.resize(if self.has_output { m.saturating_mul(n_y) } else { 0 }, A::zero());
         self.picked.named.resize(m, false);
         self.m = m;
     }
@@ -81,7 +84,7 @@ impl<A: Scalar> Memory<A> {
     /// Runs one step of all columns, or of the listed ones.
     pub(super) fn step(&mut self, weights: &[Weights<A>], x: Read<A>, columns: Option<&[usize]>) {
         let rows = columns.map_or(self.m, <[usize]>::len);
-        let Picked { a_prev, logits, output, .. } = &mut self.picked;
+        let Picked { a_prev, logits: picked_logits, output: picked_output, .. } = &mut self.picked;
         for (index, weights) in weights.iter().enumerate() {
             let weights = &weights.factors();
             let (below, above) = self.layers.split_at_mut(index);
@@ -107,15 +110,19 @@ impl<A: Scalar> Memory<A> {
         }
         let (Some(top), Some(weights)) = (self.layers.last(), weights.last()) else { return };
         let weights = &weights.factors();
+        let n_y = weights.dims.n_y;
+        let run = |z: &mut [A], y: &mut [A], a: &[A]| match self.has_output {
+            true => head(z, y, a, weights),
+            false => logits(z, a, weights),
+        };
         match columns {
-            None => head(&mut self.logits, &mut self.output, &top.hidden, weights),
+            None => run(&mut self.logits, &mut self.output, &top.hidden),
             Some(columns) => {
-                let n_y = weights.dims.n_y;
-                fit(logits, rows * n_y);
-                fit(output, rows * n_y);
-                head(logits, output, &top.next, weights);
-                scatter(&mut self.logits, logits, columns, n_y);
-                scatter(&mut self.output, output, columns, n_y);
+                fit(picked_logits, rows * n_y);
+                fit(picked_output, if self.has_output { rows * n_y } else { 0 });
+                run(picked_logits, picked_output, &top.next);
+                scatter(&mut self.logits, picked_logits, columns, n_y);
+                scatter(&mut self.output, picked_output, columns, n_y);
             }
         }
     }

@@ -125,7 +125,7 @@ pub type Stepper<A> = StepperOf<A, Network<A>>;
 ///
 /// In elements, with Σ over the layers, and without the shared weights:
 ///
-/// - for each of the m columns: Σ`n_a` + 2·`n_y`, and one byte
+/// - for each of the m columns: Σ`n_a` + 2·`n_y`, and one byte; `n_y` less [without output](Self::without_output)
 /// - for each column of the largest step so far: Σ`n_a`; of [`step_columns`](Self::step_columns), also the largest `n_a` and
 ///   2·`n_y`; and `n_x` where `xt` is not stored column by column
 ///
@@ -206,6 +206,28 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     pub(crate) fn with_network(network: N, m: usize) -> Self {
         let memory = Memory::new(network.layers(), m);
         StepperOf { network, memory, xt: Vec::new() }
+    }
+
+    /// Computes the logits only, not the probabilities: for regression, or to take the largest logit. A step then costs less,
+    /// and [`output`](Self::output) is (0, m).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::{cell, Dims, Parameters};
+    ///
+    /// let p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+    /// let mut stepper = cell::Stepper::new(&p, 1).without_output();
+    /// stepper.step_tokens(&[2])?;
+    /// assert_eq!(stepper.logits().dim(), (2, 1));
+    /// assert_eq!(stepper.output().dim(), (0, 1));
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_output(mut self) -> Self {
+        self.memory.has_output = false;
+        self.memory.output = Vec::new();
+        self
     }
 
     /// Runs one step of all columns from the current hidden states.
@@ -358,10 +380,11 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
         step_view(self.n_y(), self.columns(), &self.memory.logits)
     }
 
-    /// The probabilities of each column's last step, (`n_y`, m).
+    /// The probabilities of each column's last step, (`n_y`, m); (0, m) [without output](Self::without_output).
     #[must_use]
     pub fn output(&self) -> ArrayView2<'_, A> {
-        step_view(self.n_y(), self.columns(), &self.memory.output)
+        let n_y = if self.memory.has_output { self.n_y() } else { 0 };
+        step_view(n_y, self.columns(), &self.memory.output)
     }
 
     /// The hidden state of a layer, (`n_a`, m).

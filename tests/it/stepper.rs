@@ -30,6 +30,28 @@ fn picked<A: Scalar>(all: &ArrayView2<'_, A>, columns: &[usize]) -> Array2<A> {
     all.select(Axis(1), columns)
 }
 
+#[test]
+fn a_stepper_without_output_computes_the_same_logits_and_states() {
+    let Problem { parameters, inputs, .. } = Problem::<f32>::draw(3, SHAPE);
+    let network = Network::new(&parameters);
+    let (mut full, mut short) = (network.stepper(SHAPE.m), network.stepper(SHAPE.m).without_output());
+    for (t, xt) in inputs.x.axis_iter(Axis(2)).enumerate() {
+        let columns = [5, 0, 7];
+        let step = |stepper: &mut cell::Stepper<f32>| match t % 3 {
+            0 => stepper.step_columns(&columns, &picked(&xt, &columns)),
+            1 => stepper.reset_columns(&columns),
+            _ => stepper.step(&xt),
+        };
+        step(&mut full).unwrap();
+        step(&mut short).unwrap();
+        assert_eq!((short.logits(), short.hidden()), (full.logits(), full.hidden()));
+        assert_eq!(short.output().dim(), (0, SHAPE.m));
+    }
+    short.resize(2);
+    short.reset();
+    assert_eq!((short.logits().dim(), short.output().dim()), ((SHAPE.n_y, 2), (0, 2)));
+}
+
 fn clients_of_a_pool_have_the_bits_of_each_alone<A: Scalar>() {
     let Problem { parameters, inputs, .. } = Problem::<A>::draw(2, SHAPE);
     let network = Network::new(&parameters);

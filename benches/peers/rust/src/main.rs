@@ -34,6 +34,7 @@ trait Peer {
 /// The peers in this build.
 const NAMES: &[&str] = &[
     "elman",
+    "without-dx",
     "peak",
     "layers",
     "ndarray",
@@ -44,12 +45,17 @@ const NAMES: &[&str] = &[
 
 fn load<A: Real>(name: &str, problem: Problem<A>) -> Option<Box<dyn Peer>> {
     let is_stack = !problem.stack.is_empty();
+    // Stacks compute no dx, and a forward pass has none.
+    if name == "without-dx" && (is_stack || problem.pass != Pass::Train) {
+        return None;
+    }
     if (is_stack || problem.pass == Pass::Step) && !matches!(name, "elman" | "peak" | "layers") {
         return None;
     }
     match name {
         "elman" if is_stack => Some(Box::new(peers::elman::Stack::new(problem))),
-        "elman" => Some(peers::elman::load(problem)),
+        "elman" => Some(peers::elman::load(problem, true)),
+        "without-dx" => Some(peers::elman::load(problem, false)),
         "layers" => peers::layers::load(problem),
         "ndarray" => Some(Box::new(peers::ndarray::Plain::new(problem))),
         "rustyml" => peers::rustyml::load(problem),

@@ -11,7 +11,8 @@ use ndarray::{Array2, Array3, Axis};
 use crate::Peer;
 use crate::problem::{Pass, Problem, Real, wide};
 
-pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
+/// `dx`: whether `train` computes the gradient of the input.
+pub fn load<A: Real>(problem: Problem<A>, dx: bool) -> Box<dyn Peer> {
     let Problem { pass, m, n_x, n_a, n_y, .. } = problem;
     let mut parameters = Parameters::zeros(Dims { n_x, n_a, n_y });
     parameters.wax_mut().assign(&problem.wax);
@@ -29,6 +30,7 @@ pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
     }
     Box::new(Sequence {
         train: pass == Pass::Train,
+        dx,
         parameters,
         x,
         a0: Array2::zeros((n_a, m)),
@@ -41,6 +43,7 @@ pub fn load<A: Real>(problem: Problem<A>) -> Box<dyn Peer> {
 
 struct Sequence<A> {
     train: bool,
+    dx: bool,
     parameters: Parameters<A>,
     x: Array3<A>,
     a0: Array2<A>,
@@ -56,7 +59,9 @@ impl<A: Real> Sequence<A> {
             // An optimiser changes the weights between two passes, so they are packed again.
             black_box(self.parameters.as_mut_slice());
         }
-        sequence::forward_into(&self.parameters, &self.x, &self.a0, &mut self.cache)?;
+        let x = Input::vectors(&self.x);
+        let x = if self.dx { x } else { x.without_dx() };
+        sequence::forward_into(&self.parameters, x, &self.a0, &mut self.cache)?;
         if self.train {
             loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
             self.back.gradients.fill(A::zero());
