@@ -52,9 +52,28 @@ fn step<A: Scalar>(c: &mut Criterion<Rates>) {
     }
 }
 
+/// One column of a small network, with the softmax and without: no other work hides the latency of a step.
+fn latency<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "cell/latency");
+    for (name, n_a) in [("16", 16), ("32", 32), ("64", 64), ("128", 128)] {
+        let size = workload::size(name, 1, 1, [16, n_a, 4]);
+        let (stepper, xt) = (cell::Stepper::new(&size.parameters::<A>(), 1), size.xt());
+        group.throughput(size.forward());
+        for (output, mut stepper) in [("", stepper.clone()), (", logits only", stepper.without_output())] {
+            group.bench_function(format!("{size}{output}"), |b| {
+                b.iter(|| {
+                    stepper.step(black_box(&xt)).expect("the shapes agree");
+                    black_box(stepper.logits());
+                });
+            });
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = workload::criterion();
-    targets = forward::<f32>, forward::<f64>, backward::<f32>, backward::<f64>, step::<f32>, step::<f64>
+    targets = forward::<f32>, forward::<f64>, backward::<f32>, backward::<f64>, step::<f32>, step::<f64>,
+        latency::<f32>, latency::<f64>
 }
 criterion_main!(benches);
