@@ -1,0 +1,15 @@
+//! Prints a digest of every computation of the library. `tests/digests` has the lines that every machine must print:
+//!
+//! ```text
+//! cargo run --release --manifest-path digests/Cargo.toml | diff tests/digests -
+//! ```
+
+mod report;
+
+fn main() -> Result<(), elman::Error> {
+    eprintln!("computed with {}", elman::instruction_set());
+    for line in report::lines()? {
+        println!("{line}");
+    }
+    Ok(())
+}
