@@ -4,16 +4,14 @@
 
 use std::mem;
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::chart::Curve;
 
-/// Makes a progress bar, which disappears at its end.
-pub(crate) fn progress_bar(length: u64, unit: &str) -> ProgressBar {
-    let template = format!("{{bar:40}} {{pos}}/{{len}} {unit}, {{eta}} left  {{msg}}");
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style).with_finish(ProgressFinish::AndClear)
-}
+#[path = "progress.rs"]
+mod progress;
+
+pub(crate) use progress::progress_bar;
 
 /// A training run. `P` is the type of the parameters that it keeps.
 #[derive(Debug)]

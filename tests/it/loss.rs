@@ -151,6 +151,95 @@ fn a_cross_entropy_is_exact_for_large_and_equal_logits() {
     assert_eq!(loss.value.to_bits(), 2e6_f32.to_bits());
 }
 
+/// ln Σ exp(z − `z[label]`), with the largest logit taken out of the sum first. Exact to a few roundings for any logits.
+fn stable(z: &[f64], label: usize) -> f64 {
+    let top = (0..z.len()).fold(label, |top, c| if z[c] > z[top] { c } else { top });
+    let others: f64 = (0..z.len()).filter(|c| *c != top).map(|c| (z[c] - z[top]).exp()).sum();
+    (z[top] - z[label]) + others.ln_1p()
+}
+
+/// Checks every label of these logits: the loss, whether it is correct, and the gradient.
+#[track_caller]
+fn assert_cross_entropy<A: Scalar>(z: &[f64], tolerance: f64) {
+    let n = z.len();
+    let logits = Array3::from_shape_fn((n, 1, 1), |(c, ..)| A::narrow(z[c]));
+    let first = (0..n).fold(0, |first, c| if z[c] > z[first] { c } else { first });
+    for label in 0..n {
+        let found = cross_entropy(&logits, &Array2::from_elem((1, 1), label), Reduction::Sum).unwrap();
+        let expected = stable(z, label);
+        assert!(
+            (found.value.widen() - expected).abs() <= tolerance * expected + A::min_positive_value().widen(),
+            "{} is not {expected}: label {label} of {z:?}",
+            found.value
+        );
+        assert_eq!(found.correct, usize::from(label == first), "label {label} of {z:?}");
+        for (c, d) in found.dlogits.iter().enumerate() {
+            let expected = (-stable(z, c)).exp() - f64::from(u8::from(c == label));
+            assert!((d.widen() - expected).abs() <= tolerance, "class {c}, label {label} of {z:?}");
+        }
+    }
+}
+
+/// Class counts around the four partial sums and the vectors.
+const CLASSES: [usize; 12] = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33];
+
+/// The logarithm of the probability is −∞ or wrong by 10 % here; the loss is a difference of logits.
+#[test]
+fn a_cross_entropy_is_exact_for_logits_of_a_million() {
+    let mut rng = Numpy::seed(1);
+    for n in CLASSES {
+        let signs: Vec<f64> = (0..n).map(|_| if below(&mut rng, 2) == 0 { -1e6 } else { 1e6 }).collect();
+        // Quarters are exact in single precision up to 2²².
+        let near: Vec<f64> =
+            signs.iter().map(|z| z + f64::from(u8::try_from(below(&mut rng, 9)).unwrap()) / 4.0).collect();
+        for z in [&signs, &near] {
+            assert_cross_entropy::<f64>(z, 4e-15);
+            assert_cross_entropy::<f32>(z, 1e-6);
+        }
+    }
+}
+
+/// Two equal largest logits: in the same partial maximum, in different ones, and after the last four.
+#[test]
+fn the_first_of_equal_largest_logits_is_the_prediction() {
+    for n in CLASSES {
+        for first in 0..n {
+            for second in [1, 3, 4, 5, 8].map(|distance| (first + distance) % n) {
+                let z: Vec<f64> = (0..n).map(|c| if c == first || c == second { 2.0 } else { -0.5 }).collect();
+                assert_cross_entropy::<f64>(&z, 4e-15);
+            }
+        }
+        assert_cross_entropy::<f32>(&vec![-7.0; n], 1e-6);
+    }
+}
+
+/// The other classes' probabilities are far below the precision of a number near one, and at last subnormal and zero.
+#[test]
+fn a_cross_entropy_keeps_the_probabilities_that_underflow() {
+    for n in CLASSES {
+        for top in 0..n {
+            for depth in [20.0, 40.0, 80.0, 87.0, 200.0, 700.0, 800.0, 1e5] {
+                let z: Vec<f64> =
+                    (0..n)
+                        .map(|c| {
+                            if c == top {
+                                3.0
+                            } else {
+                                3.0 - depth - f64::from(u8::try_from((5 * c) % 7).unwrap()) / 4.0
+                            }
+                        })
+                        .collect();
+                // exp rounds its argument's last bits: they are worth 700·2⁻⁵³ of its value.
+                assert_cross_entropy::<f64>(&z, 2e-13);
+                // Probabilities below 2⁻¹²⁶ lose digits in single precision.
+                if !(86.0..88.0).contains(&depth) {
+                    assert_cross_entropy::<f32>(&z, 2e-5);
+                }
+            }
+        }
+    }
+}
+
 #[track_caller]
 fn assert_close(found: &ArrayView1<'_, f64>, expected: &Array1<f64>) {
     assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < TOLERANCE), "{found}");

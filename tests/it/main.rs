@@ -27,6 +27,7 @@ mod sampling;
 mod scalar;
 mod stack;
 mod stepper;
+mod stress;
 mod torch;
 
 mod io {

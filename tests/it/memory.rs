@@ -2,6 +2,7 @@
 
 use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
+use elman::optim::{Adam, Optimizer};
 use elman::sequence::{Checkpointed, Input};
 use elman::{Dropout, Scalar, Upstream, cell, sequence};
 use ndarray::{Array2, Axis, ShapeBuilder};
@@ -119,6 +120,39 @@ fn an_error_allocates_nothing() {
         sequence::forward_into(&parameters, &inputs.x, &wrong, &mut cache).unwrap_err();
         cross_entropy_into(&cache, &targets, Reduction::Sum, &mut loss).unwrap_err();
     });
+}
+
+/// The kinds of calls that allocate their results, and those that reuse memory, 10⁶ calls together.
+#[test]
+fn a_million_calls_leave_no_byte_on_the_heap() {
+    const CALLS: usize = 1_000_000 / 8;
+    let shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 1, t_x: 2 };
+    let Problem { parameters, inputs, upstream, targets, .. } = Problem::<f32>::draw(1, shape);
+    let (input, xt) = (Input::from(&inputs.x), inputs.x.index_axis(Axis(2), 0));
+    let mut stepper = cell::Stepper::new(&parameters, shape.m);
+    let mut sliding = sequence::Sliding::new(shape.m, 3).unwrap();
+    let [mut kept, mut optimizer] = [(); 2].map(|()| parameters.clone());
+    let mut adam = Adam::new(1e-3);
+    let mut calls = || {
+        let cache = sequence::forward(&parameters, input, &inputs.a0).unwrap();
+        let loss = cross_entropy(&cache, &targets, Reduction::Mean).unwrap();
+        let back = sequence::backward(&parameters, &cache, upstream.upstream()).unwrap();
+        cell::forward(&parameters, &xt, &inputs.a0).unwrap();
+        stepper.step(&xt).unwrap();
+        sliding.push(&parameters, &xt).unwrap();
+        adam.step(optimizer.as_mut_slice(), back.gradients.as_slice()).unwrap();
+        let mut run = Checkpointed::forward(&parameters, input, None).unwrap();
+        while let Some(segment) = run.next_segment().unwrap() {
+            segment.backward(Upstream::default()).unwrap();
+        }
+        kept = run.into_gradients().0;
+        std::hint::black_box(loss);
+    };
+    // The sliding window is full after three steps.
+    (0..5).for_each(|_| calls());
+    let left = measure(|| (0..CALLS).for_each(|_| calls())).bytes_current;
+    assert_eq!(left, 0, "{left} bytes after {CALLS} rounds");
+    std::hint::black_box(kept);
 }
 
 /// The table in the documentation of `sequence`, in bytes, for `forward`, `cross_entropy` and `backward` together.
