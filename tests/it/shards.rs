@@ -138,7 +138,7 @@ fn on_workers<A: Scalar, S: Send, W: Default + Send>(
     thread::scope(|scope| {
         let mut workers = Vec::new();
         for (index, mut channels) in Channels::connect(count).into_iter().enumerate() {
-            let (own, rest) = states.split_at_mut(shards.of_worker(index, count).len());
+            let (own, rest) = std::mem::take(&mut states).split_at_mut(shards.of_worker(index, count).len());
             states = rest;
             workers.push(scope.spawn(move || {
                 let worker = Worker { index, count };
@@ -151,7 +151,7 @@ fn on_workers<A: Scalar, S: Send, W: Default + Send>(
 }
 
 /// The gradient of some columns of a problem, in its reading, of the mean over all its columns.
-fn of_problem<A: Scalar>(name: String, problem: Problem<A>) -> Job<A> {
+fn of_problem<A: Scalar>(name: impl Into<String>, problem: Problem<A>) -> Job<A> {
     let m = problem.shape.m;
     let count = cross_entropy(&problem.forward(), &problem.targets, Reduction::Sum).unwrap().count;
     let mean = Reduction::Scaled(1.0 / f64::from(u32::try_from(count).unwrap()));
@@ -174,7 +174,7 @@ fn of_problem<A: Scalar>(name: String, problem: Problem<A>) -> Job<A> {
         part.set(back.gradients.as_slice(), &loss);
         Ok(())
     };
-    Job { name, m, compute: Box::new(compute) }
+    Job { name: name.into(), m, compute: Box::new(compute) }
 }
 
 /// Two layers and directions, ragged, with all kinds of dropout, and one label for each column.
@@ -203,7 +203,7 @@ fn of_stack<A: Scalar>() -> Job<A> {
 fn jobs<A: Scalar>() -> Vec<Job<A>> {
     let problem = Problem::draw(1, Shape { n_x: 17, n_a: 33, n_y: 5, m: 31, t_x: 9 });
     let readings = problem.readings().into_iter().enumerate();
-    let mut jobs = vec![of_problem("vectors".into(), problem)];
+    let mut jobs = vec![of_problem("vectors", problem)];
     jobs.extend(readings.map(|(index, problem)| of_problem(format!("reading {index}"), problem)));
     jobs.push(of_stack());
     jobs
@@ -227,14 +227,14 @@ fn one_shard_has_the_bits_of_the_mean() {
     let back = sequence::backward(&problem.parameters, &problem.forward(), Upstream::logits(&loss.dlogits)).unwrap();
     let mut mean = Part::default();
     mean.set(back.gradients.as_slice(), &loss);
-    assert_same_bits(&of_problem("mean".into(), problem).in_shards(1), &mean, "the mean");
+    assert_same_bits(&of_problem("mean", problem).in_shards(1), &mean, "the mean");
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     // Large enough for passes of several threads.
     let problem = || Problem::<f32>::draw(1, Shape { n_x: 65, n_a: 129, n_y: 33, m: 17, t_x: 65 });
-    for job in jobs::<f32>().into_iter().chain([of_problem("large".into(), problem())]) {
+    for job in jobs::<f32>().into_iter().chain([of_problem("large", problem())]) {
         for v in [1, 2, 3, 7, 8] {
             let expected = in_pool(1, || job.in_shards(v));
             for threads in [2, 3, 8] {
@@ -314,7 +314,7 @@ fn the_gradient_of_shards_agrees_with_finite_differences() {
     const TOLERANCE: f64 = 1e-8; // that of `gradcheck`
     let problem = Problem::<f64>::draw(1, Shape { n_x: 2, n_a: 3, n_y: 5, m: 7, t_x: 5 });
     let (x, a0, targets, p) = (&problem.inputs.x, &problem.inputs.a0, &problem.targets, problem.parameters.clone());
-    let total = of_problem("small".into(), problem.clone()).in_shards(3);
+    let total = of_problem("small", problem.clone()).in_shards(3);
     let mut gradients = Parameters::zeros(p.dims());
     gradients.as_mut_slice().copy_from_slice(&total.gradients);
     let report = gradcheck::parameters(&p, &gradients, |p| {
@@ -352,12 +352,13 @@ fn trained_on_windows(workers: impl Fn(usize) -> usize) -> Vec<u32> {
     let dims = elman::Dims { n_x: 3, n_a: 17, n_y: 2 };
     let mut p = init::torch::<f32>(dims, &mut seeded(3)).with_activation(Activation::Tanh);
     let slices: Vec<_> = (0..5).map(|shard| ids.slice(s![shards.columns(shard, M), ..])).collect();
-    let windows = |(shard, ids): (usize, _)| {
+    let mut states = Vec::new();
+    for (shard, ids) in slices.iter().enumerate() {
         let columns = shards.columns(shard, M);
         let dropout = Dropout::new(4).recurrent(0.2).columns(&numbers[columns.clone()]);
-        Truncated::new(Input::tokens(ids).lengths(&lengths[columns]).dropout(dropout), None, 4, 6).unwrap()
-    };
-    let mut states: Vec<Truncated<'_, f32>> = slices.iter().enumerate().map(windows).collect();
+        let input = Input::tokens(ids).lengths(&lengths[columns]).dropout(dropout);
+        states.push(Truncated::new(input, None, 4, 6).unwrap());
+    }
     let mut adam = Adam::new(0.02);
     for update in 0..6 {
         let compute = |shard, windows: &mut Truncated<'_, f32>, (): &mut (), part: &mut Part<f32>| {
@@ -494,10 +495,15 @@ fn a_worker_holds_one_gradient_for_each_level_of_the_tree() {
     });
 }
 
+/// An error of a shard.
+fn refused(shard: usize) -> Error {
+    Error::Memory { argument: "shard", expected: shard, found: 0 }
+}
+
 #[test]
 fn a_lost_worker_is_an_error_on_every_other_one() {
     let shards = Shards::new(8).unwrap();
-    let own = Error::Memory { expected: 1, found: 2 };
+    let own = refused(1);
     for lost in 0..4 {
         let compute = |shard, (): &mut (), (): &mut (), part: &mut Part<f32>| {
             if shards.of_worker(lost, 4).contains(&shard) {
@@ -543,11 +549,11 @@ fn the_first_shard_that_fails_is_the_error() {
     for threads in [1, 4] {
         let compute = |shard: usize, (): &mut (), (): &mut (), part: &mut Part<f32>| {
             part.set(&[0.0], &Loss::default());
-            if [3, 6].contains(&shard) { Err(Error::Memory { expected: shard, found: 0 }) } else { Ok(()) }
+            if [3, 6].contains(&shard) { Err(refused(shard)) } else { Ok(()) }
         };
         let shards = Shards::new(8).unwrap();
         let failed = in_pool(threads, || Sum::<f32, ()>::default().run(shards, &mut [(); 8], compute).cloned());
-        assert_eq!(failed, Err(Error::Memory { expected: 3, found: 0 }));
+        assert_eq!(failed, Err(refused(3)));
     }
 }
 
