@@ -47,7 +47,8 @@
 //! | a rank panics, is killed or crashes | `mpirun`, which stops the others by SIGTERM | that the run was stopped |
 //! | a rank or a machine hangs | a rank that waits for longer than the limit, which aborts the run | the rank waited for; that the run was stopped |
 //!
-//! Training continues from the last checkpoint, with any number of ranks.
+//! Open MPI gives a stopped process one second for its message, or as many as `--mca odls_base_sigkill_timeout` says. Training
+//! continues from the last checkpoint, with any number of ranks.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

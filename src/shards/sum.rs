@@ -110,7 +110,7 @@ impl<A: Scalar, W: Default + Send> Sum<A, W> {
     ) -> Result<&mut Part<A>, E> {
         check_count("worker.index", worker.index, "below worker.count", worker.index < worker.count)?;
         let own = shards.of_worker(worker.index, worker.count);
-        check_len("states", states, &["shards of the worker"], own.len())?;
+        check_len("states", states, &["shards"], own.len())?;
         let threads = threads::available();
         let Sum { total, free } = self;
         let alone = threads > 1 && own.len() >= threads;
