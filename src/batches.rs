@@ -9,6 +9,7 @@
 //! - [`buckets`], then [`pad`]: sequences with separate labels.
 
 use std::iter::FusedIterator;
+use std::ops::Range;
 
 use ndarray::Array2;
 use rand::seq::SliceRandom;
@@ -16,7 +17,7 @@ use rand::{Rng, RngExt};
 
 use crate::Error;
 use crate::error::check_count;
-use crate::layout::reshape_time_major;
+use crate::layout::{reshape_time_major, share};
 use crate::loss::IGNORE;
 
 /// The input token id after the end of a column.
@@ -106,6 +107,8 @@ pub struct Stream<'t> {
     tokens: &'t [usize],
     m: usize,
     t_x: usize,
+    /// The first of the m columns that batches hold, and the one after the last.
+    columns: [usize; 2],
 }
 
 impl<'t> Stream<'t> {
@@ -121,7 +124,32 @@ impl<'t> Stream<'t> {
         check_count("tokens.len()", tokens.len(), "at least 2", tokens.len() >= 2)?;
         check_count("m", m, "at least 1", m >= 1)?;
         check_count("t_x", t_x, "at least 1", t_x >= 1)?;
-        Ok(Stream { tokens, m, t_x })
+        Ok(Stream { tokens, m, t_x, columns: [0, m] })
+    }
+
+    /// The same stream, read by one of several workers: its batches hold only these of the m columns. Column j of the stream
+    /// stays the same tokens, and all workers have the same number of batches.
+    ///
+    /// - `columns`: within the m columns, such as [`Shards::columns`](crate::shards::Shards::columns)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use elman::batches::Stream;
+    ///
+    /// let tokens: Vec<usize> = (0..100).collect();
+    /// let stream = Stream::new(&tokens, 4, 10)?;
+    /// let (batch, part) = (stream.epoch().next().unwrap(), stream.columns(2..4)?.epoch().next().unwrap());
+    /// assert_eq!(part.inputs.row(0), batch.inputs.row(2));
+    /// # Ok::<(), elman::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] where `columns.end > m` or `columns.start > columns.end`.
+    pub fn columns(self, columns: Range<usize>) -> Result<Self, Error> {
+        check_count("columns.end", columns.end, "at most m", columns.end <= self.m)?;
+        check_count("columns.start", columns.start, "at most columns.end", columns.start <= columns.end)?;
+        Ok(Stream { columns: [columns.start, columns.end], ..self })
     }
 
     /// One epoch, the same each time. Every batch has `t_x` steps except the last.
@@ -159,10 +187,7 @@ impl<'t> Stream<'t> {
     /// The tokens of up to `steps` predictions of column j, from prediction `done` on: one token more than predictions. The
     /// longer segments come first.
     fn column(&self, j: usize, done: usize, steps: usize) -> &'t [usize] {
-        let predictions = self.tokens.len() - 1;
-        let (short, longer) = (predictions / self.m, predictions % self.m);
-        let start = j * short + j.min(longer);
-        let end = start + short + usize::from(j < longer);
+        let Range { start, end } = share(self.tokens.len() - 1, self.m, j);
         let from = end.min(start + done);
         &self.tokens[from..=end.min(from + steps)]
     }
@@ -204,7 +229,8 @@ impl Epoch<'_> {
             return false;
         }
         batch.first = done == 0;
-        batch.write((0..stream.m).map(|j| stream.column(j, done, steps)));
+        let [first, end] = stream.columns;
+        batch.write((first..end).map(|j| stream.column(j, done, steps)));
         (self.done, self.steps) = (done + steps, stream.t_x);
         true
     }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::iter::Sum;
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Range};
 
 use ndarray::{
     Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Dimension, IntoDimension,
@@ -117,6 +117,17 @@ impl Sum for Bytes {
     fn sum<I: Iterator<Item = Self>>(bytes: I) -> Self {
         bytes.fold(Bytes::default(), Add::add)
     }
+}
+
+/// The range of one of `parts` consecutive parts of 0..total. Their lengths differ by one at most, and longer ones come first.
+/// A part from `parts` on is empty.
+pub(crate) fn share(total: usize, parts: usize, part: usize) -> Range<usize> {
+    if part >= parts {
+        return total..total;
+    }
+    let (short, longer) = (total / parts, total % parts);
+    let start = part * short + part.min(longer);
+    start..start + short + usize::from(part < longer)
 }
 
 /// A product of counts. Saturates at the maximum of `usize`.

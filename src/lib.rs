@@ -51,13 +51,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, online learning, stacks, serving, from PyTorch, reproducibility |
+//! | [`tasks`] | one page for each task: regression, classification, text, long sequences, online learning, stacks, serving, data-parallel, from PyTorch, reproducibility |
 //! | [`coming_from`] | PyTorch, Keras, Flax, ONNX and NumPy beside this crate |
 //! | [`cell`] | one step, forward and backward; [`cell::Network`] and [`cell::Stepper`] for serving |
 //! | [`sequence`] | many steps, and back-propagation through time; tokens, ragged and reversed batches; long sequences; live streams |
 //! | [`stack`] | layers of any widths and nonlinearities, in one or two directions, with one head |
 //! | [`loss`] | cross-entropy, squared error, Huber, and losses of your own; masks and weights |
 //! | [`batches`] | token streams with a carried state, buckets of similar length, padding |
+//! | [`shards`] | data-parallel training: the same bits from any number of threads, processes and machines |
 //! | [`sampling`] | draws the next token from logits: temperature, top-k, top-p, greedy |
 //! | [`init`] | initial parameters: the defaults of PyTorch and Keras, identity, a chosen spectral radius |
 //! | [`optim`] | `Sgd`, `Adam`, `AdamW`, `RmsProp`; clipping by norm and by value |
@@ -77,8 +78,8 @@
 //! # Reproducibility
 //!
 //! The same bits come out for a sequence run whole, in chunks or step by step; for a column alone or in any batch; for any
-//! number of threads; for every instruction set (scalar, AVX2, AVX-512, NEON). [`tasks::reproducibility`] says how, and what
-//! is not covered.
+//! number of threads; for every instruction set (scalar, AVX2, AVX-512, NEON); for any number of workers that compute a batch
+//! in [`shards`]. [`tasks::reproducibility`] says how, and what is not covered.
 //!
 //! # Errors
 //!
@@ -128,11 +129,14 @@ pub mod loss;
 pub mod optim;
 pub mod sampling;
 pub mod sequence;
+pub mod shards;
 pub mod stack;
 /// One page for each task: what to call, as a whole program.
 pub mod tasks {
     #[doc = include_str!("../docs/tasks/classification.md")]
     pub mod classification {}
+    #[doc = include_str!("../docs/tasks/data-parallel.md")]
+    pub mod data_parallel {}
     /// From PyTorch: see the documentation with the feature `safetensors`.
     #[cfg(not(feature = "safetensors"))]
     pub mod from_pytorch {}

@@ -26,7 +26,7 @@ use crate::Result;
 use crate::curves::Curves;
 use crate::model::{self, Model};
 use crate::text::{Fingerprint, Vocabulary};
-use crate::training::{Run, Settings};
+use crate::training::{Place, Run, Settings};
 
 const FORMAT: &str = "elman char_rnn run 2";
 
@@ -39,8 +39,12 @@ pub(crate) fn save(path: &Path, run: &Run) -> Result<()> {
 }
 
 pub(crate) fn load(path: &Path) -> Result<Run> {
-    let content = crate::text::read(path)?;
-    read(&content).map_err(|error| format!("{} is not a run of char_rnn: {error}", path.display()).into())
+    of_content(&crate::text::read(path)?, path)
+}
+
+/// - `path`: where the content comes from, for an error
+pub(crate) fn of_content(content: &str, path: &Path) -> Result<Run> {
+    read(content).map_err(|error| format!("{} is not a run of char_rnn: {error}", path.display()).into())
 }
 
 fn write(run: &Run) -> Result<String> {
@@ -70,8 +74,8 @@ fn write(run: &Run) -> Result<String> {
         "dropout": settings.dropout,
         "seed": settings.seed,
         "steps_done": run.steps_done(),
-        "epochs_read": run.epoch,
-        "batches_read": run.batches,
+        "epochs_read": run.place.epoch,
+        "batches_read": run.place.batches,
         "average_bits": run.average,
         "training_curve": curves.training,
         "held_out_curve": curves.held_out,
@@ -128,8 +132,10 @@ fn read(content: &str) -> Result<Run> {
         fingerprint,
         model: Model { vocabulary, parameters },
         adam,
-        epoch: count(&value, "epochs_read", 0..=MOST)?,
-        batches: count(&value, "batches_read", 0..=MOST)?,
+        place: Place {
+            epoch: count(&value, "epochs_read", 0..=MOST)?,
+            batches: count(&value, "batches_read", 0..=MOST)?,
+        },
         states,
         average: if steps_done > 0 { Some(real(&value, "average_bits", f64::MAX)?) } else { None },
         curves: Curves { training: curve(&value, "training_curve")?, held_out: curve(&value, "held_out_curve")? },

@@ -24,6 +24,7 @@ mod curves;
 #[path = "../support/files.rs"]
 mod files;
 mod model;
+mod panels;
 mod reading;
 mod resumption;
 #[path = "../support/run.rs"]

@@ -1,12 +1,13 @@
 //! Training, step by step, in a state that can be saved and resumed.
 
 use std::f64::consts::{LN_2, PI};
+use std::ops::Range;
 
 use elman::Dropout;
 use elman::batches::{Batch, Epoch, Stream};
 use elman::loss::Reduction;
 use elman::optim::{Adam, Optimizer, clip_norm};
-use elman::stack::{self, States, Upstream};
+use elman::stack::{self, Parameters, States, Upstream};
 use rand::RngExt;
 
 use crate::Result;
@@ -41,6 +42,20 @@ impl Settings {
         let done = steps as f64 / self.steps as f64;
         self.learning_rate * (0.1 + 0.45 * (1.0 + (PI * done).cos()))
     }
+
+    /// The weight of a character: the loss is the mean over a batch of full length.
+    #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
+    fn weight(&self) -> f64 {
+        1.0 / (self.batch * self.length) as f64
+    }
+
+    /// The dropout of the batch after a place: the masks depend on the epoch, and on the place in it.
+    fn dropout_at<'a>(&self, Place { epoch, batches }: Place) -> Option<Dropout<'a>> {
+        let Settings { seed, dropout, length, .. } = *self;
+        let seed = || generator(seed, Purpose::Dropout(epoch)).random();
+        let dropout = (dropout > 0.0).then(|| Dropout::new(seed()).between_layers(dropout))?;
+        Some(dropout.first_step(batches.saturating_mul(length as u64)))
+    }
 }
 
 /// A run: everything that its next steps depend on, to the bit, and its losses so far.
@@ -52,15 +67,21 @@ pub(crate) struct Run {
     pub(crate) model: Model,
     /// The optimiser; it also counts the steps.
     pub(crate) adam: Adam<f32>,
-    /// Number of full epochs read.
-    pub(crate) epoch: u64,
-    /// Number of batches read of the next epoch.
-    pub(crate) batches: u64,
-    /// The hidden states after them.
+    pub(crate) place: Place,
+    /// The hidden states at this place.
     pub(crate) states: States<f32>,
     /// The loss in bits per character, averaged over about the last fifty steps.
     pub(crate) average: Option<f64>,
     pub(crate) curves: Curves,
+}
+
+/// How far a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Place {
+    /// Number of full epochs read.
+    pub(crate) epoch: u64,
+    /// Number of batches read of the next epoch.
+    pub(crate) batches: u64,
 }
 
 impl Run {
@@ -73,8 +94,7 @@ impl Run {
             states: States::zeros(model.parameters.architecture(), settings.batch),
             model,
             adam: Adam::new(settings.learning_rate),
-            epoch: 0,
-            batches: 0,
+            place: Place::default(),
             average: None,
             curves: Curves::default(),
         })
@@ -87,21 +107,104 @@ impl Run {
     pub(crate) fn is_complete(&self) -> bool {
         self.steps_done() >= self.settings.steps
     }
+
+    /// Updates the parameters by the gradient of a batch, and the curve by its loss over `count` characters.
+    #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
+    pub(crate) fn update(&mut self, gradients: &mut [f32], loss: f32, count: usize) -> Result<()> {
+        clip_norm(gradients, LONGEST_GRADIENT)?;
+        self.adam.set_learning_rate(self.settings.learning_rate_after(self.adam.steps()));
+        self.adam.step(self.model.parameters.as_mut_slice(), gradients)?;
+
+        let bits = f64::from(loss) / (self.settings.weight() * count as f64) / LN_2;
+        let step = self.adam.steps();
+        if !bits.is_finite() {
+            return Err(format!("the loss is {bits} at step {step}: try a smaller --lr").into());
+        }
+        let before = self.average.unwrap_or(bits);
+        let average = *self.average.insert(before + 0.02 * (bits - before));
+        if step.is_multiple_of(STEPS_PER_POINT) {
+            self.curves.training.push((step, average));
+        }
+        Ok(())
+    }
 }
 
-/// Continues a run on a text.
+/// Some columns of the batches of a run, and their place in the text.
 ///
 /// The text is read at `batch` positions in parallel, `length` characters at a time. The hidden state is carried from
 /// chunk to chunk; gradients are not. This is truncated back-propagation through time, TBPTT(k₁, k₂) with k₁ = k₂ =
 /// `length`.
 #[derive(Debug)]
-pub(crate) struct Trainer<'t> {
-    pub(crate) run: Run,
+pub(crate) struct Columns<'t> {
+    settings: Settings,
+    /// The numbers of the columns in the whole batch.
+    numbers: Vec<u64>,
     stream: Stream<'t>,
     epoch: Epoch<'t>,
+    pub(crate) place: Place,
     batch: Batch,
-    reader: Reader,
-    back: stack::Backward<f32>,
+}
+
+/// The memory of the passes over a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) reader: Reader,
+    pub(crate) back: stack::Backward<f32>,
+}
+
+impl<'t> Columns<'t> {
+    /// Continues from a place.
+    ///
+    /// - `columns`: within the columns of the batch
+    pub(crate) fn new(settings: Settings, text: &'t Text, columns: Range<usize>, place: Place) -> Result<Self> {
+        let numbers = columns.clone().map(|column| column as u64).collect();
+        let stream = Stream::new(text.training(), settings.batch, settings.length)?.columns(columns)?;
+        let mut epoch = shuffled(&stream, settings.seed, place.epoch);
+        let mut batch = Batch::default();
+        for read in 0..place.batches {
+            if !epoch.next_into(&mut batch) {
+                return Err(format!("the run has read {} batches of an epoch that has {read}", place.batches).into());
+            }
+        }
+        Ok(Columns { settings, numbers, stream, epoch, place, batch })
+    }
+
+    /// How often the text has been read, including the part of the current epoch.
+    #[expect(clippy::cast_precision_loss, reason = "a count of batches is far below 2⁵³")]
+    pub(crate) fn epochs_read(&self) -> f64 {
+        let read = self.place.batches as f64;
+        self.place.epoch as f64 + read / (read + self.epoch.len() as f64)
+    }
+
+    /// Reads the next batch, and computes the gradient and the loss, which are then in `memory`.
+    ///
+    /// - `states`: the hidden states of these columns, read and written
+    pub(crate) fn next_gradient(
+        &mut self,
+        parameters: &Parameters<f32>,
+        states: &mut States<f32>,
+        Memory { reader, back }: &mut Memory,
+    ) -> std::result::Result<(), elman::Error> {
+        while !self.epoch.next_into(&mut self.batch) {
+            self.place = Place { epoch: self.place.epoch + 1, batches: 0 };
+            self.epoch = shuffled(&self.stream, self.settings.seed, self.place.epoch);
+        }
+        let dropout = self.settings.dropout_at(self.place).map(|dropout| dropout.columns(&self.numbers));
+        self.place.batches += 1;
+
+        // Characters have the same weight in the short first and last batches of an epoch as in the others.
+        reader.read(parameters, &self.batch, states, Reduction::Scaled(self.settings.weight()), dropout)?;
+        back.zero_gradients();
+        stack::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)
+    }
+}
+
+/// Continues a run on a text, with all columns in one process.
+#[derive(Debug)]
+pub(crate) struct Trainer<'t> {
+    pub(crate) run: Run,
+    columns: Columns<'t>,
+    memory: Memory,
 }
 
 impl<'t> Trainer<'t> {
@@ -109,69 +212,26 @@ impl<'t> Trainer<'t> {
     ///
     /// - `text`: must have the run's fingerprint
     pub(crate) fn new(run: Run, text: &'t Text) -> Result<Self> {
-        let stream = Stream::new(text.training(), run.settings.batch, run.settings.length)?;
-        let mut epoch = shuffled(&stream, &run);
-        let mut batch = Batch::default();
-        for read in 0..run.batches {
-            if !epoch.next_into(&mut batch) {
-                return Err(format!("the run has read {} batches of an epoch that has {read}", run.batches).into());
-            }
-        }
-        Ok(Trainer { run, stream, epoch, batch, reader: Reader::default(), back: stack::Backward::default() })
+        let columns = Columns::new(run.settings, text, 0..run.settings.batch, run.place)?;
+        Ok(Trainer { run, columns, memory: Memory::default() })
     }
 
     /// How often the text has been read, including the part of the current epoch.
-    #[expect(clippy::cast_precision_loss, reason = "a count of batches is far below 2⁵³")]
     pub(crate) fn epochs_read(&self) -> f64 {
-        let read = self.run.batches as f64;
-        self.run.epoch as f64 + read / (read + self.epoch.len() as f64)
+        self.columns.epochs_read()
     }
 
     /// Reads a batch and updates the parameters.
-    #[expect(clippy::cast_precision_loss, reason = "a count of characters is far below 2⁵³")]
     pub(crate) fn step(&mut self) -> Result<()> {
-        let Trainer { run, stream, epoch, batch, reader, back } = self;
-        while !epoch.next_into(batch) {
-            run.epoch += 1;
-            run.batches = 0;
-            *epoch = shuffled(stream, run);
-        }
-        let dropout = dropout(run);
-        run.batches += 1;
-
-        // Characters have the same weight in the short first and last batches of an epoch as in the others.
-        let weight = 1.0 / (run.settings.batch * run.settings.length) as f64;
-        let parameters = &mut run.model.parameters;
-        reader.read(parameters, batch, &mut run.states, Reduction::Scaled(weight), dropout)?;
-        back.zero_gradients();
-        stack::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)?;
-        clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
-        run.adam.set_learning_rate(run.settings.learning_rate_after(run.adam.steps()));
-        run.adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
-
-        let bits = f64::from(reader.loss.value) / (weight * reader.loss.count as f64) / LN_2;
-        let step = run.adam.steps();
-        if !bits.is_finite() {
-            return Err(format!("the loss is {bits} at step {step}: try a smaller --lr").into());
-        }
-        let before = run.average.unwrap_or(bits);
-        let average = *run.average.insert(before + 0.02 * (bits - before));
-        if step.is_multiple_of(STEPS_PER_POINT) {
-            run.curves.training.push((step, average));
-        }
-        Ok(())
+        let Trainer { run, columns, memory } = self;
+        columns.next_gradient(&run.model.parameters, &mut run.states, memory)?;
+        run.place = columns.place;
+        let Memory { reader, back } = memory;
+        run.update(back.gradients.as_mut_slice(), reader.loss.value, reader.loss.count)
     }
 }
 
-/// The dropout of the run's next batch: the masks depend on the epoch, and on the place in it.
-fn dropout(run: &Run) -> Option<Dropout<'static>> {
-    let Settings { seed, dropout, length, .. } = run.settings;
-    let dropout = (dropout > 0.0)
-        .then(|| Dropout::new(generator(seed, Purpose::Dropout(run.epoch)).random()).between_layers(dropout))?;
-    Some(dropout.first_step(run.batches.saturating_mul(length as u64)))
-}
-
-/// The current epoch of the run, from its start.
-fn shuffled<'t>(stream: &Stream<'t>, run: &Run) -> Epoch<'t> {
-    stream.shuffled_epoch(&mut generator(run.settings.seed, Purpose::Epoch(run.epoch)))
+/// An epoch from its start.
+fn shuffled<'t>(stream: &Stream<'t>, seed: u64, epoch: u64) -> Epoch<'t> {
+    stream.shuffled_epoch(&mut generator(seed, Purpose::Epoch(epoch)))
 }

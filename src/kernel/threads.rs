@@ -1,11 +1,19 @@
 //! Splits work over the threads of the current pool.
 
+#[cfg(feature = "rayon")]
+use std::cell::Cell;
 use std::ops::Range;
 
-/// The number of threads in the pool of this call.
+#[cfg(feature = "rayon")]
+thread_local! {
+    /// Whether work on this thread does not use other threads.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The number of threads in the pool of this call; 1 in [`alone`].
 pub(crate) fn available() -> usize {
     #[cfg(feature = "rayon")]
-    return rayon::current_num_threads();
+    return if ALONE.get() { 1 } else { rayon::current_num_threads() };
     #[cfg(not(feature = "rayon"))]
     return 1;
 }
@@ -21,6 +29,21 @@ pub(crate) fn enter(threads: usize, work: impl FnOnce() + Send) {
     }
     let _ = threads;
     work();
+}
+
+/// Runs work that uses no other threads, because they have work of their own.
+pub(crate) fn alone<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "rayon")]
+    let _restored = {
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                ALONE.set(self.0);
+            }
+        }
+        Restore(ALONE.replace(true))
+    };
+    work()
 }
 
 /// Runs both, in parallel if a thread is free.

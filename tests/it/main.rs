@@ -25,6 +25,7 @@ mod optim;
 mod parameters;
 mod sampling;
 mod scalar;
+mod shards;
 mod stack;
 mod stepper;
 mod stress;
