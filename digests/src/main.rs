@@ -6,7 +6,7 @@
 
 mod report;
 
-fn main() -> Result<(), elman::Error> {
+fn main() -> Result<(), elman::io::Error> {
     eprintln!("computed with {}", elman::instruction_set());
     for line in report::lines()? {
         println!("{line}");

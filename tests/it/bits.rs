@@ -1,7 +1,5 @@
 //! The bit contract: results are bit-identical for a sequence whole, in chunks or step by step; for a column alone or
-//! in any batch; for any number of threads; for every instruction set; and with any earlier content of the memory.
-
-use std::process::Command;
+//! in any batch; for any number of threads; and with any earlier content of the memory. `digests` compares instruction sets.
 
 use elman::loss::{IGNORE, Reduction, cross_entropy_into};
 use elman::{Gradients, Scalar, Upstream, cell, sequence};
@@ -325,79 +323,6 @@ fn threads_do_not_show<A: Scalar>() {
 fn one_two_three_and_eight_threads_give_bit_identical_results() {
     threads_do_not_show::<f32>();
     threads_do_not_show::<f64>();
-}
-
-fn report<A: Scalar>(element: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for problem in every_problem::<A>() {
-        for (name, digest) in problem.run().digests() {
-            lines.push(format!("digest {element} {:?} {name} {digest:016x}", problem.shape));
-        }
-    }
-    for (what, results) in crate::stack::results::<A>().into_iter().chain(crate::dropout::all_results::<A>()) {
-        for (name, digest) in results.digests() {
-            lines.push(format!("digest {element} {what} {name} {digest:016x}"));
-        }
-    }
-    lines
-}
-
-fn whole_report() -> Vec<String> {
-    [report::<f32>("f32"), report::<f64>("f64")].concat()
-}
-
-/// When run in its own process, this prints the digests of an instruction set for the test below.
-#[test]
-fn a_report_has_a_digest_for_each_array_of_every_problem() {
-    let report = whole_report();
-    let stacks = 5 * crate::stack::results::<f64>().len() + 4 * crate::dropout::all_results::<f64>().len();
-    assert_eq!(report.len(), 2 * (9 * (9 * SHAPES.len() + 2 * LARGE.len()) + stacks));
-    println!("\n{SET}{}\n{}", elman::instruction_set(), report.join("\n"));
-}
-
-/// The text that the report prints before the name of its instruction set.
-const SET: &str = "instruction set ";
-
-/// Instruction sets of this architecture, the narrowest first.
-const SETS: &[&str] = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
-    &["scalar", "avx2", "avx512"]
-} else if cfg!(target_arch = "aarch64") {
-    &["scalar", "neon"]
-} else {
-    &["scalar"]
-};
-
-/// The name and the digests that the report prints in a process with this cap.
-fn capped_report(cap: &str) -> (String, Vec<String>) {
-    let report = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "bits::a_report_has_a_digest_for_each_array_of_every_problem", "--nocapture"])
-        .env("ELMAN_MAX_ISA", cap)
-        .output()
-        .unwrap();
-    assert!(report.status.success(), "{cap}: {}", String::from_utf8_lossy(&report.stderr));
-    let report = String::from_utf8(report.stdout).unwrap();
-    let set = report.lines().find_map(|line| line.strip_prefix(SET)).unwrap_or_else(|| panic!("{cap}: no name"));
-    (set.to_owned(), report.lines().filter(|line| line.starts_with("digest ")).map(str::to_owned).collect())
-}
-
-/// If the machine or the build lacks the instruction set of a cap, the best one below it runs.
-#[test]
-fn every_instruction_set_gives_bit_identical_results() {
-    let expected = whole_report();
-    let place = |name: &str| SETS.iter().position(|set| *set == name).unwrap_or_else(|| panic!("no set {name}"));
-    let mut best = SETS.len() - 1;
-    for (cap, name) in SETS.iter().enumerate().rev() {
-        let (set, found) = capped_report(name);
-        if cap == SETS.len() - 1 {
-            best = place(&set);
-        }
-        assert_eq!(set, SETS[cap.min(best)], "the instruction set under the cap {name}");
-        assert_eq!(found.len(), expected.len(), "{name}");
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(found, expected, "{name}, compared with {}", elman::instruction_set());
-        }
-    }
-    println!("compared: {}", SETS[..=best].join(", "));
 }
 
 /// The problem with only one upstream gradient each: the others must count as zero, not as the old memory.

@@ -289,22 +289,6 @@ fn results<A: Scalar>(p: &stack::Parameters<A>, input: Input<'_, A>, dlogits: &A
     results
 }
 
-/// The results of every stack in every reading, for the comparison of instruction sets.
-pub(crate) fn all_results<A: Scalar>() -> Vec<(String, Results)> {
-    let (x, ids) = (vectors::<A>(), ids());
-    let dlogits = uniform(&mut Numpy::seed(9), (N_Y, M, T_X)).mapv(A::narrow);
-    let stacks = (1..).zip(architectures());
-    let of_stack = |(seed, architecture): (u64, Architecture)| {
-        let p = parameters::<A>(&architecture, seed);
-        let inputs = [Input::vectors(&x), Input::tokens(&ids)].into_iter().flat_map(readings);
-        let result = |(index, (input, ..)): (usize, (Input<'_, A>, _, _))| {
-            (format!("dropout {architecture}, input {index}"), results(&p, input.dropout(dropout()), &dlogits))
-        };
-        inputs.enumerate().map(result).collect::<Vec<_>>()
-    };
-    stacks.flat_map(of_stack).collect()
-}
-
 fn tokens_and_zero_rates<A: Scalar>() {
     let (x, ids) = (vectors::<A>(), ids());
     let one_hot = one_hot(&ids);

@@ -9,6 +9,7 @@ mod support;
 mod batches;
 mod bits;
 mod diagnostics;
+mod digests;
 mod dropout;
 mod edges;
 mod errors;
@@ -23,6 +24,7 @@ mod notebook;
 mod numpy_generator;
 mod optim;
 mod parameters;
+mod properties;
 mod sampling;
 mod scalar;
 mod shards;
@@ -46,6 +48,8 @@ mod io {
     mod npz_memory;
     #[cfg(feature = "onnx")]
     mod onnx_model;
+    #[cfg(feature = "safetensors")]
+    mod properties;
     #[cfg(feature = "serde")]
     mod serde;
     mod stack;

@@ -139,31 +139,6 @@ fn by_hand<A: Scalar>(
     hand
 }
 
-/// The results of every stack in every reading, for the comparison of instruction sets.
-pub(crate) fn results<A: Scalar>() -> Vec<(String, Results)> {
-    let mut all = Vec::new();
-    for (seed, architecture) in (1..).zip(architectures()) {
-        let p = parameters::<A>(&architecture, seed);
-        let readings = Readings::draw(7);
-        let dlogits = uniform(&mut Numpy::seed(9), (N_Y, M, T_X)).mapv(A::narrow);
-        for (index, input) in readings.inputs().into_iter().enumerate() {
-            let cache = stack::forward(&p, input, None).unwrap();
-            let mut back = stack::Backward::with_dx();
-            stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
-            let mut results = Results::default();
-            let keys = (0..architecture.layers().len()).flat_map(|layer| [(layer, Forward), (layer, Reverse)]);
-            let hidden: Vec<_> = keys.filter_map(|(layer, direction)| cache.hidden(layer, direction)).collect();
-            results.add("hidden", hidden.iter().flatten());
-            results.add("logits", cache.logits());
-            results.add("output", cache.output());
-            results.add("gradients", back.gradients.as_slice());
-            results.add("dx", &back.dx.unwrap());
-            all.push((format!("stack {architecture}, input {index}"), results));
-        }
-    }
-    all
-}
-
 fn a_stack_is_its_layers<A: Scalar>() {
     for (seed, architecture) in (1..).zip(architectures()) {
         let p = parameters::<A>(&architecture, seed);

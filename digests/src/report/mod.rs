@@ -6,6 +6,8 @@
 mod batches;
 mod diagnostics;
 mod elementary;
+#[cfg(feature = "safetensors")]
+mod files;
 mod losses;
 mod parameters;
 mod problem;
@@ -13,7 +15,9 @@ mod sampling;
 mod sequences;
 mod stacks;
 
-use elman::{Error, Scalar};
+use elman::Scalar;
+use elman::io::Error;
+use elman::loss::IGNORE;
 
 /// The digest of some numbers: FNV-1a with 64 bits (Fowler, Noll, Vo) over the little-endian bytes.
 #[derive(Clone, Copy, Debug)]
@@ -24,25 +28,24 @@ impl Digest {
         Digest(0xcbf2_9ce4_8422_2325)
     }
 
-    fn word(&mut self, word: u64) {
-        for byte in word.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+    fn bytes(self, bytes: &[u8]) -> Self {
+        let add = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        Digest(bytes.iter().fold(self.0, add))
     }
 
     /// Adds the elements of an array in C order. Single precision is widened, which keeps all bit patterns distinct.
-    fn floats<'a, A: Scalar>(mut self, values: impl IntoIterator<Item = &'a A>) -> Self {
-        for value in values {
+    fn floats<'a, A: Scalar>(self, values: impl IntoIterator<Item = &'a A>) -> Self {
+        values.into_iter().fold(self, |digest, value| {
             let value = value.to_f64().expect("both precisions convert to f64");
             assert!(!value.is_nan(), "which NaN comes out is not promised, so a digest must not read one");
-            self.word(value.to_bits());
-        }
-        self
+            digest.bytes(&value.to_bits().to_le_bytes())
+        })
     }
 
-    fn counts<'a>(mut self, counts: impl IntoIterator<Item = &'a usize>) -> Self {
-        counts.into_iter().for_each(|count| self.word(*count as u64));
-        self
+    fn counts<'a>(self, counts: impl IntoIterator<Item = &'a usize>) -> Self {
+        // `IGNORE` is usize::MAX, and has 32 bits on some machines.
+        let word = |count: usize| if count == IGNORE { u64::MAX } else { count as u64 };
+        counts.into_iter().fold(self, |digest, count| digest.bytes(&word(*count).to_le_bytes()))
     }
 }
 
@@ -67,6 +70,8 @@ fn of_precision<A: Scalar>(precision: &str) -> Result<Vec<String>, Error> {
     parameters::add::<A>(&mut report)?;
     sampling::add::<A>(&mut report)?;
     diagnostics::add::<A>(&mut report)?;
+    #[cfg(feature = "safetensors")]
+    files::add::<A>(&mut report)?;
     Ok(report.lines.into_iter().map(|line| format!("{precision} {line}")).collect())
 }
 

@@ -165,11 +165,4 @@ impl Results {
             }
         }
     }
-
-    /// FNV-1a of each array.
-    pub fn digests(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let byte = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        let digest = move |bits: &Vec<u64>| bits.iter().flat_map(|b| b.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, byte);
-        self.arrays.iter().map(move |(name, bits)| (*name, digest(bits)))
-    }
 }
