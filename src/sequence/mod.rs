@@ -38,7 +38,8 @@
 //!
 //! - [`forward`] and [`backward`] free the packed weights and the block when they return, so there is one packed copy at a
 //!   time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. They pack again only where the
-//!   parameters have changed. A backward pass over up to four rows packs nothing.
+//!   parameters have changed. A backward pass over up to four rows packs nothing. A forward pass of one step and up to four
+//!   columns packs only where it reads the same parameters again.
 //! - Upstream gradients that are not time-major, or that are gradients of the probabilities, take up to 2·`n_y`·b more.
 //! - Token ids take one `usize` instead of `n_x` elements of x, and have no `dx`.
 //! - [`Dropout`](crate::Dropout) of the inputs takes `n_x`·m·`T_x` more (for token ids m·`T_x`), and of the states
