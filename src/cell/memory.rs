@@ -111,9 +111,13 @@ impl<A: Scalar> Memory<A> {
         let (Some(top), Some(weights)) = (self.layers.last(), weights.last()) else { return };
         let weights = &weights.factors();
         let n_y = weights.dims.n_y;
-        let run = |z: &mut [A], y: &mut [A], a: &[A]| match self.has_output {
-            true => head(z, y, a, weights),
-            false => logits(z, a, weights),
+        let has_output = self.has_output;
+        let run = |z: &mut [A], y: &mut [A], a: &[A]| {
+            if has_output {
+                head(z, y, a, weights);
+            } else {
+                logits(z, a, weights);
+            }
         };
         match columns {
             None => run(&mut self.logits, &mut self.output, &top.hidden),

@@ -113,14 +113,14 @@ pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
 fn eight_f32(avx: Avx, rows: &[&[f32]], column: usize, target: &mut [[f32; 8]]) {
     // Columns c and c + 4 of four rows, in the two halves of a vector: first of the upper rows, then of the lower ones.
     let mut halves = [[avx._mm256_setzero_ps(); 4]; 2];
-    for half in 0..2 {
+    for (half, columns) in halves.iter_mut().enumerate() {
         let mut r = [avx._mm256_setzero_ps(); 4];
-        for row in 0..4 {
-            r[row] = pulp::cast(part::<_, 8>(rows, 4 * half + row, column));
+        for (row, r) in r.iter_mut().enumerate() {
+            *r = pulp::cast(part::<_, 8>(rows, 4 * half + row, column));
         }
         let (low0, low1) = (avx._mm256_unpacklo_ps(r[0], r[1]), avx._mm256_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm256_unpackhi_ps(r[0], r[1]), avx._mm256_unpackhi_ps(r[2], r[3]));
-        halves[half] = [
+        *columns = [
             avx._mm256_shuffle_ps::<0x44>(low0, low1),
             avx._mm256_shuffle_ps::<0xee>(low0, low1),
             avx._mm256_shuffle_ps::<0x44>(high0, high1),
@@ -138,8 +138,8 @@ fn eight_f32(avx: Avx, rows: &[&[f32]], column: usize, target: &mut [[f32; 8]]) 
 #[inline(always)]
 fn four_f64(avx: Avx, rows: &[&[f64]], column: usize, target: &mut [[f64; 4]]) {
     let mut r = [avx._mm256_setzero_pd(); 4];
-    for row in 0..4 {
-        r[row] = pulp::cast(part::<_, 4>(rows, row, column));
+    for (row, r) in r.iter_mut().enumerate() {
+        *r = pulp::cast(part::<_, 4>(rows, row, column));
     }
     // Columns c and c + 2 of two rows, in the two halves of a vector.
     let upper = [avx._mm256_unpacklo_pd(r[0], r[1]), avx._mm256_unpackhi_pd(r[0], r[1])];
@@ -156,14 +156,14 @@ fn four_f64(avx: Avx, rows: &[&[f64]], column: usize, target: &mut [[f64; 4]]) {
 fn sixteen_f32(avx: Avx512f, rows: &[&[f32]], column: usize, target: &mut [[f32; 16]]) {
     // Columns c, c + 4, c + 8 and c + 12 of four rows, in the quarters of a vector.
     let mut fours = [[avx._mm512_setzero_ps(); 4]; 4];
-    for four in 0..4 {
+    for (four, columns) in fours.iter_mut().enumerate() {
         let mut r = [avx._mm512_setzero_ps(); 4];
-        for row in 0..4 {
-            r[row] = pulp::cast(part::<_, 16>(rows, 4 * four + row, column));
+        for (row, r) in r.iter_mut().enumerate() {
+            *r = pulp::cast(part::<_, 16>(rows, 4 * four + row, column));
         }
         let (low0, low1) = (avx._mm512_unpacklo_ps(r[0], r[1]), avx._mm512_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm512_unpackhi_ps(r[0], r[1]), avx._mm512_unpackhi_ps(r[2], r[3]));
-        fours[four] = [
+        *columns = [
             avx._mm512_shuffle_ps::<0x44>(low0, low1),
             avx._mm512_shuffle_ps::<0xee>(low0, low1),
             avx._mm512_shuffle_ps::<0x44>(high0, high1),
@@ -189,10 +189,10 @@ fn sixteen_f32(avx: Avx512f, rows: &[&[f32]], column: usize, target: &mut [[f32;
 fn eight_f64(avx: Avx512f, rows: &[&[f64]], column: usize, target: &mut [[f64; 8]]) {
     // Columns c, c + 2, c + 4 and c + 6 of two rows, in the quarters of a vector.
     let mut twos = [[avx._mm512_setzero_pd(); 2]; 4];
-    for two in 0..4 {
+    for (two, columns) in twos.iter_mut().enumerate() {
         let (r0, r1) = (part::<_, 8>(rows, 2 * two, column), part::<_, 8>(rows, 2 * two + 1, column));
         let (r0, r1) = (pulp::cast(r0), pulp::cast(r1));
-        twos[two] = [avx._mm512_unpacklo_pd(r0, r1), avx._mm512_unpackhi_pd(r0, r1)];
+        *columns = [avx._mm512_unpacklo_pd(r0, r1), avx._mm512_unpackhi_pd(r0, r1)];
     }
     for c in 0..2 {
         let upper_even = avx._mm512_shuffle_f64x2::<0x88>(twos[0][c], twos[1][c]);

@@ -37,7 +37,9 @@ fn assert_expected<'l>(lines: impl Iterator<Item = &'l str>, set: &str) {
 fn the_digests_are_those_of_the_file() {
     let lines = report::lines().unwrap();
     println!("\n{SET}{}", elman::instruction_set());
-    lines.iter().for_each(|line| println!("{LINE}{line}"));
+    for line in &lines {
+        println!("{LINE}{line}");
+    }
     assert_expected(lines.iter().map(String::as_str), elman::instruction_set());
 }
 

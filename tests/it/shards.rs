@@ -168,8 +168,8 @@ fn of_problem<A: Scalar>(name: impl Into<String>, problem: Problem<A>) -> Job<A>
             input = input.dropout(Dropout::new(9).inputs(0.3).recurrent(0.4).columns(&numbers[columns.clone()]));
         }
         input = if *reversed { input.reversed() } else { input };
-        let cache = sequence::forward(parameters, input, &inputs.a0.slice(s![.., columns.clone()]))?;
-        let loss = cross_entropy(&cache, &targets.slice(s![columns, ..]), mean)?;
+        let cache = sequence::forward(parameters, input, inputs.a0.slice(s![.., columns.clone()]))?;
+        let loss = cross_entropy(&cache, targets.slice(s![columns, ..]), mean)?;
         let back = sequence::backward(parameters, &cache, Upstream::logits(&loss.dlogits))?;
         part.set(back.gradients.as_slice(), &loss);
         Ok(())
@@ -331,7 +331,7 @@ fn a_sum_is_scaled_to_the_mean() {
     let mut sum = Sum::<f32, ()>::default();
     let total = sum.run(shards, &mut [(); 3], |shard, (), (), part| {
         let columns = s![.., shards.columns(shard, 5), ..];
-        let loss = squared_error(&y.slice(columns), &targets.slice(columns), Reduction::Sum)?;
+        let loss = squared_error(y.slice(columns), targets.slice(columns), Reduction::Sum)?;
         part.set(&[loss.dlogits.sum()], &loss);
         Ok::<(), Error>(())
     });
@@ -525,7 +525,7 @@ fn a_lost_worker_is_an_error_on_every_other_one() {
 fn wrong_arguments_are_errors() {
     let run = |v, states: &mut [()]| {
         let lengths = |shard, (): &mut (), (): &mut (), part: &mut Part<f32>| {
-            part.set(&[0.0, 1.0][..1 + usize::from(shard == 2)], &Loss::default());
+            part.set(&[0.0, 1.0][..=usize::from(shard == 2)], &Loss::default());
             Ok::<(), Error>(())
         };
         Sum::<f32, ()>::default().run(Shards::new(v)?, states, lengths).map(|total| total.gradients.len())

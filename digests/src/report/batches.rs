@@ -31,7 +31,7 @@ pub(super) fn add(report: &mut Report) -> Result<(), Error> {
     let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
     report.add("batches of sequences", add_batch(Digest::new(), &Batch::from_sequences(&sequences)));
     let of_buckets = buckets(&lengths, 5, rng)?;
-    report.add("buckets", of_buckets.iter().fold(Digest::new(), |digest, bucket| digest.counts(bucket)));
+    report.add("buckets", of_buckets.iter().fold(Digest::new(), super::Digest::counts));
     let (padded, lengths) = pad(&sequences);
     report.add("padding", Digest::new().counts(&padded).counts(&lengths));
     Ok(())

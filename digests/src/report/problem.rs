@@ -54,6 +54,7 @@ pub(super) fn uniform<A: Scalar, Sh: ShapeBuilder>(
 
 /// How a sequence is read.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are combined freely")]
 pub(super) struct Reading {
     pub(super) name: &'static str,
     tokens: bool,

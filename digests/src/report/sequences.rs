@@ -48,7 +48,7 @@ fn strides<A: Scalar>(report: &mut Report, problem: &Problem<A>) -> Result<(), E
     let Problem { name, p, sequence, a0, hidden, .. } = problem;
     let slice = s![.., ..;-1, ..;2];
     let (x, hidden) = (sequence.x.slice(slice), hidden.slice(slice));
-    let cache = sequence::forward(p, &x, &a0.slice(s![.., ..;-1]))?;
+    let cache = sequence::forward(p, x, a0.slice(s![.., ..;-1]))?;
     report.add(&format!("sequence {name} strides forward"), forward(&cache));
     let back = sequence::backward(p, &cache, Upstream::hidden(&hidden))?;
     report.add(&format!("sequence {name} strides backward"), backward(&back));

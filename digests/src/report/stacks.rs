@@ -77,7 +77,7 @@ impl<A: Scalar> Problem<A> {
 
     fn gradients(&self, digest: Digest, gradients: &stack::Gradients<A>, states: &States<A>) -> Digest {
         let states = keys(self.p.architecture()).filter_map(|(layer, direction)| states.get(layer, direction));
-        states.fold(digest.floats(gradients.as_slice()), |digest, state| digest.floats(state))
+        states.fold(digest.floats(gradients.as_slice()), super::Digest::floats)
     }
 }
 
@@ -86,7 +86,7 @@ fn passes<A: Scalar>(report: &mut Report, problem: &Problem<A>) -> Result<(), Er
     for reading in READINGS {
         let cache = stack::forward(p, sequence.input(reading), states)?;
         let hidden = keys(p.architecture()).filter_map(|(layer, direction)| cache.hidden(layer, direction));
-        let digest = hidden.fold(Digest::new(), |digest, hidden| digest.floats(hidden));
+        let digest = hidden.fold(Digest::new(), super::Digest::floats);
         let digest = digest.floats(cache.logits()).floats(cache.output());
         report.add(&format!("stack {name} {} forward", reading.name), digest);
         let mut back = stack::Backward::with_dx();
