@@ -247,11 +247,11 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
-    fn check<A: Scalar>(counts: impl Iterator<Item = usize> + Clone) {
+    fn check<A: Scalar>(counts: &[usize]) {
         for job in jobs::<A>() {
             for v in [1, 3, 5, 8, 13] {
                 let expected = job.in_shards(v);
-                for workers in counts.clone() {
+                for &workers in counts {
                     for (worker, found) in job.on_workers(v, workers).iter().enumerate() {
                         let what = format!("{}, {v} shards, worker {worker} of {workers}", job.name);
                         assert_same_bits(found, &expected, &what);
@@ -260,8 +260,8 @@ fn any_number_of_workers_gives_the_same_bits() {
             }
         }
     }
-    check::<f32>(1..10);
-    check::<f64>([4, 15].into_iter());
+    check::<f32>(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    check::<f64>(&[4, 15]);
 }
 
 #[test]
