@@ -279,6 +279,17 @@ fn targets_of_last_steps_are_those_at_the_end_of_each_column() {
 }
 
 #[test]
+fn the_last_step_of_an_array_of_reversed_time_is_step_zero() {
+    let logits = uniform(&mut Numpy::seed(1), (2, 3, 5));
+    let predictions = Predictions::new(&logits).reversed();
+    let loss = cross_entropy(predictions, Targets::last_labels(&[0_u32, 1, 1]), Reduction::Sum).unwrap();
+    assert_eq!(loss.count, 3);
+    for ((class, column, t), d) in loss.dlogits.indexed_iter() {
+        assert_eq!(d.abs() > 0.0, t == 0, "class {class}, column {column}, step {t}");
+    }
+}
+
+#[test]
 fn weights_of_last_steps_weigh_columns() {
     let cache = Problem::<f64>::draw(1, SHAPE).forward();
     let labels = [0_i64, 1, 1, 0, -100, 1, 0];
