@@ -30,6 +30,8 @@
 //!
 //! The numbers are in [`constants`].
 
+#[cfg(test)]
+mod accuracy;
 mod constants;
 
 use pulp::Simd;
@@ -125,13 +127,12 @@ pub(super) fn sigmoid<S: Simd, A: Lanes>(simd: S, x: A::Vector<S>) -> A::Vector<
 #[cfg(test)]
 mod tests {
     use pulp::WithSimd;
-    use serde_json::Value;
 
     use super::super::Isa;
     use super::*;
 
     #[derive(Clone, Copy, Debug)]
-    enum Function {
+    pub(super) enum Function {
         Tanh,
         Exp,
         Sigmoid,
@@ -159,19 +160,19 @@ mod tests {
         }
     }
 
-    fn map<A: Lanes>(isa: Isa, function: Function, x: &[A]) -> Vec<A> {
+    pub(super) fn map<A: Lanes>(isa: Isa, function: Function, x: &[A]) -> Vec<A> {
         let mut values = x.to_vec();
         isa.run(Map { function, values: &mut values });
         values
     }
 
-    fn best() -> Isa {
+    pub(super) fn best() -> Isa {
         Isa::all().last().expect("the emulated one is always there")
     }
 
     /// |found − exact| in units in the last place of `exact`. 2ᵏ counts with the smaller of its two units. Infinity counts
     /// as the number after the largest finite one.
-    fn ulps(found: f32, exact: f64) -> f64 {
+    pub(super) fn ulps(found: f32, exact: f64) -> f64 {
         if found.is_nan() || exact.is_nan() {
             return if found.is_nan() && exact.is_nan() { 0.0 } else { f64::INFINITY };
         }
@@ -211,41 +212,11 @@ mod tests {
         std::iter::from_fn(move || Some(bits.by_ref().take(4096).collect::<Vec<_>>()).filter(|x| !x.is_empty()))
     }
 
-    /// A sample of all f32. `ELMAN_EXHAUSTIVE=1` tests all of them: about two minutes per function in a release build.
-    fn stride() -> u32 {
-        if std::env::var("ELMAN_EXHAUSTIVE").is_ok_and(|value| value == "1") { 1 } else { 997 }
-    }
-
-    #[track_caller]
-    fn assert_within_one_ulp(function: Function, oracle: fn(f64) -> f64) {
-        let (mut worst, mut at) = (0.0, 0.0);
-        for x in sweep(stride()) {
-            for (x, y) in x.iter().zip(map(best(), function, &x)) {
-                let error = ulps(y, oracle(f64::from(*x)));
-                if error > worst {
-                    (worst, at) = (error, *x);
-                }
-            }
-        }
-        println!("{function:?} of f32: at most {worst:.6} ULP, at {at:?}");
-        assert!(worst <= 1.0, "{function:?}({at:?}) is wrong by {worst} ULP");
-    }
-
-    #[test]
-    fn tanh_of_f32_is_within_one_ulp() {
-        assert_within_one_ulp(Function::Tanh, f64::tanh);
-    }
-
-    #[test]
-    fn exp_of_f32_is_within_one_ulp() {
-        assert_within_one_ulp(Function::Exp, f64::exp);
-    }
-
     /// An exp within 1 ULP, an addition and a quotient, of which each adds half a ULP.
     #[test]
     fn sigmoid_of_f32_is_within_two_and_a_half_ulps_where_exp_is_finite() {
         let (mut worst, mut at) = (0.0, 0.0);
-        for x in sweep(stride()) {
+        for x in sweep(997) {
             for (x, y) in x.iter().zip(map(best(), Function::Sigmoid, &x)) {
                 let error = ulps(y, 1.0 / (1.0 + (-f64::from(*x)).exp()));
                 if *x < -88.7 {
@@ -259,34 +230,9 @@ mod tests {
         assert!(worst <= 2.5, "sigmoid({at:?}) is wrong by {worst} ULP");
     }
 
-    /// `tests/fixtures/elementary.py` generates and describes the entries.
-    #[track_caller]
-    fn assert_within_two_ulps(function: Function, name: &str) {
-        let fixture: Value = serde_json::from_str(include_str!("../../tests/fixtures/elementary.json")).expect("JSON");
-        for entry in fixture[name].as_array().expect("a list") {
-            let float = |i: usize| f64::from_bits(entry[i].as_u64().expect("bits"));
-            let unit = libm::ldexp(1.0, i32::try_from(entry[2].as_i64().expect("an exponent")).expect("an exponent"));
-            let rest = entry[3].as_f64().expect("a number");
-            let (x, rounded) = (float(0), float(1));
-            let found = map(best(), function, &[x])[0];
-            let error = ((found - rounded) / unit - rest).abs();
-            assert!(error <= 2.0, "{function:?}({x:?}) is wrong by {error} ULP");
-        }
-    }
-
-    #[test]
-    fn tanh_of_f64_is_within_two_ulps() {
-        assert_within_two_ulps(Function::Tanh, "tanh");
-    }
-
-    #[test]
-    fn exp_of_f64_is_within_two_ulps() {
-        assert_within_two_ulps(Function::Exp, "exp");
-    }
-
     /// Asserts equal bits. Any two NaNs count as equal.
     #[track_caller]
-    fn assert_same<A: Lanes>(x: &[A], found: &[A], expected: &[A]) {
+    pub(super) fn assert_same<A: Lanes>(x: &[A], found: &[A], expected: &[A]) {
         for ((x, f), e) in x.iter().zip(found).zip(expected) {
             let same = f == e && f.is_sign_negative() == e.is_sign_negative();
             assert!(same || (f.is_nan() && e.is_nan()), "at {x:?}: {f:?} is not {e:?}");
