@@ -28,6 +28,7 @@ from peers import Case, batched
 
 HERE = Path(__file__).parent
 BUILD = Path(os.environ["ELMAN_PEERS"])
+CORES = sorted(os.sched_getaffinity(0))
 
 SIZES = {  # T_x, m, n_x, n_a, n_y
     "seed": (4, 10, 3, 5, 2),
@@ -250,5 +251,4 @@ def main():
 
 
 if __name__ == "__main__":
-    CORES = sorted(os.sched_getaffinity(0))
     main()
