@@ -1,7 +1,7 @@
 //! Prints a digest of every computation of the library. `tests/digests` has the lines that every machine must print:
 //!
 //! ```text
-//! cargo run --release --manifest-path digests/Cargo.toml | diff tests/digests -
+//! cargo run --release --manifest-path digests/Cargo.toml --target-dir target/digests | diff tests/digests -
 //! ```
 
 mod report;
