@@ -44,10 +44,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) resume: Option<PathBuf>,
     /// Seconds that a rank waits for another one before it ends the run
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 600)]
     pub(crate) limit: u64,
-    /// Makes one rank fail after a step, as a test: RANK,STEP
-    #[arg(long, value_name = "RANK,STEP", num_args = 2, value_delimiter = ',')]
+    /// Makes one rank fail after a step, as a test
+    #[arg(long, value_names = ["RANK", "STEP"], num_args = 2)]
     fail: Vec<u64>,
 }
 
