@@ -4,6 +4,7 @@
 //! cargo run --release --manifest-path digests/Cargo.toml --target-dir target/digests | diff tests/digests -
 //! ```
 
+#[path = "../../tests/it/report/mod.rs"]
 mod report;
 
 fn main() -> Result<(), elman::io::Error> {

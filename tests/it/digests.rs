@@ -1,6 +1,6 @@
 //! The bits of every computation are those of `tests/digests`, on every instruction set of the machine.
 
-#[path = "../../digests/src/report/mod.rs"]
+#[path = "report/mod.rs"]
 mod report;
 
 use std::process::Command;
