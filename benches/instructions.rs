@@ -11,11 +11,10 @@ use elman::Scalar;
 use workload::passes::{Forward, Reads, Step, Train};
 use workload::{SIZES, Size, size};
 
-/// Short enough for callgrind, which computes one multiply-add at a time. `charlm` has two blocks of steps, and so has
-/// `long`.
+/// Short enough for callgrind, which takes about 0.2 µs for each multiply-add. `long` has two blocks of steps.
 fn sizes() -> [Size; 6] {
     let [seed, small, charlm, _, _, stream, long] = SIZES;
-    [seed, small, charlm.steps(32), stream, long.steps(600), WINDOW]
+    [seed, small, charlm.steps(2), stream, long.steps(600), WINDOW]
 }
 
 /// A window over a live stream.
