@@ -69,7 +69,7 @@ const PEAK_SECONDS: f64 = 0.005;
 /// A sample takes at least this long: several passes where one is shorter.
 const SAMPLE_SECONDS: f64 = 1e-4;
 /// The multiply-adds of the largest case of a quick run.
-const QUICK: usize = 1 << 21;
+const QUICK: usize = 1 << 23;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
