@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elman::{Scalar, Upstream, cell};
+use workload::passes::Step;
 use workload::{Rates, SIZES, Size};
 
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
@@ -39,16 +40,9 @@ fn backward<A: Scalar>(c: &mut Criterion<Rates>) {
 fn step<A: Scalar>(c: &mut Criterion<Rates>) {
     let mut group = workload::group::<A>(c, "cell/step");
     for size in SIZES.map(Size::one_step) {
-        let (p, xt) = (size.parameters::<A>(), size.xt());
-        let mut stepper = cell::Stepper::new(&p, size.m);
-        stepper.set_hidden(&size.a0()).expect("the shapes agree");
+        let mut pass = Step::<A>::new(size);
         group.throughput(size.forward());
-        group.bench_function(size.to_string(), |b| {
-            b.iter(|| {
-                stepper.step(black_box(&xt)).expect("the shapes agree");
-                black_box(stepper.output());
-            });
-        });
+        group.bench_function(size.to_string(), |b| b.iter(|| pass.run()));
     }
 }
 

@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use elman::loss::{Loss, Reduction, cross_entropy_into};
 use elman::sequence::{self, Backward, Cache, Input};
 use elman::{Scalar, Upstream};
-use ndarray::{Array2, Axis, ShapeBuilder};
+use ndarray::Axis;
 use workload::{Rates, SIZES, criterion, group};
 
 fn ragged<A: Scalar>(c: &mut Criterion<Rates>) {
@@ -20,7 +20,7 @@ fn ragged<A: Scalar>(c: &mut Criterion<Rates>) {
     for size in &SIZES[1..4] {
         let (mut p, x, a0, targets) = (size.parameters::<A>(), size.x::<A>(), size.a0::<A>(), size.targets());
         let (m, t_x) = targets.dim();
-        let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (7 * j + 5 * t + j * t) % p.dims().n_x);
+        let tokens = size.tokens();
         let even: Vec<usize> = (0..m).map(|j| (2 * j + 1) * t_x / (2 * m)).collect();
         let half_x = x.slice_axis(Axis(1), (..m / 2).into());
         let cases = [

@@ -5,47 +5,26 @@
 
 mod workload;
 
-use std::hint::black_box;
-
 use criterion::{Criterion, criterion_group, criterion_main};
-use elman::loss::{self, Loss, Reduction};
-use elman::{Scalar, Upstream, sequence};
+use elman::Scalar;
+use workload::passes::{Forward, Reads, Train};
 use workload::{Rates, SIZES};
 
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
     let mut group = workload::group::<A>(c, "sequence/forward");
     for size in SIZES {
-        let (p, x, a0) = (size.parameters::<A>(), size.x(), size.a0());
-        let mut cache = sequence::Cache::default();
+        let mut pass = Forward::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.forward());
-        group.bench_function(size.to_string(), |b| {
-            b.iter(|| {
-                sequence::forward_into(&p, black_box(&x), &a0, &mut cache).expect("the shapes agree");
-                black_box(cache.output());
-            });
-        });
+        group.bench_function(size.to_string(), |b| b.iter(|| pass.run()));
     }
 }
 
 fn train<A: Scalar>(c: &mut Criterion<Rates>) {
     let mut group = workload::group::<A>(c, "sequence/train");
     for size in SIZES {
-        let (mut p, x, a0, targets) = (size.parameters::<A>(), size.x(), size.a0(), size.targets());
-        let (mut cache, mut loss, mut back) =
-            (sequence::Cache::default(), Loss::default(), sequence::Backward::default());
+        let mut pass = Train::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.train());
-        group.bench_function(size.to_string(), |b| {
-            b.iter(|| {
-                // An optimiser changes the weights between two passes, so they are packed again.
-                black_box(p.as_mut_slice());
-                sequence::forward_into(&p, black_box(&x), &a0, &mut cache).expect("the shapes agree");
-                loss::cross_entropy_into(&cache, &targets, Reduction::Mean, &mut loss).expect("the labels are classes");
-                back.gradients.fill(A::zero());
-                let upstream = Upstream::logits(&loss.dlogits);
-                sequence::backward_into(&p, &cache, upstream, &mut back).expect("the shapes agree");
-                black_box(&back);
-            });
-        });
+        group.bench_function(size.to_string(), |b| b.iter(|| pass.run()));
     }
 }
 

@@ -4,11 +4,10 @@
 
 mod workload;
 
-use std::hint::black_box;
-
 use criterion::{Criterion, criterion_group, criterion_main};
-use elman::{Scalar, sequence};
+use elman::Scalar;
 use rayon::ThreadPoolBuilder;
+use workload::passes::{Forward, Reads};
 use workload::{Rates, Size, size};
 
 const SIZES: [Size; 7] = [
@@ -24,18 +23,12 @@ const SIZES: [Size; 7] = [
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
     let mut group = workload::group::<A>(c, "threads/forward");
     for size in SIZES {
-        let (p, x, a0) = (size.parameters::<A>(), size.x(), size.a0());
-        let mut cache = sequence::Cache::default();
+        let mut pass = Forward::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.forward());
         for threads in [1, 2] {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("two threads can be started");
             group.bench_function(format!("{size} on {threads}"), |b| {
-                pool.install(|| {
-                    b.iter(|| {
-                        sequence::forward_into(&p, black_box(&x), &a0, &mut cache).expect("the shapes agree");
-                        black_box(cache.output());
-                    });
-                });
+                pool.install(|| b.iter(|| pass.run()));
             });
         }
     }

@@ -1,6 +1,9 @@
-//! Shared code of the benchmarks: the sizes, seeded inputs, and rates in steps and in floating-point operations.
+//! Shared code of the benchmarks: the sizes, seeded inputs, passes, and rates in steps and in floating-point operations.
 
 #![allow(dead_code, reason = "each benchmark is its own program and uses only a part of this module")]
+
+pub(crate) mod passes;
+pub(crate) mod peak;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 /// The size of a job: `T_x` steps of m columns through a network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) t_x: usize,
     pub(crate) m: usize,
     pub(crate) dims: Dims,
@@ -47,7 +50,12 @@ impl fmt::Display for Size {
 impl Size {
     /// The same network and batch for one step.
     pub(crate) fn one_step(self) -> Size {
-        Size { t_x: 1, ..self }
+        self.steps(1)
+    }
+
+    /// The same network and batch for another number of steps.
+    pub(crate) const fn steps(self, t_x: usize) -> Size {
+        Size { t_x, ..self }
     }
 
     /// The work of one forward pass.
@@ -66,13 +74,17 @@ impl Size {
         self.passes(2)
     }
 
-    /// Counts steps as elements, and floating-point operations as bytes: [`Rates`] prints both. A multiply-add counts
-    /// as two operations. Only matrix products count.
-    fn passes(self, passes: usize) -> Throughput {
+    /// The multiply-adds of one forward pass. Only matrix products count.
+    pub(crate) fn multiply_adds(self) -> usize {
         let Dims { n_x, n_a, n_y } = self.dims;
-        let steps = self.t_x * self.m;
-        let operations = 2 * passes * steps * n_a * (n_x + n_a + n_y);
-        Throughput::ElementsAndBytes { elements: steps as u64, bytes: operations as u64 }
+        self.t_x * self.m * n_a * (n_x + n_a + n_y)
+    }
+
+    /// Counts steps as elements, and floating-point operations as bytes: [`Rates`] prints both. A multiply-add counts
+    /// as two operations.
+    fn passes(self, passes: usize) -> Throughput {
+        let operations = 2 * passes * self.multiply_adds();
+        Throughput::ElementsAndBytes { elements: (self.t_x * self.m) as u64, bytes: operations as u64 }
     }
 
     /// Weights of ±1/√`n_a`, for which hidden states neither vanish nor saturate.
@@ -92,6 +104,11 @@ impl Size {
     /// (`n_x`, m)
     pub(crate) fn xt<A: Scalar>(self) -> Array2<A> {
         random((self.dims.n_x, self.m), 2)
+    }
+
+    /// (m, `T_x`), each below `n_x`.
+    pub(crate) fn tokens(self) -> Array2<usize> {
+        Array2::from_shape_fn((self.m, self.t_x).f(), |(j, t)| (7 * j + 5 * t + j * t) % self.dims.n_x)
     }
 
     /// (`n_a`, m)

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! benches/peers/run --json docs/benchmarks/MACHINE.json       measures, and takes a quarter of an hour or more
-//! cargo run --release --example benchmarks                    writes docs/benchmarks.md and docs/gallery/speed.svg
+//! cargo bench --features avx512 --bench growth -- --json docs/benchmarks/growth/MACHINE.json
+//! cargo run --release --example benchmarks                    writes docs/benchmarks.md and the pictures
 //! cargo run --release --example benchmarks -- --quick         fails where the tables are not those of the measurements
 //! ```
 
+mod growth;
 mod measurements;
 mod picture;
 mod tables;
@@ -39,7 +41,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let machines = Machine::read_all(&docs.join("benchmarks"))?;
-    let tables = tables::page(&machines);
+    let growth = docs.join("benchmarks/growth");
+    let grown = Machine::read_all(&growth)?;
+    let tables = tables::page(&machines) + &growth::section(&grown);
     let page = docs.join("benchmarks.md");
     if arguments.quick {
         if fs::read_to_string(&page)? != tables {
@@ -52,6 +56,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let newest = machines.iter().find(|machine| picture::has_rows(machine));
     let newest = newest.ok_or("no measurement in docs/benchmarks has the rows of the picture")?;
     picture::draw(&docs.join("gallery/speed.svg"), newest)?;
-    println!("wrote docs/benchmarks.md and docs/gallery/speed.svg");
+    for machine in &grown {
+        growth::picture::draw(&growth.join(&machine.file).with_extension("svg"), machine)?;
+    }
+    println!("wrote docs/benchmarks.md, docs/gallery/speed.svg and the pictures in docs/benchmarks/growth");
     Ok(())
 }

@@ -1,17 +1,20 @@
-//! What `benches/peers/run --json` writes.
+//! What `benches/peers/run --json` writes, and the bench `growth`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One run of the benchmark on one machine.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Machine {
     #[serde(rename = "machine")]
     pub(crate) name: String,
+    /// The name of the file, without its extension.
+    #[serde(skip)]
+    pub(crate) file: String,
     pub(crate) date: String,
     pub(crate) command: String,
     pub(crate) rounds: u32,
@@ -21,7 +24,7 @@ pub(crate) struct Machine {
 }
 
 /// One size, pass, precision and number of threads.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Case {
     pub(crate) threads: u32,
     pub(crate) dtype: String,
@@ -31,29 +34,32 @@ pub(crate) struct Case {
     pub(crate) pass: String,
     /// Where there are several.
     #[serde(default)]
-    layers: usize,
+    pub(crate) layers: usize,
     #[serde(default)]
-    directions: usize,
+    pub(crate) directions: usize,
     /// 1 where half of the steps are padding.
     #[serde(default)]
-    ragged: usize,
+    pub(crate) ragged: usize,
     /// The median of each program's samples. That of `peak` is the time of the multiply-adds alone.
-    milliseconds: BTreeMap<String, f64>,
+    pub(crate) milliseconds: BTreeMap<String, f64>,
 }
 
 /// The programs that are no peers.
 const OWN: [&str; 4] = ["elman", "without-dx", "peak", "layers"];
 
 impl Machine {
-    /// All files of a folder, the newest measurement first, and of one day by their names.
+    /// All JSON files of a folder, the newest measurement first, and of one day by their names.
     pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
         let mut machines: Vec<Self> = Vec::new();
         let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
         let mut paths = entries.collect::<Result<Vec<_>, _>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
         for path in paths {
             let read = fs::read(&path)?;
-            machines.push(serde_json::from_slice(&read).map_err(|error| format!("{}: {error}", path.display()))?);
+            let machine = serde_json::from_slice(&read).map_err(|error| format!("{}: {error}", path.display()))?;
+            let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            machines.push(Machine { file, ..machine });
         }
         machines.sort_by(|a, b| (&b.date, &b.name).cmp(&(&a.date, &a.name)));
         Ok(machines)

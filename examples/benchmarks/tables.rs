@@ -61,7 +61,7 @@ pub(crate) fn page(machines: &[Machine]) -> String {
     page
 }
 
-const INFALLIBLE: &str = "a string takes all text";
+pub(crate) const INFALLIBLE: &str = "a string takes all text";
 
 fn table(page: &mut String, machine: &Machine, threads: u32, dtype: &str) {
     let cases: Vec<_> = machine.cases.iter().filter(|case| (case.threads, &*case.dtype) == (threads, dtype)).collect();
@@ -103,12 +103,12 @@ fn cells(machine: &Machine, case: &Case, peers: &[&str]) -> Vec<String> {
     cells
 }
 
-fn row(page: &mut String, cells: &[String]) {
+pub(crate) fn row(page: &mut String, cells: &[String]) {
     writeln!(page, "| {} |", cells.join(" | ")).expect(INFALLIBLE);
 }
 
 /// Three significant digits.
-fn milliseconds(time: f64) -> String {
+pub(crate) fn milliseconds(time: f64) -> String {
     let decimals = [(100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)];
     let decimals = decimals.into_iter().find(|(least, _)| time >= *least).map_or(5, |(_, decimals)| decimals);
     format!("{time:.decimals$}")
