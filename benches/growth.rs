@@ -1,4 +1,4 @@
-//! Measures how the time of a pass grows with n_a, m, T_x and the vocabulary, on one thread, and prints where it grows most
+//! Measures how the time of a pass grows with `n_a`, m, `T_x` and the vocabulary, on one thread. Prints where it grows most
 //! beyond its multiply-adds. The peak of the multiply-adds is measured in the same run.
 //!
 //! ```text

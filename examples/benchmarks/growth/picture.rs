@@ -47,7 +47,7 @@ pub(crate) fn draw(path: &Path, machine: &Machine) -> Result<(), Box<dyn Error>>
             chart.draw_series(LineSeries::new(points("elman"), colour.stroke_width(2)))?;
             chart.draw_series(points("elman").map(|point| Circle::new(point, 3, colour.filled())))?;
             chart.draw_series(DashedLineSeries::new(points("peak"), 4, 4, colour.stroke_width(1)))?;
-            if let Some(last) = points("elman").last() {
+            if let Some(last) = points("elman").next_back() {
                 let label = Text::new(pass, (-52, -6), ("sans-serif", 13).into_font().color(&colour));
                 chart.draw_series([EmptyElement::at(last) + label])?;
             }
