@@ -45,6 +45,7 @@ fn with_readings<A: Scalar>(problems: Vec<Problem<A>>) -> impl Iterator<Item = P
 }
 
 /// All small problems, and the large ones plainly and with all readings combined.
+#[cfg(feature = "rayon")]
 fn every_problem<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
     let large = problems::<A>(&LARGE).into_iter().flat_map(|problem| {
         let everything = problem.readings().into_iter().next_back();
