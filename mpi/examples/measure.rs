@@ -25,7 +25,7 @@ use mpi::traits::{Communicator, Destination, Source};
 type Memory = (sequence::Cache<f32>, Loss<f32>, sequence::Backward<f32>);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let ranks = Ranks::start(Duration::from_secs(600))?;
+    let ranks = Ranks::start(Duration::from_mins(10))?;
     let numbers = env::args().skip(1).map(|argument| argument.parse()).collect::<Result<Vec<usize>, _>>()?;
     let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
     let (t_x, m) = (number(0, 64), number(1, 32));
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let columns = shards.columns(shard, m);
             let x = x.slice(s![.., columns.clone(), ..]);
             sequence::forward_into(&p, Input::from(x).without_dx(), None, cache)?;
-            loss::cross_entropy_into(&*cache, &targets.slice(s![columns, ..]), mean, loss)?;
+            loss::cross_entropy_into(&*cache, targets.slice(s![columns, ..]), mean, loss)?;
             back.zero_gradients();
             sequence::backward_into(&p, cache, Upstream::logits(&loss.dlogits), back)?;
             part.set(back.gradients.as_slice(), loss);

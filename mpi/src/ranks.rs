@@ -183,7 +183,7 @@ impl Ranks {
     }
 
     /// Waits until a message to or from a rank is complete.
-    pub(crate) fn wait<'s, 'a, A>(&self, rank: usize, request: Request<'a, [A], &'s LocalScope<'a>>) {
+    pub(crate) fn wait<'a, A>(&self, rank: usize, request: Request<'a, [A], &LocalScope<'a>>) {
         let mut request = Some(request);
         self.poll(rank, || match request.take()?.test() {
             Ok(status) => Some(status),
