@@ -114,7 +114,7 @@ fn train(run: &mut Run, text: &Text, shards: Shards, arguments: &Arguments, rank
         if arguments.fails_at(ranks.worker().index, step) {
             return Err(format!("--fail: stopped after step {step}").into());
         }
-        if run.is_complete() || step % u64::from(arguments.every) == 0 {
+        if run.is_complete() || step.is_multiple_of(u64::from(arguments.every)) {
             save(run, &own, shards, arguments, ranks)?;
         }
     }
