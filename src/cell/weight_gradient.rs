@@ -10,7 +10,8 @@
 
 use super::weights::FEW_ROWS;
 use crate::kernel::{
-    Epilogue, Packed, Rows, Start, Terms, add_outer_products, add_rows, add_scaled, product, threads, transpose,
+    Packed, PackedStrips, Rows, Strips, Terms, add_outer_products, add_products, add_rows, add_scaled, threads,
+    transpose,
 };
 use crate::layout::{Bytes, fit};
 use crate::parameters::ViewMut;
@@ -51,9 +52,8 @@ pub(crate) enum States<'a, A> {
 /// The workspace of the weight gradients.
 #[derive(Debug, Clone)]
 pub(crate) struct WeightGradient<A> {
-    /// dzᵀ and dlogitsᵀ: one row per output.
-    dz: Vec<A>,
-    dlogits: Vec<A>,
+    dz: PackedStrips<A>,
+    dlogits: PackedStrips<A>,
     x: Packed<A>,
     a_next: Packed<A>,
     a_prev: Packed<A>,
@@ -63,8 +63,9 @@ pub(crate) struct WeightGradient<A> {
 
 impl<A> Default for WeightGradient<A> {
     fn default() -> Self {
+        let [dz, dlogits] = [(); 2].map(|()| PackedStrips::default());
         let [x, a_next, a_prev] = [(); 3].map(|()| Packed::default());
-        WeightGradient { dz: Vec::new(), dlogits: Vec::new(), x, a_next, a_prev, dembedding: Vec::new() }
+        WeightGradient { dz, dlogits, x, a_next, a_prev, dembedding: Vec::new() }
     }
 }
 
@@ -80,7 +81,7 @@ impl<A: Scalar> WeightGradient<A> {
             Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),
             None => Packed::<A>::bytes(rows, n_a) * 2,
         };
-        Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) + input + states
+        PackedStrips::<A>::bytes(rows, n_a) + PackedStrips::<A>::bytes(rows, n_y) + input + states
     }
 
     /// Call before the first [`add`](Self::add).
@@ -130,12 +131,10 @@ impl<A: Scalar> WeightGradient<A> {
         }
         let Dims { n_x, n_a, n_y } = gradients.dims;
         let Steps { rows, dz, dlogits, x, states } = steps;
-        let WeightGradient { dz: dz_t, dlogits: dlogits_t, x: packed_x, a_next, a_prev, dembedding } = self;
-        let mut transpose_gradients = || {
-            fit(dz_t, n_a * rows);
-            transpose(dz_t, rows, dz.clone());
-            fit(dlogits_t, n_y * rows);
-            transpose(dlogits_t, rows, dlogits.clone());
+        let WeightGradient { dz: dz_strips, dlogits: dlogits_strips, x: packed_x, a_next, a_prev, dembedding } = self;
+        let mut pack_gradients = || {
+            dz_strips.pack(rows, n_a, dz.clone());
+            dlogits_strips.pack(rows, n_y, dlogits.clone());
         };
         let vectors = matches!(x, Inputs::Vectors(_));
         let consecutive = if let States::Consecutive { m, .. } = states { Some(m) } else { None };
@@ -155,9 +154,9 @@ impl<A: Scalar> WeightGradient<A> {
             }
         };
         if threads > 1 {
-            threads::join(transpose_gradients, pack_inputs);
+            threads::join(pack_gradients, pack_inputs);
         } else {
-            transpose_gradients();
+            pack_gradients();
             pack_inputs();
         }
 
@@ -171,11 +170,12 @@ impl<A: Scalar> WeightGradient<A> {
             // Its product only accumulates the bias.
             packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
         }
-        let outer = |outputs, dw, dz, x, db, rows| OuterProducts { outputs, dw, dz, x, db, first: 0, rows };
+        let (dz_strips, dlogits_strips) = (dz_strips.strips(), dlogits_strips.strips());
+        let outer = |dw, dz, x, db, rows| OuterProducts { dw, dz, x, db, first: 0, rows };
         let matrices = [
-            outer(n_a, dwax, dz_t, (&*packed_x).into(), dba, dz.clone()),
-            outer(n_a, dwaa, dz_t, a_prev, &mut [], dz),
-            outer(n_y, dwya, dlogits_t, a_next, dby, dlogits),
+            outer(dwax, dz_strips, (&*packed_x).into(), dba, dz.clone()),
+            outer(dwaa, dz_strips, a_prev, &mut [], dz),
+            outer(dwya, dlogits_strips, a_next, dby, dlogits),
         ];
         threads::run_parts(
             matrices,
@@ -206,10 +206,9 @@ fn add_tokens<A: Scalar>(dembedding: &mut [A], dz: Rows<A>, tokens: Rows<usize>,
 
 /// dW += dzᵀ·x and db += Σ dz for some outputs of a layer. Each output is a row of W and an element of b.
 struct OuterProducts<'a, A> {
-    outputs: usize,
     dw: &'a mut [A],
-    /// dzᵀ, one row for each of these outputs.
-    dz: &'a [A],
+    /// dz of these outputs.
+    dz: Strips<'a, A>,
     x: Terms<'a, A>,
     /// Empty if another matrix of the same outputs accumulates the bias.
     db: &'a mut [A],
@@ -220,21 +219,20 @@ struct OuterProducts<'a, A> {
 }
 
 impl<A: Scalar> OuterProducts<'_, A> {
-    /// Splits after the first `part` of `parts` equal shares of the outputs.
+    /// Splits after the first `part` of `parts` nearly equal shares of the outputs.
     fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
-        let OuterProducts { outputs, dw, dz, x, db, first, rows } = self;
-        let middle = outputs * part / parts;
+        let OuterProducts { dw, dz, x, db, first, rows } = self;
+        let (middle, dz0, dz1) = dz.split_at(dz.columns() * part / parts);
         let (dw0, dw1) = dw.split_at_mut(middle * x.n());
-        let (dz0, dz1) = dz.split_at(middle * x.k());
         let (db0, db1) = db.split_at_mut(middle.min(db.len()));
         (
-            OuterProducts { outputs: middle, dw: dw0, dz: dz0, x, db: db0, first, rows: rows.clone() },
-            OuterProducts { outputs: outputs - middle, dw: dw1, dz: dz1, x, db: db1, first: first + middle, rows },
+            OuterProducts { dw: dw0, dz: dz0, x, db: db0, first, rows: rows.clone() },
+            OuterProducts { dw: dw1, dz: dz1, x, db: db1, first: first + middle, rows },
         )
     }
 
     fn run(self) {
-        product(self.dw, Start::Present, self.dz, self.x, Epilogue::Store);
+        add_products(self.dw, self.dz, self.x);
         add_rows(self.db, self.first, self.rows);
     }
 }

@@ -22,7 +22,9 @@ mod product;
 mod recurrence;
 mod rows;
 mod softmax;
+mod strips;
 pub(crate) mod threads;
+mod tiles;
 mod transpose;
 mod unpacked;
 
@@ -38,4 +40,5 @@ pub(crate) use product::{Epilogue, Factor, Start, product};
 pub(crate) use recurrence::{recur, recur_gradient};
 pub(crate) use rows::Rows;
 pub(crate) use softmax::{add_softmax_gradient, softmax};
+pub(crate) use strips::{PackedStrips, Strips, add_products};
 pub(crate) use transpose::transpose;
