@@ -2,8 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows};
+use crate::Scalar;
 
 /// Loads one vector. A slice shorter than a vector fills the first lanes; the others are zero.
 #[inline(always)]
@@ -29,11 +30,11 @@ const STRIP: usize = 4;
 /// sum ← sum + row, row by row. Of each row, reads `sum.len()` elements from `first` on.
 pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
     if !sum.is_empty() {
-        call::<A, CompiledAddRows>(AddRows { sum, first, rows });
+        AddRows { sum, first, rows }.dispatch();
     }
 }
 
-compiled!(CompiledAddRows: AddRows<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddRows: CompiledAddRows);
 
 /// The body of [`add_rows`].
 struct AddRows<'a, A> {
@@ -84,10 +85,10 @@ fn add_strip<const V: usize, S: Simd, A: Lanes>(simd: S, sum: &mut [A], first: u
 
 /// sum ← sum + factor·row, rounded once for each element, as a term of a [`product`](super::product()).
 pub(crate) fn add_scaled<A: Scalar>(sum: &mut [A], factor: A, row: &[A]) {
-    call::<A, CompiledAddScaled>(AddScaled { sum, factor, row });
+    AddScaled { sum, factor, row }.dispatch();
 }
 
-compiled!(CompiledAddScaled: AddScaled<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddScaled: CompiledAddScaled);
 
 /// The body of [`add_scaled`].
 struct AddScaled<'a, A> {
@@ -113,6 +114,7 @@ impl<A: Lanes> WithSimd for AddScaled<'_, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {

@@ -5,8 +5,9 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows};
+use crate::Scalar;
 
 /// Rows whose outer products are added together. More would not fit in registers.
 const GROUP: usize = 4;
@@ -21,11 +22,11 @@ const GROUP: usize = 4;
 /// - `b`: rows of n elements
 pub(crate) fn add_outer_products<A: Scalar>(c: &mut [A], first: usize, a: Rows<A>, b: Rows<A>) {
     if !c.is_empty() {
-        call::<A, CompiledAddOuterProducts>(AddOuterProducts { c, first, a, b });
+        AddOuterProducts { c, first, a, b }.dispatch();
     }
 }
 
-compiled!(CompiledAddOuterProducts: AddOuterProducts<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddOuterProducts: CompiledAddOuterProducts);
 
 /// The body of [`add_outer_products`].
 struct AddOuterProducts<'a, A> {
@@ -88,6 +89,7 @@ fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], group: [(&[A], &
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {

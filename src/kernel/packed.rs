@@ -8,11 +8,14 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+#[cfg(test)]
+use super::Isa;
 use super::elementwise::load;
+use super::run::{Kernel, kernel};
 use super::transpose::{SIDE, turn};
-use super::{Isa, Lanes, Rows};
+use super::{Lanes, Rows};
+use crate::Scalar;
 use crate::layout::Bytes;
-use crate::scalar::{Scalar, call, compiled};
 
 /// The size of a cache line and of the widest vector. If the first vector starts on a line, no vector straddles two lines.
 const ALIGNMENT: usize = 64;
@@ -66,7 +69,7 @@ fn slack<A>() -> usize {
 impl<A: Scalar> Packed<A> {
     /// Packs `k` rows of `n` elements.
     pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>) {
-        call::<A, CompiledPackRows>(PackRows { storage: self.reshape(k, n), k, n, rows });
+        PackRows { storage: self.reshape(k, n), k, n, rows }.dispatch();
     }
 
     /// [`pack_rows`](Self::pack_rows) for one given instruction set.
@@ -80,7 +83,7 @@ impl<A: Scalar> Packed<A> {
 
     /// Packs Wᵀ. `w` holds W: `n` rows of `k` elements.
     pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
-        call::<A, CompiledPackTransposed>(PackTransposed { storage: self.reshape(k, n), k, w });
+        PackTransposed { storage: self.reshape(k, n), k, w }.dispatch();
     }
 
     /// The memory of a packed matrix of `k` rows and `n` columns.
@@ -152,7 +155,7 @@ impl<'a, A> Terms<'a, A> {
     }
 }
 
-compiled!(CompiledPackRows: PackRows<'a, A> => (), |call| Isa::current().run(call));
+kernel!(PackRows: CompiledPackRows);
 
 /// The body of [`Packed::pack_rows`].
 struct PackRows<'a, A> {
@@ -185,7 +188,7 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
     }
 }
 
-compiled!(CompiledPackTransposed: PackTransposed<'a, A> => (), |call| Isa::current().run(call));
+kernel!(PackTransposed: CompiledPackTransposed);
 
 /// The body of [`Packed::pack_transposed`].
 struct PackTransposed<'a, A> {

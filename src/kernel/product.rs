@@ -12,10 +12,11 @@ use pulp::{Simd, WithSimd};
 
 use super::activation::activate;
 use super::packed::{Packed, Terms};
+use super::run::{Kernel, kernel};
 use super::tiles::{RowMajor, Tiles};
 use super::unpacked::{plain, transposed};
-use super::{Activation, Isa, Lanes};
-use crate::scalar::{Scalar, call, compiled};
+use super::{Activation, Lanes};
+use crate::Scalar;
 
 /// C₀: the start value of each chain.
 #[derive(Clone, Copy)]
@@ -90,23 +91,19 @@ pub(crate) fn product<'a, A: Scalar>(
     b: impl Into<Factor<'a, A>>,
     epilogue: Epilogue,
 ) {
-    let b = b.into();
-    debug_assert_eq!(c.len() * b.dim().0, a.len() * b.dim().1);
-    if !c.is_empty() {
-        call::<A, CompiledProduct>(Product { c, start, a, b, epilogue });
-    }
+    Product { c, start, a, b: b.into(), epilogue }.dispatch();
 }
 
-compiled!(CompiledProduct: Product<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`product`].
-struct Product<'a, A> {
-    c: &'a mut [A],
-    start: Start<'a, A>,
-    a: &'a [A],
-    b: Factor<'a, A>,
-    epilogue: Epilogue,
+/// [`product()`] with its arguments.
+pub(crate) struct Product<'a, A> {
+    pub(crate) c: &'a mut [A],
+    pub(crate) start: Start<'a, A>,
+    pub(crate) a: &'a [A],
+    pub(crate) b: Factor<'a, A>,
+    pub(crate) epilogue: Epilogue,
 }
+
+kernel!(Product: CompiledProduct);
 
 impl<A: Lanes> WithSimd for Product<'_, A> {
     type Output = ();
@@ -114,7 +111,10 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { c, start, a, b, epilogue } = self;
-        blocks(simd, c, start, a, b, epilogue);
+        debug_assert_eq!(c.len() * b.dim().0, a.len() * b.dim().1);
+        if !c.is_empty() {
+            blocks(simd, c, start, a, b, epilogue);
+        }
     }
 }
 
@@ -129,27 +129,35 @@ pub(super) fn blocks<S: Simd, A: Lanes>(
     epilogue: Epilogue,
 ) {
     let (k, n) = b.dim();
+    // Without divisions, which take longer than a step of a few units.
+    if c.len() <= n * ROW_BLOCK {
+        return block(simd, c, start, a, b, epilogue);
+    }
     let rows = c.len() / n;
     let blocks = rows.div_ceil(ROW_BLOCK);
-    for block in 0..blocks {
-        let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
-        let c = &mut c[first * n..last * n];
-        let a = &a[first * k..last * k];
-        match b {
-            Factor::Packed(b) => Tiles { start, b, simd }.cover(c, RowMajor { a, k }),
-            Factor::Plain { b, n } => plain(simd, c, start, a, b, n),
-            Factor::Transposed { w, k, n } => transposed(simd, c, start, a, w, k, n),
-        }
-        match epilogue {
-            Epilogue::Store => {}
-            Epilogue::Activate(activation) => activate(simd, c, activation),
-        }
+    for i in 0..blocks {
+        let (first, last) = (i * rows / blocks, (i + 1) * rows / blocks);
+        block(simd, &mut c[first * n..last * n], start, &a[first * k..last * k], b, epilogue);
+    }
+}
+
+/// C ← epilogue(C₀ + A·B) for the rows of one block.
+#[inline(always)]
+fn block<S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, a: &[A], b: Factor<A>, epilogue: Epilogue) {
+    match b {
+        Factor::Packed(b) => Tiles { start, b, simd }.cover(c, RowMajor { a, k: b.k() }),
+        Factor::Plain { b, n } => plain(simd, c, start, a, b, n),
+        Factor::Transposed { w, k, n } => transposed(simd, c, start, a, w, k, n),
+    }
+    match epilogue {
+        Epilogue::Store => {}
+        Epilogue::Activate(activation) => activate(simd, c, activation),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Packed, Rows};
+    use super::super::{Isa, Packed, Rows};
     use super::*;
 
     fn noise(seed: u32, length: usize) -> Vec<f64> {

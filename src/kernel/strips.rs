@@ -3,10 +3,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::{ROW_BLOCK, Start};
+use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
-use super::{Isa, Lanes, Rows, Terms};
+use super::{Lanes, Rows, Terms};
+use crate::Scalar;
 use crate::layout::{Bytes, fit};
-use crate::scalar::{Scalar, call, compiled};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
@@ -103,11 +104,11 @@ impl<A> Strips<'_, A> {
 pub(crate) fn add_products<A: Scalar>(c: &mut [A], a: Strips<A>, b: Terms<A>) {
     debug_assert_eq!(c.len() * b.k(), a.flat.len() * b.n());
     if !c.is_empty() {
-        call::<A, CompiledAddProducts>(AddProducts { c, a, b });
+        AddProducts { c, a, b }.dispatch();
     }
 }
 
-compiled!(CompiledAddProducts: AddProducts<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddProducts: CompiledAddProducts);
 
 /// The body of [`add_products`].
 struct AddProducts<'a, A> {
@@ -215,7 +216,7 @@ impl<A: Lanes> TileRows<A, { 2 * WIDTH }> for TwoStrips<'_, A> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Packed;
+    use super::super::{Isa, Packed};
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {

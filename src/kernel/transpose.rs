@@ -8,8 +8,9 @@ use pulp::core_arch::x86::Avx;
 use pulp::core_arch::x86::Avx512f;
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows};
+use crate::Scalar;
 
 /// The side of a square that is transposed at once, in registers.
 pub(super) const SIDE: usize = 4;
@@ -19,11 +20,11 @@ const BLOCK: usize = 16;
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
 pub(crate) fn transpose<A: Scalar>(target: &mut [A], k: usize, rows: Rows<A>) {
     if !target.is_empty() {
-        call::<A, CompiledTranspose>(Transpose { target, k, rows });
+        Transpose { target, k, rows }.dispatch();
     }
 }
 
-compiled!(CompiledTranspose: Transpose<'a, A> => (), |call| Isa::current().run(call));
+kernel!(Transpose: CompiledTranspose);
 
 /// The body of [`transpose`].
 struct Transpose<'a, A> {
@@ -250,6 +251,7 @@ pub(super) fn turn_wide_f64(rows: &[&[f64]], column: usize, target: &mut [f64]) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     #[test]
