@@ -181,12 +181,17 @@ fn split<'c, 'a, A>(
 struct OneStrip<'a, A>(Strips<'a, A>);
 
 impl<A: Lanes, const R: usize> TileRows<A, R> for OneStrip<'_, A> {
+    type Shared = ();
+
+    #[inline(always)]
+    fn shared(self) {}
+
     #[inline(always)]
     fn add_terms<const V: usize, S: Simd>(
         self,
         simd: S,
         sums: &mut [[A::Vector<S>; V]; R],
-        tile: usize,
+        (tile, ()): (usize, ()),
         b: [&[A::Vector<S>]; V],
     ) {
         let Strips { flat, k } = self.0;
@@ -200,12 +205,17 @@ impl<A: Lanes, const R: usize> TileRows<A, R> for OneStrip<'_, A> {
 struct TwoStrips<'a, A>(Strips<'a, A>);
 
 impl<A: Lanes> TileRows<A, { 2 * WIDTH }> for TwoStrips<'_, A> {
+    type Shared = ();
+
+    #[inline(always)]
+    fn shared(self) {}
+
     #[inline(always)]
     fn add_terms<const V: usize, S: Simd>(
         self,
         simd: S,
         sums: &mut [[A::Vector<S>; V]; 2 * WIDTH],
-        tile: usize,
+        (tile, ()): (usize, ()),
         b: [&[A::Vector<S>]; V],
     ) {
         let Strips { flat, k } = self.0;

@@ -24,12 +24,17 @@ pub(super) trait Left<'a, A: Lanes>: Copy {
 
 /// The rows of A that the tiles of one column of tiles read.
 pub(super) trait TileRows<A: Lanes, const R: usize>: Copy {
+    /// What all tiles share.
+    type Shared: Copy;
+
+    fn shared(self) -> Self::Shared;
+
     /// sums ← sums + A·B, for the `R` rows of one tile. The sums stay in registers for the whole chain.
     fn add_terms<const V: usize, S: Simd>(
         self,
         simd: S,
         sums: &mut [[A::Vector<S>; V]; R],
-        tile: usize,
+        tile: (usize, Self::Shared),
         b: [&[A::Vector<S>]; V],
     );
 }
@@ -150,49 +155,41 @@ impl<'a, A: Lanes> Left<'a, A> for RowMajor<'a, A> {
         for (height, tiles, c, a) in [(height + 1, tall, c0, a0), (height, tiles - tall, c1, a1)] {
             match height {
                 _ if tiles == 0 => {}
-                1 => product.column::<1, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                2 => product.column::<2, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                3 => product.column::<3, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                4 => product.column::<4, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                5 => product.column::<5, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                6 => product.column::<6, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                7 => product.column::<7, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                8 => product.column::<8, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                9 => product.column::<9, V>(c, ConsecutiveRows::new(a, k), group, tiles),
-                _ => product.column::<10, V>(c, ConsecutiveRows::new(a, k), group, tiles),
+                1 => product.column::<1, V>(c, RowMajor { a, k }, group, tiles),
+                2 => product.column::<2, V>(c, RowMajor { a, k }, group, tiles),
+                3 => product.column::<3, V>(c, RowMajor { a, k }, group, tiles),
+                4 => product.column::<4, V>(c, RowMajor { a, k }, group, tiles),
+                5 => product.column::<5, V>(c, RowMajor { a, k }, group, tiles),
+                6 => product.column::<6, V>(c, RowMajor { a, k }, group, tiles),
+                7 => product.column::<7, V>(c, RowMajor { a, k }, group, tiles),
+                8 => product.column::<8, V>(c, RowMajor { a, k }, group, tiles),
+                9 => product.column::<9, V>(c, RowMajor { a, k }, group, tiles),
+                _ => product.column::<10, V>(c, RowMajor { a, k }, group, tiles),
             }
         }
     }
 }
 
-/// Rows of A, one after the other.
-#[derive(Clone, Copy)]
-struct ConsecutiveRows<'a, A, const R: usize> {
-    a: &'a [A],
-    k: usize,
+impl<A: Lanes, const R: usize> TileRows<A, R> for RowMajor<'_, A> {
     /// The first element of each row of a tile.
-    firsts: [usize; R],
-}
+    type Shared = [usize; R];
 
-impl<'a, A, const R: usize> ConsecutiveRows<'a, A, R> {
     #[inline(always)]
-    fn new(a: &'a [A], k: usize) -> Self {
+    fn shared(self) -> [usize; R] {
         // Opaque, so that the compiler keeps one pointer per row of A. It would otherwise recompute them for every term.
-        ConsecutiveRows { a, k, firsts: black_box(array::from_fn(|r| r * k)) }
+        black_box(array::from_fn(|r| r * self.k))
     }
-}
 
-impl<A: Lanes, const R: usize> TileRows<A, R> for ConsecutiveRows<'_, A, R> {
     #[inline(always)]
     fn add_terms<const V: usize, S: Simd>(
         self,
         simd: S,
         sums: &mut [[A::Vector<S>; V]; R],
-        tile: usize,
+        (tile, firsts): (usize, [usize; R]),
         b: [&[A::Vector<S>]; V],
     ) {
         let a = &self.a[tile * R * self.k..][..R * self.k];
-        add_terms(simd, sums, array::from_fn(|r| &a[self.firsts[r]..][..self.k]), b);
+        add_terms(simd, sums, array::from_fn(|r| &a[firsts[r]..][..self.k]), b);
     }
 }
 
@@ -268,6 +265,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
         let first = group * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
         let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
+        let shared = a.shared();
         for tile in 0..tiles {
             let c = &mut c[tile * R * n..][..R * n];
 
@@ -282,7 +280,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
                     *sum = load(simd, &c[v * lanes..][..lanes]);
                 }
             }
-            a.add_terms(simd, &mut sums, tile, b);
+            a.add_terms(simd, &mut sums, (tile, shared), b);
             for (r, sums) in sums.iter().enumerate() {
                 let c = &mut c[r * n + first..][..V * lanes];
                 for (v, sum) in sums.iter().enumerate() {
