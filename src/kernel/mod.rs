@@ -2,7 +2,7 @@
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
 //! - [`Recurrence`], [`recur_gradient`]: the products of consecutive steps, each of which reads the result of the step before.
-//! - [`add_products`], [`add_outer_products`]: C ← C + Aᵀ·B, for many rows and for few.
+//! - [`transposed_product`], [`outer_products`]: C ← C₀ + Aᵀ·B, for many rows and for few.
 //! - [`Activation`], [`Softmax`], [`add_rows`], [`add_scaled`]: the operations around the products.
 //! - [`Packed`], [`PackedStrips`], [`PickedRows`], [`transpose`]: matrices in the order in which the products read them.
 //! - [`Kernel`], [`Run`]: a kernel with its arguments, and how it is called.
@@ -35,7 +35,7 @@ pub(crate) use elementwise::{add_rows, add_scaled};
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;
-pub(crate) use outer::add_outer_products;
+pub(crate) use outer::outer_products;
 pub(crate) use packed::{Packed, Terms};
 pub(crate) use picked::PickedRows;
 pub(crate) use product::{Epilogue, Factor, Product, Start, product};
@@ -43,5 +43,5 @@ pub(crate) use recurrence::{Recurrence, recur_gradient};
 pub(crate) use rows::Rows;
 pub(crate) use run::{Dispatch, Inside, Kernel, Run, kernel};
 pub(crate) use softmax::{Softmax, add_softmax_gradient};
-pub(crate) use strips::{PackedStrips, Strips, add_products};
+pub(crate) use strips::{PackedStrips, Strips, transposed_product};
 pub(crate) use transpose::transpose;

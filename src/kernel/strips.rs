@@ -1,4 +1,4 @@
-//! The products of the weight gradients, C ← C + Aᵀ·B: a term is a row of A and a row of B.
+//! The products of the weight gradients, C ← C₀ + Aᵀ·B: a term is a row of A and a row of B.
 
 use pulp::{Simd, WithSimd};
 
@@ -14,7 +14,7 @@ const WIDTH: usize = 6;
 /// Rows of A that are packed together: their part of a strip is whole cache lines.
 const BLOCK: usize = 16;
 
-/// A, packed for C ← C + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
+/// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedStrips<A> {
     flat: Vec<A>,
@@ -100,33 +100,34 @@ impl<A> Strips<'_, A> {
     }
 }
 
-/// C ← C + Aᵀ·B, with C in row-major order: a row for each column of A.
-pub(crate) fn add_products<A: Scalar>(c: &mut [A], a: Strips<A>, b: Terms<A>) {
+/// C ← C₀ + Aᵀ·B, with C in row-major order: a row for each column of A.
+pub(crate) fn transposed_product<A: Scalar>(c: &mut [A], start: Start<A>, a: Strips<A>, b: Terms<A>) {
     debug_assert_eq!(c.len() * b.k(), a.flat.len() * b.n());
     if !c.is_empty() {
-        AddProducts { c, a, b }.dispatch();
+        TransposedProduct { c, start, a, b }.dispatch();
     }
 }
 
-kernel!(AddProducts: CompiledAddProducts);
+kernel!(TransposedProduct: CompiledTransposedProduct);
 
-/// The body of [`add_products`].
-struct AddProducts<'a, A> {
+/// The body of [`transposed_product`].
+struct TransposedProduct<'a, A> {
     c: &'a mut [A],
+    start: Start<'a, A>,
     a: Strips<'a, A>,
     b: Terms<'a, A>,
 }
 
-impl<A: Lanes> WithSimd for AddProducts<'_, A> {
+impl<A: Lanes> WithSimd for TransposedProduct<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let AddProducts { c, a: Strips { flat, k }, b } = self;
+        let TransposedProduct { c, start, a: Strips { flat, k }, b } = self;
         let rows = ROW_BLOCK.next_multiple_of(WIDTH);
         for (block, c) in c.chunks_mut(rows * b.n()).enumerate() {
             let flat = &flat[block * rows * k..][..c.len() / b.n() * k];
-            Tiles { start: Start::Present, b, simd }.cover(c, Strips { flat, k });
+            Tiles { start, b, simd }.cover(c, Strips { flat, k });
         }
     }
 }
@@ -255,7 +256,7 @@ mod tests {
                         let (middle, left, right) = strips.strips().split_at(outputs / 2);
                         let (top, bottom) = found.split_at_mut(middle * n);
                         for (c, a) in [(top, left), (bottom, right)].into_iter().filter(|(c, _)| !c.is_empty()) {
-                            isa.run(AddProducts { c, a, b: (&packed).into() });
+                            isa.run(TransposedProduct { c, start: Start::Present, a, b: (&packed).into() });
                         }
                         assert_eq!(found, expected, "{isa:?}: {outputs} outputs, {k} rows, n = {n}");
                     }

@@ -35,6 +35,8 @@ impl<A: Scalar> Block<A> {
 /// The destinations of the gradients.
 pub(crate) struct Results<'a, A> {
     pub(crate) gradients: ViewMut<'a, A>,
+    /// Whether the pass overwrites the gradients instead of adding to them.
+    pub(crate) overwrite: bool,
     /// (`T_x`, m, `n_x`); empty where the gradient of the input is not computed.
     pub(crate) dx: &'a mut [A],
     /// (m, `n_a`): on entry, the gradient from beyond the last step.
@@ -43,7 +45,7 @@ pub(crate) struct Results<'a, A> {
 
 impl<A> Results<'_, A> {
     pub(super) fn reborrow(&mut self) -> Results<'_, A> {
-        let Results { gradients: ViewMut { dims, flat }, dx, da0 } = self;
-        Results { gradients: ViewMut { dims: *dims, flat }, dx, da0 }
+        let Results { gradients: ViewMut { dims, flat }, overwrite, dx, da0 } = self;
+        Results { gradients: ViewMut { dims: *dims, flat }, overwrite: *overwrite, dx, da0 }
     }
 }

@@ -68,7 +68,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
     (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
-    Results { mut gradients, dx, da0 }: Results<A>,
+    Results { mut gradients, dx, da0, .. }: Results<A>,
     weights: &BackwardWeights<A>,
     Block { weight_gradient, dz, dlogits }: &mut Block<A>,
     Workspace { cuts, bounds, packed, order }: &mut Workspace<A>,
