@@ -11,6 +11,7 @@ use pulp::{Simd, WithSimd};
 #[cfg(test)]
 use super::Isa;
 use super::elementwise::load;
+use super::rows::BLOCK;
 use super::run::{Kernel, kernel};
 use super::transpose::{SIDE, turn};
 use super::{Lanes, Rows};
@@ -168,20 +169,17 @@ struct PackRows<'a, A> {
 impl<A: Lanes> WithSimd for PackRows<'_, A> {
     type Output = ();
 
-    /// Packs strip by strip, so that each cache line is read once and written once.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PackRows { storage, k, n, rows } = self;
+        let PackRows { storage, k, n, mut rows } = self;
         let lanes = A::lanes::<S>();
-        let strips = storage.chunks_exact_mut((STRIP * k).max(1));
-        for (strip, first) in strips.zip((0..n).step_by(STRIP)) {
-            let width = STRIP.min(n - first);
-            let vectors = A::vectors_mut::<S>(strip).0;
-            for (i, row) in rows.clone().enumerate() {
-                let row = &row[first..][..width];
-                for group in 0..STRIP / lanes {
-                    let part = group * lanes..(group + 1) * lanes;
-                    vectors[group * k + i] = load(simd, &row[part.start.min(width)..part.end.min(width)]);
+        for first in (0..k).step_by(BLOCK) {
+            let (block, height) = rows.next_block();
+            for (panel, column) in storage.chunks_exact_mut(lanes * k).zip((0..).step_by(lanes)) {
+                let panel = &mut A::vectors_mut::<S>(panel).0[first..][..height];
+                let part = column.min(n)..(column + lanes).min(n);
+                for (vector, row) in panel.iter_mut().zip(&block) {
+                    *vector = load(simd, &row[part.clone()]);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::{ROW_BLOCK, Start};
+use super::rows::BLOCK;
 use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
 use super::{Lanes, Rows, Terms};
@@ -11,8 +12,6 @@ use crate::layout::{Bytes, fit};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
-/// Rows of A that are packed together: their part of a strip is whole cache lines.
-const BLOCK: usize = 16;
 
 /// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
 #[derive(Debug, Clone)]
@@ -33,11 +32,7 @@ impl<A: Scalar> PackedStrips<A> {
         fit(&mut self.flat, k * n);
         self.k = k;
         for first in (0..k).step_by(BLOCK) {
-            let height = BLOCK.min(k - first);
-            let mut block: [&[A]; BLOCK] = [&[]; BLOCK];
-            for (slot, row) in block.iter_mut().zip(rows.by_ref().take(height)) {
-                *slot = row;
-            }
+            let (block, height) = rows.next_block();
             for (strip, column) in self.flat.chunks_mut(WIDTH * k).zip((0..n).step_by(WIDTH)) {
                 let width = strip.len() / k;
                 let strip = &mut strip[first * width..][..height * width];
