@@ -236,7 +236,7 @@ impl<const V: usize, S: Simd, A: Lanes> Row<'_, V, S, A> {
             };
             *sum = load(simd, &c[v * lanes..][..lanes]);
         }
-        add_terms(simd, &mut sums, [a], array::from_fn(|v| b.group(group + v)));
+        add_terms(simd, &mut sums, [a], panels(b, group));
         let c = &mut c[first..][..V * lanes];
         for (v, sum) in sums[0].iter().enumerate() {
             store(simd, &mut c[v * lanes..][..lanes], *sum);
@@ -264,7 +264,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
         let n = b.n();
         let first = group * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
-        let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
+        let b = panels(b, group);
         let shared = a.shared();
         for tile in 0..tiles {
             let c = &mut c[tile * R * n..][..R * n];
@@ -289,6 +289,16 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
             }
         }
     }
+}
+
+/// `V` neighbouring panels of B.
+#[inline(always)]
+fn panels<'a, const V: usize, S: Simd, A: Lanes>(b: Terms<'a, A>, group: usize) -> [&'a [A::Vector<S>]; V] {
+    let mut panels: [&'a [A::Vector<S>]; V] = [&[]; V];
+    for (v, panel) in panels.iter_mut().enumerate() {
+        *panel = b.group::<S>(group + v);
+    }
+    panels
 }
 
 /// sums ← sums + A·B, for `R` rows of A and `V` panels of B.
