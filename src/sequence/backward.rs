@@ -3,13 +3,12 @@ use std::ops::Range;
 
 use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, Axis, Ix3};
 
-use super::block::{Block, Results};
+use super::block::{Block, Results, consecutive_rows};
 use super::cache::{Sources, input};
 use super::columns::{self, BackwardWorkspace};
 use super::{Cache, Extent, block_steps, threads_for};
 use crate::cell::{
-    BackwardWeights, Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, logits_gradient,
-    recurrence_gradient,
+    BackwardWeights, Read, Steps, Weights, head_gradient, input_gradient, logits_gradient, recurrence_gradient,
 };
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
@@ -296,20 +295,7 @@ fn in_place<A: Scalar>(
         if !dx.is_empty() {
             input_gradient(&mut dx[of(n_x)], dz, weights);
         }
-        let x = match x.rows(&of(1), n_x) {
-            Read::Vectors(x) => Inputs::Vectors(Rows::descending(x, m, n_x)),
-            Read::Tokens(tokens) => Inputs::Tokens(Rows::descending(tokens, m, 1)),
-            Read::Scaled(tokens, values) => {
-                Inputs::Scaled(Rows::descending(tokens, m, 1), Rows::descending(values, m, 1))
-            }
-        };
-        let states = match cache.masks.recurrent() {
-            None => States::Consecutive { rows: Rows::descending(states, m, n_a), m },
-            Some(_) => States::Apart {
-                a_next: Rows::descending(&states[m * n_a..], m, n_a),
-                a_prev: Rows::descending(&cache.masks.a_prev[of(n_a)], m, n_a),
-            },
-        };
+        let (x, states) = consecutive_rows(cache, x, &block);
         let steps =
             Steps { rows, dz: Rows::descending(dz, m, n_a), dlogits: Rows::descending(dlogits, m, n_y), x, states };
         weight_gradient.add(&mut gradients, steps, 1);
