@@ -101,15 +101,15 @@ impl<A: Scalar> Memory<A> {
                 None => &hidden[..],
                 Some(columns) => gather(a_prev, hidden, columns, n_a),
             };
-            let (logits, output) = match columns {
-                None => (&mut self.logits, &mut self.output),
-                Some(_) => {
-                    fit(picked_logits, rows * n_y);
-                    fit(picked_output, if self.has_output { rows * n_y } else { 0 });
-                    (&mut *picked_logits, &mut *picked_output)
-                }
+            let head = if index < top {
+                None
+            } else if columns.is_none() {
+                Some(Head { logits: &mut self.logits, y: self.has_output.then_some(&mut self.output) })
+            } else {
+                fit(picked_logits, rows * n_y);
+                fit(picked_output, if self.has_output { rows * n_y } else { 0 });
+                Some(Head { logits: picked_logits, y: self.has_output.then_some(picked_output) })
             };
-            let head = (index == top).then(|| Head { logits, y: self.has_output.then_some(output) });
             Step { a: next, x, a_prev, head, weights }.dispatch();
             match columns {
                 None => std::mem::swap(hidden, next),
