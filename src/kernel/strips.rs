@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::product::{ROW_BLOCK, Start};
+use super::product::Start;
 use super::rows::BLOCK;
 use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
@@ -12,6 +12,8 @@ use crate::layout::{Bytes, fit};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
+/// Strips that are multiplied by all panels of B before the next ones: they stay in an L2 cache of 512 KiB.
+const BLOCK_BYTES: usize = 384 << 10;
 
 /// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
 #[derive(Debug, Clone)]
@@ -119,7 +121,7 @@ impl<A: Lanes> WithSimd for TransposedProduct<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let TransposedProduct { c, start, a: Strips { flat, k }, b } = self;
-        let rows = ROW_BLOCK.next_multiple_of(WIDTH);
+        let rows = (BLOCK_BYTES / (k.max(1) * size_of::<A>())).next_multiple_of(WIDTH);
         for (block, c) in c.chunks_mut(rows * b.n()).enumerate() {
             let flat = &flat[block * rows * k..][..c.len() / b.n() * k];
             Tiles { start, b, simd }.cover(c, Strips { flat, k });
