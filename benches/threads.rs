@@ -1,20 +1,21 @@
-//! Shows at which size a second thread starts to pay: forward passes below and above that size, on one and two threads.
+//! Shows at which size a second thread starts to pay: passes below and above that size, on one and two threads.
 //!
-//! `cargo bench --bench threads`
+//! `cargo bench --bench threads`, and for `train` also with `RAYON_NUM_THREADS=1`
 
 mod workload;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elman::Scalar;
 use rayon::ThreadPoolBuilder;
-use workload::passes::{Forward, Reads};
+use workload::passes::{Forward, Reads, Train};
 use workload::{Rates, Size, size};
 
+/// From two million multiply-adds on. A pass is split from 8.4 million on.
 const SIZES: [Size; 7] = [
-    size("quarter", 8, 16, [16, 64, 16]),
-    size("half", 16, 16, [16, 64, 16]),
     size("small", 32, 16, [16, 64, 16]),
     size("double", 64, 16, [16, 64, 16]),
+    size("quadruple", 64, 32, [16, 64, 16]),
+    size("eightfold", 128, 32, [16, 64, 16]),
     size("columns", 64, 4, [64, 256, 64]),
     size("column", 64, 2, [64, 256, 64]),
     size("charlm", 64, 32, [64, 256, 64]),
@@ -34,9 +35,19 @@ fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
     }
 }
 
+/// A training step that is called from outside of the pool: each of its two passes wakes the threads.
+fn train<A: Scalar>(c: &mut Criterion<Rates>) {
+    let mut group = workload::group::<A>(c, "threads/train");
+    for size in SIZES {
+        let mut pass = Train::<A>::new(size, Reads::Vectors(size.x()));
+        group.throughput(size.train());
+        group.bench_function(size.to_string(), |b| b.iter(|| pass.run()));
+    }
+}
+
 criterion_group! {
     name = benches;
     config = workload::criterion();
-    targets = forward::<f32>, forward::<f64>
+    targets = forward::<f32>, forward::<f64>, train::<f32>, train::<f64>
 }
 criterion_main!(benches);

@@ -7,7 +7,8 @@ answers two requests of one line each:
                       prepare, run once, write the result: ok | unsupported
     time SECONDS      run for this long: samples in milliseconds
 
-Only one program computes at a time; the others wait for their next line.
+Only one program computes at a time. While it is timed, the others are stopped, because some libraries'
+threads spin for a while after their work.
 """
 
 import argparse
@@ -148,18 +149,23 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
             samples[server.name] = []
             if server.name != "peak":
                 check(server.name, case, result, expected())
-    # Stopped, the other programs cannot disturb this one: some libraries' threads spin for a while after their work.
-    for server in servers:
-        server.process.send_signal(signal.SIGSTOP)
-    for _ in range(rounds):
-        for server in servers:
-            if server.name in samples:
-                server.process.send_signal(signal.SIGCONT)
-                samples[server.name] += map(float, server.ask("time", seconds).split())
-                server.process.send_signal(signal.SIGSTOP)
-    for server in servers:
-        server.process.send_signal(signal.SIGCONT)
+    signal_all(servers, signal.SIGSTOP)
+    try:
+        for _ in range(rounds):
+            for server in servers:
+                if server.name in samples:
+                    server.process.send_signal(signal.SIGCONT)
+                    samples[server.name] += map(float, server.ask("time", seconds).split())
+                    server.process.send_signal(signal.SIGSTOP)
+    finally:
+        # A stopped program would not see the end of its input.
+        signal_all(servers, signal.SIGCONT)
     return samples
+
+
+def signal_all(servers, number):
+    for server in servers:
+        server.process.send_signal(number)
 
 
 def line(key, medians):

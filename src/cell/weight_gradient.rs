@@ -75,18 +75,17 @@ impl<A> Default for WeightGradient<A> {
 }
 
 impl<A: Scalar> WeightGradient<A> {
-    /// The memory for this many rows at a time. Consecutive steps share the states of `m` columns.
-    pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, rows: usize, tokens: bool, consecutive: Option<usize>) -> Bytes {
+    /// The memory for this many rows of m columns at a time. `apart`: some rows are not those of consecutive steps.
+    pub(crate) fn bytes(Dims { n_x, n_a, n_y }: Dims, [rows, m]: [usize; 2], tokens: bool, apart: bool) -> Bytes {
         let embedding = if tokens { Bytes::of::<A>([n_x, n_a]) } else { Bytes::default() };
         if rows <= FEW_ROWS {
             return embedding;
         }
         let input = embedding + Packed::<A>::bytes(rows, if tokens { 0 } else { n_x });
-        let states = match consecutive {
-            Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),
-            None => Packed::<A>::bytes(rows, n_a) * 2,
-        };
-        PackedStrips::<A>::bytes(rows, n_a) + PackedStrips::<A>::bytes(rows, n_y) + input + states
+        // Consecutive steps share the states of the columns before the first one.
+        let states = Packed::<A>::bytes(rows.saturating_add(m), n_a);
+        let before = if apart { Packed::<A>::bytes(rows, n_a) } else { Bytes::default() };
+        PackedStrips::<A>::bytes(rows, n_a) + PackedStrips::<A>::bytes(rows, n_y) + input + states + before
     }
 
     /// Call before the first [`add`](Self::add), which overwrites the gradients where `overwrite` is true.

@@ -25,7 +25,7 @@ pub(super) fn store<S: Simd, A: Lanes>(simd: S, slice: &mut [A], vector: A::Vect
 }
 
 /// Vectors of a sum of rows that stay in registers.
-const STRIP: usize = 4;
+const SUMS: usize = 4;
 
 /// sum ← sum + row, row by row. Of each row, reads `sum.len()` elements from `first` on.
 pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
@@ -50,13 +50,13 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
     fn with_simd<S: Simd>(self, simd: S) {
         let AddRows { sum, mut first, rows } = self;
         let lanes = A::lanes::<S>();
-        for sum in sum.chunks_mut(STRIP * lanes) {
+        for sum in sum.chunks_mut(SUMS * lanes) {
             let length = sum.len();
-            if length == STRIP * lanes {
-                add_strip::<STRIP, S, A>(simd, sum, first, rows.clone());
+            if length == SUMS * lanes {
+                add_vectors::<SUMS, S, A>(simd, sum, first, rows.clone());
             } else {
                 for (sum, at) in sum.chunks_mut(lanes).zip((0..).step_by(lanes)) {
-                    add_strip::<1, S, A>(simd, sum, first + at, rows.clone());
+                    add_vectors::<1, S, A>(simd, sum, first + at, rows.clone());
                 }
             }
             first += length;
@@ -66,7 +66,7 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
 
 /// [`add_rows`] for `V` vectors. The sums stay in registers: in memory, each row would wait for the sum before it.
 #[inline(always)]
-fn add_strip<const V: usize, S: Simd, A: Lanes>(simd: S, sum: &mut [A], first: usize, rows: Rows<A>) {
+fn add_vectors<const V: usize, S: Simd, A: Lanes>(simd: S, sum: &mut [A], first: usize, rows: Rows<A>) {
     let (length, lanes) = (sum.len(), A::lanes::<S>().min(sum.len()));
     let mut sums = [A::splat(simd, A::zero()); V];
     for v in 0..V {

@@ -15,7 +15,7 @@ const GROUP: usize = 4;
 /// C ← C₀ + Σ a·bᵀ, one term for each row of a and b, in their order.
 ///
 /// It computes the chains of [`product`](super::product()), with the rows as terms. For few rows it is faster, because nothing
-/// is transposed or packed.
+/// is packed.
 ///
 /// - `c`: one row of n elements for each output
 /// - `start`: C₀

@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 #[cfg(test)]
 use super::Isa;
 use super::elementwise::load;
-use super::rows::BLOCK;
+use super::rows::TOGETHER;
 use super::run::{Kernel, kernel};
 use super::transpose::{SIDE, turn};
 use super::{Lanes, Rows};
@@ -173,7 +173,7 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
     fn with_simd<S: Simd>(self, simd: S) {
         let PackRows { storage, k, n, mut rows } = self;
         let lanes = A::lanes::<S>();
-        for first in (0..k).step_by(BLOCK) {
+        for first in (0..k).step_by(TOGETHER) {
             let (block, height) = rows.next_block();
             for (panel, column) in storage.chunks_exact_mut(lanes * k).zip((0..).step_by(lanes)) {
                 let panel = &mut A::vectors_mut::<S>(panel).0[first..][..height];

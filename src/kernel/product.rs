@@ -63,12 +63,6 @@ impl<'a, A: Scalar> From<&'a Packed<A>> for Factor<'a, A> {
     }
 }
 
-impl<'a, A> From<Terms<'a, A>> for Factor<'a, A> {
-    fn from(terms: Terms<'a, A>) -> Self {
-        Factor::Packed(terms)
-    }
-}
-
 impl<A> Factor<'_, A> {
     /// The number of rows, and the number of columns.
     pub(super) fn dim(self) -> (usize, usize) {

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::Start;
-use super::rows::BLOCK;
+use super::rows::TOGETHER;
 use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
 use super::{Lanes, Rows, Terms};
@@ -12,7 +12,7 @@ use crate::layout::{Bytes, fit};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
-/// Strips that are multiplied by all panels of B before the next ones: they stay in an L2 cache of 512 KiB.
+/// About so many bytes of strips are multiplied by all panels of B before the next strips: they stay in an L2 cache of 512 KiB.
 const BLOCK_BYTES: usize = 384 << 10;
 
 /// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
@@ -33,7 +33,7 @@ impl<A: Scalar> PackedStrips<A> {
     pub(crate) fn pack(&mut self, k: usize, n: usize, mut rows: Rows<A>) {
         fit(&mut self.flat, k * n);
         self.k = k;
-        for first in (0..k).step_by(BLOCK) {
+        for first in (0..k).step_by(TOGETHER) {
             let (block, height) = rows.next_block();
             for (strip, column) in self.flat.chunks_mut(WIDTH * k).zip((0..n).step_by(WIDTH)) {
                 let width = strip.len() / k;
@@ -138,6 +138,7 @@ impl<'a, A: Lanes> Left<'a, A> for Strips<'a, A> {
     #[inline(always)]
     fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], group: usize) {
         let rows = c.len() / product.b.n();
+        const { assert!(Tiles::<S, A>::ACCUMULATORS >= WIDTH, "a tile has the rows of a strip") };
         // A tile of one panel needs the chains of two strips to hide the latency of a multiply-add.
         let double = V == 1 && Tiles::<S, A>::ACCUMULATORS >= 2 * WIDTH;
         let pairs = if double { rows / (2 * WIDTH) } else { 0 };
@@ -251,6 +252,12 @@ mod tests {
                 isa.run(TransposedProduct { c, start: Start::Present, a, b: (&packed).into() });
             }
             assert_eq!(found, expected, "{isa:?}: {outputs} outputs, {k} rows, n = {n}");
+
+            let [mut zeros, mut found] = [vec![0.0; outputs * n], vec![f32::NAN; outputs * n]];
+            for (c, start) in [(&mut zeros, Start::Present), (&mut found, Start::Zero)] {
+                isa.run(TransposedProduct { c, start, a: strips.strips(), b: (&packed).into() });
+            }
+            assert_eq!(found, zeros, "{isa:?}: from zero, {outputs} outputs, {k} rows, n = {n}");
         }
     }
 

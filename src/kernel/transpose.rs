@@ -8,13 +8,14 @@ use pulp::core_arch::x86::Avx;
 use pulp::core_arch::x86::Avx512f;
 use pulp::{Simd, WithSimd};
 
-use super::rows::BLOCK;
+use super::rows::TOGETHER;
 use super::run::{Kernel, kernel};
 use super::{Lanes, Rows};
 use crate::Scalar;
 
 /// The side of a square that is transposed at once, in registers.
 pub(super) const SIDE: usize = 4;
+
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
 pub(crate) fn transpose<A: Scalar>(target: &mut [A], k: usize, rows: Rows<A>) {
     if !target.is_empty() {
@@ -37,12 +38,12 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Transpose { target, k, mut rows } = self;
-        for at in (0..k).step_by(BLOCK) {
+        for at in (0..k).step_by(TOGETHER) {
             let (block, height) = rows.next_block();
-            for (target, column) in target.chunks_mut(BLOCK * k).zip((0..).step_by(BLOCK)) {
-                if height == BLOCK && target.len() == BLOCK * k {
+            for (target, column) in target.chunks_mut(TOGETHER * k).zip((0..).step_by(TOGETHER)) {
+                if height == TOGETHER && target.len() == TOGETHER * k {
                     for (quarter, rows) in pulp::as_arrays::<SIDE, _>(&block).0.iter().enumerate() {
-                        for side in (0..BLOCK).step_by(SIDE) {
+                        for side in (0..TOGETHER).step_by(SIDE) {
                             for (i, line) in turn(rows, column + side).iter().enumerate() {
                                 target[(side + i) * k + at + quarter * SIDE..][..SIDE].copy_from_slice(line);
                             }

@@ -22,7 +22,8 @@ use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 /// Start [`backward_into`] with `Backward::default()`.
 #[derive(Debug, Clone)]
 pub struct Backward<A> {
-    /// ∂L/∂(wax, waa, wya, ba, by). [`backward_into`] adds to it.
+    /// ∂L/∂(wax, waa, wya, ba, by). [`backward_into`] adds to it, or overwrites it after
+    /// [`discard_gradients`](Self::discard_gradients).
     pub gradients: Gradients<A>,
     /// ∂L/∂x, (`n_x`, m, `T_x`), zero in the padding; (0, m, `T_x`) where the input is token ids or has
     /// [no gradient](crate::sequence::Input::without_dx). [`backward_into`] overwrites it.
@@ -55,8 +56,8 @@ impl<A: Scalar> Backward<A> {
     /// Discards `gradients`: the next [`backward_into`] overwrites them instead of adding to them. Call it once before the
     /// [`backward_into`] calls of every update.
     ///
-    /// It writes nothing, so `gradients` have their old values until that pass. The result is bit-identical to a sum that
-    /// starts from zero.
+    /// It writes nothing, so `gradients` have their old values until that pass: an optimiser must not read them before it. The
+    /// result is bit-identical to a sum that starts from zero.
     ///
     /// # Examples
     ///
@@ -131,6 +132,7 @@ pub fn backward<A: Scalar>(
 }
 
 /// Runs [`backward`], *adds* to `back.gradients`, and overwrites `back.dx` and `back.da0`. It reuses the memory of `back`.
+/// After [`Backward::discard_gradients`] it overwrites `back.gradients`, too.
 ///
 /// For a sequence in chunks, call it once for each chunk, the last chunk first. Pass the `da0` of the next chunk as
 /// [`Upstream::last_hidden`]. The sum is bit-identical to the gradient of the whole sequence. A default `back` starts from
@@ -183,11 +185,10 @@ impl<A> Default for Workspace<A> {
 impl<A: Scalar> Workspace<A> {
     /// Returns the maximum memory of a pass of this extent, for any upstream gradients.
     pub(super) fn bytes(extent: Extent) -> Bytes {
-        let walk = if extent.is_in_place() {
-            Bytes::of::<A>([extent.rows_of_a_block(), extent.dims.n_y])
-        } else {
-            BackwardWorkspace::<A>::bytes(extent)
-        };
+        // A segment of a ragged batch may be plain, so on one thread it may run in place.
+        let dy = if extent.threads == 1 { extent.rows_of_a_block() } else { 0 };
+        let gathered = if extent.is_in_place() { Bytes::default() } else { BackwardWorkspace::<A>::bytes(extent) };
+        let walk = Bytes::of::<A>([dy, extent.dims.n_y]) + gathered;
         let rows = product([extent.m, extent.steps]);
         Weights::<A>::backward_bytes(extent.dims, extent.dx, rows) + Block::<A>::bytes(extent) + walk
     }

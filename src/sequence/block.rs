@@ -28,8 +28,9 @@ impl<A: Scalar> Block<A> {
     pub(super) fn bytes(extent: Extent) -> Bytes {
         let (Extent { dims, m, .. }, tokens) = (extent, extent.tokens());
         let rows = extent.rows_of_a_block();
-        let consecutive = (extent.plain && !extent.drops.states).then_some(m);
-        WeightGradient::<A>::bytes(dims, rows, tokens, consecutive)
+        // A segment of a ragged batch may be plain, where all its columns go on.
+        let apart = !extent.plain || extent.drops.states;
+        WeightGradient::<A>::bytes(dims, [rows, m], tokens, apart)
             + Bytes::of::<A>([rows, dims.n_a])
             + Bytes::of::<A>([rows, dims.n_y])
     }

@@ -92,8 +92,9 @@ use extent::Extent;
 /// small enough that the rows stay in the CPU cache from one product to the next.
 const BLOCK_ROWS: usize = 512;
 
-/// The number of multiply-adds that justify a thread. To wake sleeping threads takes up to 250 µs in a virtual machine, for
-/// the two passes of a training step (`cargo bench --bench threads`). Tests reach several threads with smaller sizes.
+/// The number of multiply-adds that justify a thread. To wake sleeping threads for the two passes of a training step takes up
+/// to 250 µs in a virtual machine (docs/kernel.md). Debug builds need less work, so that tests with small sizes reach several
+/// threads. The bits do not depend on it.
 const MIN_WORK_PER_THREAD: usize = if cfg!(debug_assertions) { 1 << 20 } else { 1 << 22 };
 
 /// The number of columns that justify a thread: a single column reads all the weights for one row.

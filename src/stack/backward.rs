@@ -17,7 +17,7 @@ use crate::upstream::Upstream as LayerUpstream;
 /// the gradient of the input.
 #[derive(Debug, Clone)]
 pub struct Backward<A> {
-    /// ∂L/∂θ. [`backward_into`] accumulates into it.
+    /// ∂L/∂θ. [`backward_into`] adds to it, or overwrites it after [`discard_gradients`](Self::discard_gradients).
     pub gradients: Gradients<A>,
     /// ∂L/∂x, (`n_x`, m, `T_x`), where it is `Some`; (0, m, `T_x`) for token ids. [`backward_into`] overwrites it.
     pub dx: Option<Array3<A>>,
@@ -66,7 +66,10 @@ impl<A: Scalar> Backward<A> {
     }
 
     /// Discards `gradients`: the next [`backward_into`] overwrites them instead of adding to them. Call it once before the
-    /// [`backward_into`] calls of every update. Until that pass, `gradients` have their old values.
+    /// [`backward_into`] calls of every update.
+    ///
+    /// It writes nothing, so `gradients` have their old values until that pass: an optimiser must not read them before it. The
+    /// result is bit-identical to a sum that starts from zero.
     pub fn discard_gradients(&mut self) {
         self.discarded = true;
     }
@@ -100,7 +103,8 @@ pub fn backward<A: Scalar>(
     Ok(back)
 }
 
-/// [`backward`] into memory that is reused: *adds* to `back.gradients`, overwrites the rest.
+/// [`backward`] into memory that is reused: *adds* to `back.gradients`, overwrites the rest. After
+/// [`Backward::discard_gradients`] it overwrites `back.gradients`, too.
 ///
 /// # Errors
 /// As [`backward`], and [`Error::Architecture`] where `back.gradients` belongs to another stack; an error leaves `back`

@@ -62,7 +62,7 @@ fn none_is_zero_in_truncated_and_checkpointed_passes() {
 }
 
 #[test]
-fn zeroed_gradients_are_those_of_one_pass() {
+fn discarded_gradients_are_those_of_one_pass() {
     let (inputs, p, _) = problem();
     let (mut cache, mut back) = (Cache::default(), Backward::default());
     back.discard_gradients();

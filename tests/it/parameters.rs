@@ -237,3 +237,35 @@ fn a_reused_cache_of_a_stack_sees_every_change_of_the_parameters() {
         check(&other, "a clone");
     }
 }
+
+#[test]
+fn a_stack_overwrites_discarded_gradients_with_the_bits_of_a_sum_from_zero() {
+    let x = Array3::from_shape_fn((3, 2, 4), |(i, j, t)| [0.3, -0.7, 0.1, 0.5][(i + 2 * j + t) % 4]);
+    let tokens = Array2::from_shape_fn((2, 4), |(j, t)| (j + 2 * t) % 3);
+    let (dlogits, no_rows) = (Array3::from_elem((2, 2, 4), 0.25), Array3::zeros((2, 2, 0)));
+    let none = Array3::zeros((3, 2, 0));
+    for layers in [vec![Layer::new(5)], vec![Layer::new(3), Layer::new(7)], vec![Layer::new(3).bidirectional(); 2]] {
+        let mut p = stack::Parameters::<f64>::zeros(Architecture::new(3, layers, 2));
+        for (value, i) in p.as_mut_slice().iter_mut().zip(0_u8..) {
+            *value = f64::from(i % 7) / 10.0 - 0.3;
+        }
+        let input = || sequence::Input::from(&x);
+        for (input, dlogits) in [
+            (input(), &dlogits),
+            (input().lengths(&[4, 1]), &dlogits),
+            (sequence::Input::tokens(&tokens), &dlogits),
+            (sequence::Input::from(&none), &no_rows),
+        ] {
+            let cache = stack::forward(&p, input, None).unwrap();
+            let upstream = stack::Upstream::logits(dlogits);
+            let expected = stack::backward(&p, &cache, upstream).unwrap();
+            let mut back = expected.clone();
+            back.gradients.as_mut_slice().fill(f64::NAN);
+            back.discard_gradients();
+            stack::backward_into(&p, &cache, upstream, &mut back).unwrap();
+            assert_eq!(back, expected);
+            stack::backward_into(&p, &cache, upstream, &mut back).unwrap();
+            assert!(dlogits.is_empty() || back != expected, "the second pass adds");
+        }
+    }
+}

@@ -264,9 +264,7 @@ impl Order {
             }
         }
     }
-}
 
-impl Order {
     /// The listed inputs and hidden states.
     fn rows<'a, A: Scalar>(&'a self, cache: &'a Cache<A>, x: Read<'a, A>) -> (Inputs<'a, A>, States<'a, A>) {
         let Cache { dims: Dims { n_x, n_a, .. }, m, .. } = *cache;
