@@ -75,7 +75,13 @@ impl Differences {
         match self {
             Differences::OneNumber => names.count() <= 1,
             Differences::OneArray => {
-                let arrays: HashSet<String> = names.map(|name| name.rsplit_once('[').unwrap().0.into()).collect();
+                // `layers[0].reverse.ba[1]` is the layer and `ba`: one array of the model has both directions.
+                let arrays: HashSet<String> = names
+                    .map(|name| {
+                        let (array, _) = name.rsplit_once('[').unwrap();
+                        array.replace(".forward", "").replace(".reverse", "")
+                    })
+                    .collect();
                 arrays.len() <= 1
             }
         }
