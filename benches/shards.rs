@@ -37,7 +37,7 @@ impl Step {
         #[expect(clippy::cast_precision_loss, reason = "a count of labels is far below 2⁵³")]
         let mean = Reduction::Scaled(1.0 / (self.size.m * self.size.t_x) as f64);
         loss::cross_entropy_into(&*cache, self.targets.slice(s![columns, ..]), mean, loss)?;
-        back.zero_gradients();
+        back.discard_gradients();
         sequence::backward_into(&self.p, cache, Upstream::logits(&loss.dlogits), back)
     }
 }

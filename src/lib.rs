@@ -39,7 +39,7 @@
 //!     sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
 //!     clip_norm(back.gradients.as_mut_slice(), 1.0)?;
 //!     adam.step(p.as_mut_slice(), back.gradients.as_slice())?;
-//!     back.zero_gradients(); // the next `backward_into` adds to them
+//!     back.discard_gradients(); // the next `backward_into` adds to them
 //! }
 //! assert!(loss.value < 0.1, "a guess costs ln 2 = 0.69");
 //! # Ok::<(), elman::Error>(())

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,11 +148,17 @@ def measure(servers, size, dtype, what, rounds, seconds, scratch):
             samples[server.name] = []
             if server.name != "peak":
                 check(server.name, case, result, expected())
+    # Stopped, the other programs cannot disturb this one: some libraries' threads spin for a while after their work.
+    for server in servers:
+        server.process.send_signal(signal.SIGSTOP)
     for _ in range(rounds):
         for server in servers:
             if server.name in samples:
-                time.sleep(0.02)  # threads of the previous program may still spin
+                server.process.send_signal(signal.SIGCONT)
                 samples[server.name] += map(float, server.ask("time", seconds).split())
+                server.process.send_signal(signal.SIGSTOP)
+    for server in servers:
+        server.process.send_signal(signal.SIGCONT)
     return samples
 
 

@@ -70,7 +70,7 @@ impl<A: Scalar> Train<A> {
         forward.run();
         let Forward { parameters, cache, .. } = forward;
         loss::cross_entropy_into(&*cache, &*targets, Reduction::Mean, loss).expect("the labels are classes");
-        back.zero_gradients();
+        back.discard_gradients();
         let upstream = Upstream::logits(&loss.dlogits);
         sequence::backward_into(parameters, cache, upstream, back).expect("the shapes agree");
         black_box(&*back);

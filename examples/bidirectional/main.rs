@@ -152,7 +152,7 @@ impl Tagger {
         let Tagger { parameters, adam, cache, loss, back } = self;
         stack::forward_into(parameters, batch.input(), None, cache)?;
         loss::cross_entropy_into(&*cache, &batch.tags, Reduction::Mean, loss)?;
-        back.zero_gradients();
+        back.discard_gradients();
         stack::backward_into(parameters, cache, Upstream::logits(&loss.dlogits), back)?;
         clip_norm(back.gradients.as_mut_slice(), 1.0)?;
         adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;

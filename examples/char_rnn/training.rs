@@ -194,7 +194,7 @@ impl<'t> Columns<'t> {
 
         // Characters have the same weight in the short first and last batches of an epoch as in the others.
         reader.read(parameters, &self.batch, states, Reduction::Scaled(self.settings.weight()), dropout)?;
-        back.zero_gradients();
+        back.discard_gradients();
         stack::backward_into(parameters, &reader.cache, Upstream::logits(&reader.loss.dlogits), back)
     }
 }

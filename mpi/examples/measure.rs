@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let x = x.slice(s![.., columns.clone(), ..]);
             sequence::forward_into(&p, Input::from(x).without_dx(), None, cache)?;
             loss::cross_entropy_into(&*cache, targets.slice(s![columns, ..]), mean, loss)?;
-            back.zero_gradients();
+            back.discard_gradients();
             sequence::backward_into(&p, cache, Upstream::logits(&loss.dlogits), back)?;
             part.set(back.gradients.as_slice(), loss);
             Ok(())

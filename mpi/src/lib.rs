@@ -27,7 +27,7 @@
 //!         sequence::forward_into(&p, &x.slice(s![.., columns.clone(), ..]), None, cache)?;
 //!         let mean = Reduction::Scaled(1.0 / 320.0); // over all shards
 //!         loss::cross_entropy_into(&*cache, &targets.slice(s![columns, ..]), mean, loss)?;
-//!         back.zero_gradients();
+//!         back.discard_gradients();
 //!         sequence::backward_into(&p, cache, Upstream::logits(&loss.dlogits), back)?;
 //!         part.set(back.gradients.as_slice(), loss);
 //!         Ok(())

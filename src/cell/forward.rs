@@ -1,11 +1,12 @@
 use std::ops::Range;
 
-use ndarray::{ArrayRef2, ArrayView2};
+use ndarray::{ArrayRef2, ArrayView2, NdFloat};
+use pulp::{Simd, WithSimd};
 
 use super::{ForwardWeights, Weights};
 use crate::dropout::MaskRows;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
-use crate::kernel::{Epilogue, Start, pick_rows, product, recur, softmax};
+use crate::kernel::{Epilogue, Inside, Kernel, Lanes, PickedRows, Product, Recurrence, Run, Softmax, Start, kernel};
 use crate::layout::{copy_time_major, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
@@ -116,9 +117,8 @@ pub fn forward<A: Scalar>(
     let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
     copy_time_major(own_xt, xt);
     copy_time_major(own_a_prev, a_prev);
-    input_projection(a_next, Read::Vectors(own_xt), &weights);
-    recurrence(a_next, own_a_prev, None, &weights);
-    head(logits, y, a_next, &weights);
+    let head = Some(Head { logits, y: Some(y) });
+    Step { a: a_next, x: Read::Vectors(own_xt), a_prev: own_a_prev, head, weights: &weights }.dispatch();
     Ok(cache)
 }
 
@@ -155,30 +155,34 @@ impl<A> Read<'_, A> {
 }
 
 /// z ← ba + Wax·x
-pub(crate) fn input_projection<A: Scalar>(z: &mut [A], x: Read<A>, weights: &ForwardWeights<A>) {
-    let &ForwardWeights { wax, ba, .. } = weights;
+#[inline(always)]
+pub(crate) fn input_projection<A>(run: impl Run<A>, z: &mut [A], x: Read<A>, weights: &ForwardWeights<A>) {
+    let &ForwardWeights { wax: b, ba: start, .. } = weights;
     match x {
-        Read::Vectors(x) => product(z, Start::Bias(ba), x, wax, Epilogue::Store),
+        Read::Vectors(a) => run.run(Product { c: z, start: Start::Bias(start), a, b, epilogue: Epilogue::Store }),
         // Wax times a one-hot vector is a column of Wax.
-        Read::Tokens(tokens) => pick_rows(z, ba, wax, tokens, None),
-        Read::Scaled(tokens, values) => pick_rows(z, ba, wax, tokens, Some(values)),
+        Read::Tokens(rows) => run.run(PickedRows { z, start, b, rows, values: None }),
+        Read::Scaled(rows, values) => run.run(PickedRows { z, start, b, rows, values: Some(values) }),
     }
 }
 
 /// a ← φ(z + Waa·`a_prev`), where `a` holds z. In a pass of several steps, the state after a step is the next `a_prev`.
 ///
 /// With dropout, Waa reads ma ⊙ `a_prev` instead.
-pub(crate) fn recurrence<'a, A: Scalar>(
+#[inline(always)]
+pub(crate) fn recurrence<'a, A: NdFloat>(
+    run: impl Run<A>,
     a: &'a mut [A],
     mut a_prev: &'a [A],
     dropout: Option<Dropped<A>>,
     weights: &ForwardWeights<A>,
 ) {
+    let &ForwardWeights { waa: b, activation, .. } = weights;
     let Some(mut dropout) = dropout else {
-        return recur(a, a_prev, weights.waa, weights.activation);
+        return run.run(Recurrence { a, a_prev, b, activation });
     };
     for (step, a_next) in a.chunks_exact_mut(a_prev.len().max(1)).enumerate() {
-        recur(a_next, dropout.step(step, a_prev), weights.waa, weights.activation);
+        run.run(Recurrence { a: a_next, a_prev: dropout.step(step, a_prev), b, activation });
         a_prev = a_next;
     }
 }
@@ -191,7 +195,7 @@ pub(crate) struct Dropped<'a, A> {
     pub(crate) a_prev: &'a mut [A],
 }
 
-impl<A: Scalar> Dropped<'_, A> {
+impl<A: NdFloat> Dropped<'_, A> {
     /// ma ⊙ `a_prev` of one step, which it keeps.
     fn step(&mut self, step: usize, a_prev: &[A]) -> &[A] {
         let size = a_prev.len();
@@ -209,13 +213,51 @@ impl<A: Scalar> Dropped<'_, A> {
 /// logits ← by + Wya·a
 ///
 /// The second direction of a layer has no `by`: it adds Wya·a to the first direction's logits.
-pub(crate) fn logits<A: Scalar>(logits: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
+#[inline(always)]
+fn logits<A>(run: impl Run<A>, logits: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
     let start = if weights.by.len() == weights.dims.n_y { Start::Bias(weights.by) } else { Start::Present };
-    product(logits, start, a, weights.wya, Epilogue::Store);
+    run.run(Product { c: logits, start, a, b: weights.wya, epilogue: Epilogue::Store });
+}
+
+/// The results of the head.
+pub(crate) struct Head<'a, A> {
+    pub(crate) logits: &'a mut [A],
+    /// `None` where the probabilities are not computed.
+    pub(crate) y: Option<&'a mut [A]>,
 }
 
 /// [`logits()`], then y ← softmax(logits)
-pub(crate) fn head<A: Scalar>(z: &mut [A], y: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
-    logits(z, a, weights);
-    softmax(y, z, weights.dims.n_y);
+#[inline(always)]
+pub(crate) fn head<A>(run: impl Run<A>, Head { logits: z, y }: Head<A>, a: &[A], weights: &ForwardWeights<A>) {
+    logits(run, z, a, weights);
+    if let Some(y) = y {
+        run.run(Softmax { y, z, n: weights.dims.n_y });
+    }
+}
+
+/// One step of a layer, in one call into the code of the instruction set.
+pub(crate) struct Step<'a, A> {
+    /// The result, `a_next`.
+    pub(crate) a: &'a mut [A],
+    pub(crate) x: Read<'a, A>,
+    pub(crate) a_prev: &'a [A],
+    /// `None` for a layer below another one.
+    pub(crate) head: Option<Head<'a, A>>,
+    pub(crate) weights: &'a ForwardWeights<'a, A>,
+}
+
+kernel!(Step: CompiledStep);
+
+impl<A: Lanes> WithSimd for Step<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (Step { a, x, a_prev, head: results, weights }, run) = (self, Inside(simd));
+        input_projection(run, a, x, weights);
+        recurrence(run, a, a_prev, None, weights);
+        if let Some(results) = results {
+            head(run, results, a, weights);
+        }
+    }
 }

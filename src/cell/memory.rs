@@ -1,10 +1,11 @@
 //! One step of some columns through all layers of a network, and the states that it leaves.
 
-use super::forward::{Read, head, input_projection, logits, recurrence};
+use super::forward::{Head, Read, Step};
 use super::weights::Weights;
-use crate::Scalar;
 use crate::error::Error;
+use crate::kernel::Kernel;
 use crate::layout::fit;
+use crate::{Dims, Scalar};
 
 /// The hidden states and the results of m columns, and the memory of a step.
 #[derive(Debug, Clone)]
@@ -85,49 +86,39 @@ impl<A: Scalar> Memory<A> {
     pub(super) fn step(&mut self, weights: &[Weights<A>], x: Read<A>, columns: Option<&[usize]>) {
         let rows = columns.map_or(self.m, <[usize]>::len);
         let Picked { a_prev, logits: picked_logits, output: picked_output, .. } = &mut self.picked;
+        let top = weights.len().saturating_sub(1);
         for (index, weights) in weights.iter().enumerate() {
             let weights = &weights.factors();
             let (below, above) = self.layers.split_at_mut(index);
             let Layer { hidden, next } = &mut above[0];
-            let n_a = weights.dims.n_a;
+            let Dims { n_a, n_y, .. } = weights.dims;
             fit(next, rows * n_a);
             let x = match below.last() {
                 None => x,
                 Some(below) => Read::Vectors(if columns.is_some() { &below.next } else { &below.hidden }),
             };
-            input_projection(next, x, weights);
-            match columns {
-                None => {
-                    recurrence(next, hidden, None, weights);
-                    std::mem::swap(hidden, next);
-                }
-                Some(columns) => {
-                    gather(a_prev, hidden, columns, n_a);
-                    recurrence(next, a_prev, None, weights);
-                    scatter(hidden, next, columns, n_a);
-                }
-            }
-        }
-        let (Some(top), Some(weights)) = (self.layers.last(), weights.last()) else { return };
-        let weights = &weights.factors();
-        let n_y = weights.dims.n_y;
-        let has_output = self.has_output;
-        let run = |z: &mut [A], y: &mut [A], a: &[A]| {
-            if has_output {
-                head(z, y, a, weights);
+            let a_prev = match columns {
+                None => &hidden[..],
+                Some(columns) => gather(a_prev, hidden, columns, n_a),
+            };
+            let head = if index < top {
+                None
+            } else if columns.is_none() {
+                Some(Head { logits: &mut self.logits, y: self.has_output.then_some(&mut self.output) })
             } else {
-                logits(z, a, weights);
-            }
-        };
-        match columns {
-            None => run(&mut self.logits, &mut self.output, &top.hidden),
-            Some(columns) => {
                 fit(picked_logits, rows * n_y);
                 fit(picked_output, if self.has_output { rows * n_y } else { 0 });
-                run(picked_logits, picked_output, &top.next);
-                scatter(&mut self.logits, picked_logits, columns, n_y);
-                scatter(&mut self.output, picked_output, columns, n_y);
+                Some(Head { logits: picked_logits, y: self.has_output.then_some(picked_output) })
+            };
+            Step { a: next, x, a_prev, head, weights }.dispatch();
+            match columns {
+                None => std::mem::swap(hidden, next),
+                Some(columns) => scatter(hidden, next, columns, n_a),
             }
+        }
+        if let (Some(columns), Some(weights)) = (columns, weights.last()) {
+            scatter(&mut self.logits, picked_logits, columns, weights.dims.n_y);
+            scatter(&mut self.output, picked_output, columns, weights.dims.n_y);
         }
     }
 
@@ -150,11 +141,12 @@ impl<A: Scalar> Memory<A> {
 }
 
 /// rows ← the listed rows of `all`
-fn gather<A: Scalar>(rows: &mut Vec<A>, all: &[A], picks: &[usize], n: usize) {
+fn gather<'r, A: Scalar>(rows: &'r mut Vec<A>, all: &[A], picks: &[usize], n: usize) -> &'r [A] {
     fit(rows, picks.len() * n);
     for (row, pick) in rows.chunks_exact_mut(n.max(1)).zip(picks) {
         row.copy_from_slice(&all[pick * n..][..n]);
     }
+    rows
 }
 
 /// The listed rows of `all` ← rows

@@ -23,7 +23,7 @@ mod weights;
 pub use backward::{Backward, backward};
 pub(crate) use backward::{head_gradient, input_gradient, logits_gradient, recurrence_gradient};
 pub use forward::{Cache, forward};
-pub(crate) use forward::{Dropped, Read, head, input_projection, recurrence};
+pub(crate) use forward::{Dropped, Head, Read, head, input_projection, recurrence};
 pub use stepper::{Network, Stepper, StepperOf};
 pub(crate) use stepper::{Steppable, check_tokens};
 pub(crate) use weight_gradient::{Inputs, States, Steps, WeightGradient};

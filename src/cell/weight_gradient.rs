@@ -8,9 +8,12 @@
 //! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
 //! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
 
+use std::mem;
+
 use super::weights::FEW_ROWS;
 use crate::kernel::{
-    Epilogue, Packed, Rows, Start, Terms, add_outer_products, add_rows, add_scaled, product, threads, transpose,
+    Packed, PackedStrips, Rows, Start, Strips, Terms, add_rows, add_scaled, outer_products, threads, transpose,
+    transposed_product,
 };
 use crate::layout::{Bytes, fit};
 use crate::parameters::ViewMut;
@@ -51,20 +54,22 @@ pub(crate) enum States<'a, A> {
 /// The workspace of the weight gradients.
 #[derive(Debug, Clone)]
 pub(crate) struct WeightGradient<A> {
-    /// dzᵀ and dlogitsᵀ: one row per output.
-    dz: Vec<A>,
-    dlogits: Vec<A>,
+    dz: PackedStrips<A>,
+    dlogits: PackedStrips<A>,
     x: Packed<A>,
     a_next: Packed<A>,
     a_prev: Packed<A>,
     /// dWaxᵀ for token inputs: a token adds to one row.
     dembedding: Vec<A>,
+    /// Whether the next rows overwrite the gradients instead of adding to them.
+    overwrite: bool,
 }
 
 impl<A> Default for WeightGradient<A> {
     fn default() -> Self {
+        let [dz, dlogits] = [(); 2].map(|()| PackedStrips::default());
         let [x, a_next, a_prev] = [(); 3].map(|()| Packed::default());
-        WeightGradient { dz: Vec::new(), dlogits: Vec::new(), x, a_next, a_prev, dembedding: Vec::new() }
+        WeightGradient { dz, dlogits, x, a_next, a_prev, dembedding: Vec::new(), overwrite: false }
     }
 }
 
@@ -80,32 +85,42 @@ impl<A: Scalar> WeightGradient<A> {
             Some(m) => Packed::<A>::bytes(rows.saturating_add(m), n_a),
             None => Packed::<A>::bytes(rows, n_a) * 2,
         };
-        Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) + input + states
+        PackedStrips::<A>::bytes(rows, n_a) + PackedStrips::<A>::bytes(rows, n_y) + input + states
     }
 
-    /// Call before the first [`add`](Self::add).
-    pub(crate) fn begin(&mut self, gradients: &ViewMut<A>, tokens: bool) {
+    /// Call before the first [`add`](Self::add), which overwrites the gradients where `overwrite` is true.
+    pub(crate) fn begin(&mut self, gradients: &ViewMut<A>, tokens: bool, overwrite: bool) {
         let Dims { n_x, n_a, .. } = gradients.dims;
+        self.overwrite = overwrite;
         if tokens {
             fit(&mut self.dembedding, n_x * n_a);
-            transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax(), n_x));
+            if overwrite {
+                self.dembedding.fill(A::zero());
+            } else {
+                transpose(&mut self.dembedding, n_a, Rows::ascending(gradients.wax(), n_x));
+            }
         }
     }
 
     /// Call after the last [`add`](Self::add).
-    pub(crate) fn end(&self, gradients: &mut ViewMut<A>, tokens: bool) {
+    pub(crate) fn end(&mut self, gradients: &mut ViewMut<A>, tokens: bool) {
         let Dims { n_x, n_a, .. } = gradients.dims;
+        // There were no rows.
+        if mem::take(&mut self.overwrite) {
+            gradients.flat.fill(A::zero());
+        }
         if tokens {
             let [wax, ..] = gradients.split();
             transpose(wax, n_x, Rows::ascending(&self.dembedding, n_a));
         }
     }
 
-    /// Accumulates the outer products of few steps, without transposing or packing.
-    fn add_few(&mut self, gradients: &mut ViewMut<A>, Steps { dz, dlogits, x, states, .. }: Steps<A>) {
+    /// Accumulates the outer products of few steps, without packing.
+    fn add_few(&mut self, gradients: &mut ViewMut<A>, start: Start<A>, steps: Steps<A>) {
+        let Steps { dz, dlogits, x, states, .. } = steps;
         let [dwax, dwaa, dwya, dba, dby] = gradients.split();
         match x {
-            Inputs::Vectors(x) => add_outer_products(dwax, 0, dz.clone(), x),
+            Inputs::Vectors(x) => outer_products(dwax, start, dz.clone(), x),
             Inputs::Tokens(tokens) => add_tokens(&mut self.dembedding, dz.clone(), tokens, None),
             Inputs::Scaled(tokens, values) => add_tokens(&mut self.dembedding, dz.clone(), tokens, Some(values)),
         }
@@ -117,25 +132,34 @@ impl<A: Scalar> WeightGradient<A> {
                 (rows, a_prev)
             }
         };
-        add_outer_products(dwaa, 0, dz.clone(), a_prev);
-        add_outer_products(dwya, 0, dlogits.clone(), a_next);
+        outer_products(dwaa, start, dz.clone(), a_prev);
+        outer_products(dwya, start, dlogits.clone(), a_next);
         add_rows(dba, 0, dz);
         add_rows(dby, 0, dlogits);
     }
 
     /// Accumulates the outer products of these steps, on up to `threads` threads.
     pub(crate) fn add(&mut self, gradients: &mut ViewMut<A>, steps: Steps<A>, threads: usize) {
+        if steps.rows == 0 {
+            return;
+        }
+        let mut start = Start::Present;
+        if mem::take(&mut self.overwrite) {
+            start = Start::Zero;
+            let [.., dba, dby] = gradients.split();
+            dba.fill(A::zero());
+            dby.fill(A::zero());
+        }
         if steps.rows <= FEW_ROWS {
-            return self.add_few(gradients, steps);
+            return self.add_few(gradients, start, steps);
         }
         let Dims { n_x, n_a, n_y } = gradients.dims;
         let Steps { rows, dz, dlogits, x, states } = steps;
-        let WeightGradient { dz: dz_t, dlogits: dlogits_t, x: packed_x, a_next, a_prev, dembedding } = self;
-        let mut transpose_gradients = || {
-            fit(dz_t, n_a * rows);
-            transpose(dz_t, rows, dz.clone());
-            fit(dlogits_t, n_y * rows);
-            transpose(dlogits_t, rows, dlogits.clone());
+        let WeightGradient { dz: dz_strips, dlogits: dlogits_strips, x: packed_x, a_next, a_prev, dembedding, .. } =
+            self;
+        let mut pack_gradients = || {
+            dz_strips.pack(rows, n_a, dz.clone());
+            dlogits_strips.pack(rows, n_y, dlogits.clone());
         };
         let vectors = matches!(x, Inputs::Vectors(_));
         let consecutive = if let States::Consecutive { m, .. } = states { Some(m) } else { None };
@@ -155,9 +179,9 @@ impl<A: Scalar> WeightGradient<A> {
             }
         };
         if threads > 1 {
-            threads::join(transpose_gradients, pack_inputs);
+            threads::join(pack_gradients, pack_inputs);
         } else {
-            transpose_gradients();
+            pack_gradients();
             pack_inputs();
         }
 
@@ -171,11 +195,12 @@ impl<A: Scalar> WeightGradient<A> {
             // Its product only accumulates the bias.
             packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
         }
-        let outer = |outputs, dw, dz, x, db, rows| OuterProducts { outputs, dw, dz, x, db, first: 0, rows };
+        let (dz_strips, dlogits_strips) = (dz_strips.strips(), dlogits_strips.strips());
+        let outer = |dw, dz, x, db, rows| OuterProducts { dw, start, dz, x, db, first: 0, rows };
         let matrices = [
-            outer(n_a, dwax, dz_t, (&*packed_x).into(), dba, dz.clone()),
-            outer(n_a, dwaa, dz_t, a_prev, &mut [], dz),
-            outer(n_y, dwya, dlogits_t, a_next, dby, dlogits),
+            outer(dwax, dz_strips, (&*packed_x).into(), dba, dz.clone()),
+            outer(dwaa, dz_strips, a_prev, &mut [], dz),
+            outer(dwya, dlogits_strips, a_next, dby, dlogits),
         ];
         threads::run_parts(
             matrices,
@@ -204,12 +229,12 @@ fn add_tokens<A: Scalar>(dembedding: &mut [A], dz: Rows<A>, tokens: Rows<usize>,
     }
 }
 
-/// dW += dzᵀ·x and db += Σ dz for some outputs of a layer. Each output is a row of W and an element of b.
+/// dW ← start + dzᵀ·x and db += Σ dz for some outputs of a layer. Each output is a row of W and an element of b.
 struct OuterProducts<'a, A> {
-    outputs: usize,
     dw: &'a mut [A],
-    /// dzᵀ, one row for each of these outputs.
-    dz: &'a [A],
+    start: Start<'a, A>,
+    /// dz of these outputs.
+    dz: Strips<'a, A>,
     x: Terms<'a, A>,
     /// Empty if another matrix of the same outputs accumulates the bias.
     db: &'a mut [A],
@@ -220,21 +245,20 @@ struct OuterProducts<'a, A> {
 }
 
 impl<A: Scalar> OuterProducts<'_, A> {
-    /// Splits after the first `part` of `parts` equal shares of the outputs.
+    /// Splits after the first `part` of `parts` nearly equal shares of the outputs.
     fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
-        let OuterProducts { outputs, dw, dz, x, db, first, rows } = self;
-        let middle = outputs * part / parts;
+        let OuterProducts { dw, start, dz, x, db, first, rows } = self;
+        let (middle, dz0, dz1) = dz.split_at(dz.columns() * part / parts);
         let (dw0, dw1) = dw.split_at_mut(middle * x.n());
-        let (dz0, dz1) = dz.split_at(middle * x.k());
         let (db0, db1) = db.split_at_mut(middle.min(db.len()));
         (
-            OuterProducts { outputs: middle, dw: dw0, dz: dz0, x, db: db0, first, rows: rows.clone() },
-            OuterProducts { outputs: outputs - middle, dw: dw1, dz: dz1, x, db: db1, first: first + middle, rows },
+            OuterProducts { dw: dw0, start, dz: dz0, x, db: db0, first, rows: rows.clone() },
+            OuterProducts { dw: dw1, start, dz: dz1, x, db: db1, first: first + middle, rows },
         )
     }
 
     fn run(self) {
-        product(self.dw, Start::Present, self.dz, self.x, Epilogue::Store);
+        transposed_product(self.dw, self.start, self.dz, self.x);
         add_rows(self.db, self.first, self.rows);
     }
 }

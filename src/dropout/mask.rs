@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use ndarray::{ArrayViewMut3, Axis};
+use ndarray::{ArrayViewMut3, Axis, NdFloat};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
@@ -94,7 +94,7 @@ pub(crate) struct MaskRows<'a, A> {
     pub(crate) n: usize,
 }
 
-impl<A: Scalar> MaskRows<'_, A> {
+impl<A: NdFloat> MaskRows<'_, A> {
     /// One row.
     pub(crate) fn row(self, row: usize) -> Self {
         MaskRows { kept: &self.kept[row * self.n..][..self.n], ..self }
@@ -127,7 +127,7 @@ impl<A: Scalar> MaskRows<'_, A> {
 
 /// The value, or zero. The product comes first, so that no branch depends on a random number.
 #[inline(always)]
-fn keep<A: Scalar>(kept: bool, value: A) -> A {
+fn keep<A: NdFloat>(kept: bool, value: A) -> A {
     if kept { value } else { A::zero() }
 }
 

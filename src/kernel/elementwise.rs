@@ -2,8 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows};
+use crate::Scalar;
 
 /// Loads one vector. A slice shorter than a vector fills the first lanes; the others are zero.
 #[inline(always)]
@@ -23,14 +24,17 @@ pub(super) fn store<S: Simd, A: Lanes>(simd: S, slice: &mut [A], vector: A::Vect
     }
 }
 
+/// Vectors of a sum of rows that stay in registers.
+const STRIP: usize = 4;
+
 /// sum ← sum + row, row by row. Of each row, reads `sum.len()` elements from `first` on.
 pub(crate) fn add_rows<A: Scalar>(sum: &mut [A], first: usize, rows: Rows<A>) {
     if !sum.is_empty() {
-        call::<A, CompiledAddRows>(AddRows { sum, first, rows });
+        AddRows { sum, first, rows }.dispatch();
     }
 }
 
-compiled!(CompiledAddRows: AddRows<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddRows: CompiledAddRows);
 
 /// The body of [`add_rows`].
 struct AddRows<'a, A> {
@@ -44,26 +48,47 @@ impl<A: Lanes> WithSimd for AddRows<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let length = self.sum.len();
-        let (sums, sums_rest) = A::vectors_mut::<S>(self.sum);
-        for row in self.rows {
-            let (row, row_rest) = A::vectors::<S>(&row[self.first..][..length]);
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum = A::vadd(simd, *sum, *value);
+        let AddRows { sum, mut first, rows } = self;
+        let lanes = A::lanes::<S>();
+        for sum in sum.chunks_mut(STRIP * lanes) {
+            let length = sum.len();
+            if length == STRIP * lanes {
+                add_strip::<STRIP, S, A>(simd, sum, first, rows.clone());
+            } else {
+                for (sum, at) in sum.chunks_mut(lanes).zip((0..).step_by(lanes)) {
+                    add_strip::<1, S, A>(simd, sum, first + at, rows.clone());
+                }
             }
-            for (sum, value) in sums_rest.iter_mut().zip(row_rest) {
-                *sum += *value;
-            }
+            first += length;
         }
+    }
+}
+
+/// [`add_rows`] for `V` vectors. The sums stay in registers: in memory, each row would wait for the sum before it.
+#[inline(always)]
+fn add_strip<const V: usize, S: Simd, A: Lanes>(simd: S, sum: &mut [A], first: usize, rows: Rows<A>) {
+    let (length, lanes) = (sum.len(), A::lanes::<S>().min(sum.len()));
+    let mut sums = [A::splat(simd, A::zero()); V];
+    for v in 0..V {
+        sums[v] = load(simd, &sum[v * lanes..][..lanes]);
+    }
+    for row in rows {
+        let row = &row[first..][..length];
+        for v in 0..V {
+            sums[v] = A::vadd(simd, sums[v], load(simd, &row[v * lanes..][..lanes]));
+        }
+    }
+    for v in 0..V {
+        store(simd, &mut sum[v * lanes..][..lanes], sums[v]);
     }
 }
 
 /// sum ← sum + factor·row, rounded once for each element, as a term of a [`product`](super::product()).
 pub(crate) fn add_scaled<A: Scalar>(sum: &mut [A], factor: A, row: &[A]) {
-    call::<A, CompiledAddScaled>(AddScaled { sum, factor, row });
+    AddScaled { sum, factor, row }.dispatch();
 }
 
-compiled!(CompiledAddScaled: AddScaled<'a, A> => (), |call| Isa::current().run(call));
+kernel!(AddScaled: CompiledAddScaled);
 
 /// The body of [`add_scaled`].
 struct AddScaled<'a, A> {
@@ -89,6 +114,7 @@ impl<A: Lanes> WithSimd for AddScaled<'_, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {

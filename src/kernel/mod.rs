@@ -1,10 +1,11 @@
 //! Numeric kernels. Nothing here depends on the network types.
 //!
 //! - [`product`]: C ← epilogue(C₀ + A·B). Every element is one chain of fused multiply-adds.
-//! - [`recur`], [`recur_gradient`]: the products of consecutive steps, each of which reads the result of the step before.
-//! - [`add_outer_products`]: the same chains for few rows.
-//! - [`Activation`], [`softmax()`], [`add_rows`], [`add_scaled`]: the operations around the products.
-//! - [`Packed`], [`pick_rows`], [`transpose`]: matrices in the order in which the products read them.
+//! - [`Recurrence`], [`recur_gradient`]: the products of consecutive steps, each of which reads the result of the step before.
+//! - [`transposed_product`], [`outer_products`]: C ← C₀ + Aᵀ·B, for many rows and for few.
+//! - [`Activation`], [`Softmax`], [`add_rows`], [`add_scaled`]: the operations around the products.
+//! - [`Packed`], [`PackedStrips`], [`PickedRows`], [`transpose`]: matrices in the order in which the products read them.
+//! - [`Kernel`], [`Run`]: a kernel with its arguments, and how it is called.
 //! - [`Isa`], [`Lanes`]: the instruction sets, and one vector on any of them.
 //! - [`threads`]: splits work.
 //!
@@ -21,8 +22,11 @@ mod picked;
 mod product;
 mod recurrence;
 mod rows;
+mod run;
 mod softmax;
+mod strips;
 pub(crate) mod threads;
+mod tiles;
 mod transpose;
 mod unpacked;
 
@@ -31,11 +35,13 @@ pub(crate) use elementwise::{add_rows, add_scaled};
 pub(crate) use isa::Isa;
 pub use isa::instruction_set;
 pub(crate) use lanes::Lanes;
-pub(crate) use outer::add_outer_products;
+pub(crate) use outer::outer_products;
 pub(crate) use packed::{Packed, Terms};
-pub(crate) use picked::pick_rows;
-pub(crate) use product::{Epilogue, Factor, Start, product};
-pub(crate) use recurrence::{recur, recur_gradient};
+pub(crate) use picked::PickedRows;
+pub(crate) use product::{Epilogue, Factor, Product, Start, product};
+pub(crate) use recurrence::{Recurrence, recur_gradient};
 pub(crate) use rows::Rows;
-pub(crate) use softmax::{add_softmax_gradient, softmax};
+pub(crate) use run::{Dispatch, Inside, Kernel, Run, kernel};
+pub(crate) use softmax::{Softmax, add_softmax_gradient};
+pub(crate) use strips::{PackedStrips, Strips, transposed_product};
 pub(crate) use transpose::transpose;

@@ -5,64 +5,80 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows, Start};
+use crate::Scalar;
 
 /// Rows whose outer products are added together. More would not fit in registers.
 const GROUP: usize = 4;
 
-/// C ← C + Σ a·bᵀ, one term for each row of a and b, in their order.
+/// C ← C₀ + Σ a·bᵀ, one term for each row of a and b, in their order.
 ///
 /// It computes the chains of [`product`](super::product()), with the rows as terms. For few rows it is faster, because nothing
 /// is transposed or packed.
 ///
 /// - `c`: one row of n elements for each output
-/// - `a`: rows of all outputs, of which those from `first` on are read
+/// - `start`: C₀
+/// - `a`: rows of one element for each output
 /// - `b`: rows of n elements
-pub(crate) fn add_outer_products<A: Scalar>(c: &mut [A], first: usize, a: Rows<A>, b: Rows<A>) {
+pub(crate) fn outer_products<A: Scalar>(c: &mut [A], start: Start<A>, a: Rows<A>, b: Rows<A>) {
     if !c.is_empty() {
-        call::<A, CompiledAddOuterProducts>(AddOuterProducts { c, first, a, b });
+        OuterProducts { c, start, a, b }.dispatch();
     }
 }
 
-compiled!(CompiledAddOuterProducts: AddOuterProducts<'a, A> => (), |call| Isa::current().run(call));
+kernel!(OuterProducts: CompiledOuterProducts);
 
-/// The body of [`add_outer_products`].
-struct AddOuterProducts<'a, A> {
+/// The body of [`outer_products`].
+struct OuterProducts<'a, A> {
     c: &'a mut [A],
-    first: usize,
+    start: Start<'a, A>,
     a: Rows<'a, A>,
     b: Rows<'a, A>,
 }
 
-impl<A: Lanes> WithSimd for AddOuterProducts<'_, A> {
+impl<A: Lanes> WithSimd for OuterProducts<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let AddOuterProducts { c, first, a, b } = self;
+        let OuterProducts { c, mut start, a, b } = self;
         let mut rows = a.zip(b);
         loop {
             let mut group: [(&[A], &[A]); GROUP] = [(&[], &[]); GROUP];
             let mut count = 0;
             for (slot, (a, b)) in group.iter_mut().zip(rows.by_ref()) {
-                *slot = (&a[first..], b);
+                *slot = (a, b);
                 count += 1;
             }
             match count {
                 0 => return,
-                1 => add::<1, S, A>(simd, c, group),
-                2 => add::<2, S, A>(simd, c, group),
-                3 => add::<3, S, A>(simd, c, group),
-                _ => add::<GROUP, S, A>(simd, c, group),
+                1 => add::<1, S, A>(simd, c, start, group),
+                2 => add::<2, S, A>(simd, c, start, group),
+                3 => add::<3, S, A>(simd, c, start, group),
+                _ => add::<GROUP, S, A>(simd, c, start, group),
             }
+            start = Start::Present;
         }
     }
 }
 
 /// Adds the first `R` rows of a group.
 #[inline(always)]
-fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], group: [(&[A], &[A]); GROUP]) {
+fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, group: [(&[A], &[A]); GROUP]) {
+    match start {
+        Start::Zero => add_to::<R, true, S, A>(simd, c, group),
+        Start::Present => add_to::<R, false, S, A>(simd, c, group),
+        Start::Bias(bias) => {
+            c.chunks_exact_mut(bias.len()).for_each(|c| c.copy_from_slice(bias));
+            add_to::<R, false, S, A>(simd, c, group);
+        }
+    }
+}
+
+/// [`add`] to zero, or to the values in C.
+#[inline(always)]
+fn add_to<const R: usize, const ZERO: bool, S: Simd, A: Lanes>(simd: S, c: &mut [A], group: [(&[A], &[A]); GROUP]) {
     let n = group[0].1.len();
     let b: [_; R] = array::from_fn(|r| A::vectors::<S>(&group[r].1[..n]));
     for (i, c) in c.chunks_exact_mut(n).enumerate() {
@@ -71,13 +87,15 @@ fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], group: [(&[A], &
             a[r] = A::splat(simd, group[r].0[i]);
         }
         let (vectors, rest) = A::vectors_mut::<S>(c);
-        for (j, sum) in vectors.iter_mut().enumerate() {
+        for (j, c) in vectors.iter_mut().enumerate() {
+            let mut sum = if ZERO { A::splat(simd, A::zero()) } else { *c };
             for r in 0..R {
-                *sum = A::vfma(simd, a[r], b[r].0[j], *sum);
+                sum = A::vfma(simd, a[r], b[r].0[j], sum);
             }
+            *c = sum;
         }
         if !rest.is_empty() {
-            let mut sum = load(simd, rest);
+            let mut sum = if ZERO { A::splat(simd, A::zero()) } else { load(simd, rest) };
             for r in 0..R {
                 sum = A::vfma(simd, a[r], load(simd, b[r].1), sum);
             }
@@ -88,6 +106,7 @@ fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], group: [(&[A], &
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {
@@ -98,21 +117,27 @@ mod tests {
 
     #[test]
     fn every_element_is_one_chain_over_the_rows_in_their_order() {
-        for rows in [0, 1, 2, 3, 4, 5, 7, 8, 9] {
+        for rows in [1, 2, 3, 4, 5, 7, 8, 9] {
             for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
-                let (outputs, first) = (5, 2);
-                let (a, b) = (values(1, rows * (outputs + first)), values(2, rows * n));
-                let c = values(3, outputs * n);
-                let chain = |i: usize, j: usize| {
-                    let term = |sum, r: usize| a[r * (outputs + first) + first + i].mul_add(b[r * n + j], sum);
-                    (0..rows).fold(c[i * n + j], term)
-                };
-                let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
-                for isa in Isa::all() {
-                    let mut found = c.clone();
-                    let [a, b] = [(&a, outputs + first), (&b, n)].map(|(rows, n)| Rows::ascending(rows, n));
-                    isa.run(AddOuterProducts { c: &mut found, first, a, b });
-                    assert_eq!(found, expected, "{isa:?}: {rows} rows, n = {n}");
+                let outputs = 5;
+                let (a, b) = (values(1, rows * outputs), values(2, rows * n));
+                let (c, bias) = (values(3, outputs * n), values(4, n));
+                for start in [Start::Zero, Start::Present, Start::Bias(&bias)] {
+                    let chain = |i: usize, j: usize| {
+                        let first = match start {
+                            Start::Zero => 0.0,
+                            Start::Present => c[i * n + j],
+                            Start::Bias(bias) => bias[j],
+                        };
+                        (0..rows).fold(first, |sum, r| a[r * outputs + i].mul_add(b[r * n + j], sum))
+                    };
+                    let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
+                    for isa in Isa::all() {
+                        let mut found = c.clone();
+                        let [a, b] = [(&a, outputs), (&b, n)].map(|(rows, n)| Rows::ascending(rows, n));
+                        isa.run(OuterProducts { c: &mut found, start, a, b });
+                        assert_eq!(found, expected, "{isa:?}: {rows} rows, n = {n}");
+                    }
                 }
             }
         }

@@ -8,11 +8,15 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+#[cfg(test)]
+use super::Isa;
 use super::elementwise::load;
+use super::rows::BLOCK;
+use super::run::{Kernel, kernel};
 use super::transpose::{SIDE, turn};
-use super::{Isa, Lanes, Rows};
+use super::{Lanes, Rows};
+use crate::Scalar;
 use crate::layout::Bytes;
-use crate::scalar::{Scalar, call, compiled};
 
 /// The size of a cache line and of the widest vector. If the first vector starts on a line, no vector straddles two lines.
 const ALIGNMENT: usize = 64;
@@ -66,7 +70,7 @@ fn slack<A>() -> usize {
 impl<A: Scalar> Packed<A> {
     /// Packs `k` rows of `n` elements.
     pub(crate) fn pack_rows(&mut self, k: usize, n: usize, rows: Rows<A>) {
-        call::<A, CompiledPackRows>(PackRows { storage: self.reshape(k, n), k, n, rows });
+        PackRows { storage: self.reshape(k, n), k, n, rows }.dispatch();
     }
 
     /// [`pack_rows`](Self::pack_rows) for one given instruction set.
@@ -80,7 +84,7 @@ impl<A: Scalar> Packed<A> {
 
     /// Packs Wᵀ. `w` holds W: `n` rows of `k` elements.
     pub(crate) fn pack_transposed(&mut self, k: usize, n: usize, w: &[A]) {
-        call::<A, CompiledPackTransposed>(PackTransposed { storage: self.reshape(k, n), k, w });
+        PackTransposed { storage: self.reshape(k, n), k, w }.dispatch();
     }
 
     /// The memory of a packed matrix of `k` rows and `n` columns.
@@ -152,7 +156,7 @@ impl<'a, A> Terms<'a, A> {
     }
 }
 
-compiled!(CompiledPackRows: PackRows<'a, A> => (), |call| Isa::current().run(call));
+kernel!(PackRows: CompiledPackRows);
 
 /// The body of [`Packed::pack_rows`].
 struct PackRows<'a, A> {
@@ -165,27 +169,24 @@ struct PackRows<'a, A> {
 impl<A: Lanes> WithSimd for PackRows<'_, A> {
     type Output = ();
 
-    /// Packs strip by strip, so that each cache line is read once and written once.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PackRows { storage, k, n, rows } = self;
+        let PackRows { storage, k, n, mut rows } = self;
         let lanes = A::lanes::<S>();
-        let strips = storage.chunks_exact_mut((STRIP * k).max(1));
-        for (strip, first) in strips.zip((0..n).step_by(STRIP)) {
-            let width = STRIP.min(n - first);
-            let vectors = A::vectors_mut::<S>(strip).0;
-            for (i, row) in rows.clone().enumerate() {
-                let row = &row[first..][..width];
-                for group in 0..STRIP / lanes {
-                    let part = group * lanes..(group + 1) * lanes;
-                    vectors[group * k + i] = load(simd, &row[part.start.min(width)..part.end.min(width)]);
+        for first in (0..k).step_by(BLOCK) {
+            let (block, height) = rows.next_block();
+            for (panel, column) in storage.chunks_exact_mut(lanes * k).zip((0..).step_by(lanes)) {
+                let panel = &mut A::vectors_mut::<S>(panel).0[first..][..height];
+                let part = column.min(n)..(column + lanes).min(n);
+                for (vector, row) in panel.iter_mut().zip(&block) {
+                    *vector = load(simd, &row[part.clone()]);
                 }
             }
         }
     }
 }
 
-compiled!(CompiledPackTransposed: PackTransposed<'a, A> => (), |call| Isa::current().run(call));
+kernel!(PackTransposed: CompiledPackTransposed);
 
 /// The body of [`Packed::pack_transposed`].
 struct PackTransposed<'a, A> {

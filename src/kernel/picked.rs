@@ -3,46 +3,33 @@
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Factor, Isa, Lanes};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::kernel;
+use super::{Factor, Lanes};
 
 /// z ← start + value·row, for the listed rows of a matrix.
 ///
 /// - `z`: one row of n elements for each listed one
 /// - `start`: n elements
 /// - `values`: one for each listed row; `None` is 1
-pub(crate) fn pick_rows<'a, A: Scalar>(
-    z: &mut [A],
-    start: &[A],
-    b: impl Into<Factor<'a, A>>,
-    rows: &[usize],
-    values: Option<&[A]>,
-) {
-    debug_assert_eq!(z.len(), rows.len() * start.len());
-    if !z.is_empty() {
-        call::<A, CompiledPickRows>(PickRows { z, start, b: b.into(), rows, values });
-    }
+pub(crate) struct PickedRows<'a, A> {
+    pub(crate) z: &'a mut [A],
+    pub(crate) start: &'a [A],
+    pub(crate) b: Factor<'a, A>,
+    pub(crate) rows: &'a [usize],
+    pub(crate) values: Option<&'a [A]>,
 }
 
-compiled!(CompiledPickRows: PickRows<'a, A> => (), |call| Isa::current().run(call));
+kernel!(PickedRows: CompiledPickedRows);
 
-/// The body of [`pick_rows`].
-struct PickRows<'a, A> {
-    z: &'a mut [A],
-    start: &'a [A],
-    b: Factor<'a, A>,
-    rows: &'a [usize],
-    values: Option<&'a [A]>,
-}
-
-impl<A: Lanes> WithSimd for PickRows<'_, A> {
+impl<A: Lanes> WithSimd for PickedRows<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PickRows { z, start, b, rows, values } = self;
+        let PickedRows { z, start, b, rows, values } = self;
+        debug_assert_eq!(z.len(), rows.len() * start.len());
         let lanes = A::lanes::<S>();
-        for (i, (z, &row)) in z.chunks_exact_mut(start.len()).zip(rows).enumerate() {
+        for (i, (z, &row)) in z.chunks_exact_mut(start.len().max(1)).zip(rows).enumerate() {
             let value = A::splat(simd, values.map_or(A::one(), |values| values[i]));
             for (group, (z, start)) in z.chunks_mut(lanes).zip(start.chunks(lanes)).enumerate() {
                 let b = match b {
@@ -64,7 +51,7 @@ impl<A: Lanes> WithSimd for PickRows<'_, A> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Packed, Rows};
+    use super::super::{Isa, Packed, Rows};
     use super::*;
 
     #[test]
@@ -84,7 +71,7 @@ mod tests {
                 for b in [(&packed).into(), Factor::Plain { b: &b, n }, Factor::Transposed { w: &w, k, n }] {
                     for (values, expected) in [(None, expected([1.0; 4])), (Some(&values[..]), expected(values))] {
                         let mut z = vec![f32::NAN; rows.len() * n];
-                        isa.run(PickRows { z: &mut z, start: &start, b, rows: &rows, values });
+                        isa.run(PickedRows { z: &mut z, start: &start, b, rows: &rows, values });
                         assert_eq!(z, expected, "{isa:?}, {n} columns, {b:?}");
                     }
                 }

@@ -8,17 +8,15 @@
 //! columns of C, so the order of the sum along k never changes: the vector width, the blocking and the number of rows in a
 //! call have no effect on it.
 
-use std::array;
-use std::hint::black_box;
-
-use pulp::{NullaryFnOnce, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::activation::activate;
-use super::elementwise::{load, store};
 use super::packed::{Packed, Terms};
+use super::run::{Kernel, kernel};
+use super::tiles::{RowMajor, Tiles};
 use super::unpacked::{plain, transposed};
-use super::{Activation, Isa, Lanes};
-use crate::scalar::{Scalar, call, compiled};
+use super::{Activation, Lanes};
+use crate::Scalar;
 
 /// C₀: the start value of each chain.
 #[derive(Clone, Copy)]
@@ -83,9 +81,7 @@ impl<A> Factor<'_, A> {
 }
 
 /// Rows of A per block. A block stays in L2 while the product reads all panels of B.
-const ROW_BLOCK: usize = 96;
-/// Terms per iteration of the inner loop.
-const UNROLL: usize = 4;
+pub(super) const ROW_BLOCK: usize = 96;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
 pub(crate) fn product<'a, A: Scalar>(
@@ -95,23 +91,19 @@ pub(crate) fn product<'a, A: Scalar>(
     b: impl Into<Factor<'a, A>>,
     epilogue: Epilogue,
 ) {
-    let b = b.into();
-    debug_assert_eq!(c.len() * b.dim().0, a.len() * b.dim().1);
-    if !c.is_empty() {
-        call::<A, CompiledProduct>(Product { c, start, a, b, epilogue });
-    }
+    Product { c, start, a, b: b.into(), epilogue }.dispatch();
 }
 
-compiled!(CompiledProduct: Product<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`product`].
-struct Product<'a, A> {
-    c: &'a mut [A],
-    start: Start<'a, A>,
-    a: &'a [A],
-    b: Factor<'a, A>,
-    epilogue: Epilogue,
+/// [`product()`] with its arguments.
+pub(crate) struct Product<'a, A> {
+    pub(crate) c: &'a mut [A],
+    pub(crate) start: Start<'a, A>,
+    pub(crate) a: &'a [A],
+    pub(crate) b: Factor<'a, A>,
+    pub(crate) epilogue: Epilogue,
 }
+
+kernel!(Product: CompiledProduct);
 
 impl<A: Lanes> WithSimd for Product<'_, A> {
     type Output = ();
@@ -119,7 +111,10 @@ impl<A: Lanes> WithSimd for Product<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { c, start, a, b, epilogue } = self;
-        blocks(simd, c, start, a, b, epilogue);
+        debug_assert_eq!(c.len() * b.dim().0, a.len() * b.dim().1);
+        if !c.is_empty() {
+            blocks(simd, c, start, a, b, epilogue);
+        }
     }
 }
 
@@ -134,286 +129,35 @@ pub(super) fn blocks<S: Simd, A: Lanes>(
     epilogue: Epilogue,
 ) {
     let (k, n) = b.dim();
+    // Without divisions, which take longer than a step of a few units.
+    if c.len() <= n * ROW_BLOCK {
+        return block(simd, c, start, a, b, epilogue);
+    }
     let rows = c.len() / n;
     let blocks = rows.div_ceil(ROW_BLOCK);
-    for block in 0..blocks {
-        let (first, last) = (block * rows / blocks, (block + 1) * rows / blocks);
-        let c = &mut c[first * n..last * n];
-        let a = &a[first * k..last * k];
-        match b {
-            Factor::Packed(b) => Tiles { start, b, simd }.cover(c, a),
-            Factor::Plain { b, n } => plain(simd, c, start, a, b, n),
-            Factor::Transposed { w, k, n } => transposed(simd, c, start, a, w, k, n),
-        }
-        match epilogue {
-            Epilogue::Store => {}
-            Epilogue::Activate(activation) => activate(simd, c, activation),
-        }
+    for i in 0..blocks {
+        let (first, last) = (i * rows / blocks, (i + 1) * rows / blocks);
+        block(simd, &mut c[first * n..last * n], start, &a[first * k..last * k], b, epilogue);
     }
 }
 
-/// Splits C ← C₀ + A·B into tiles.
-#[derive(Clone, Copy)]
-struct Tiles<'a, S, A> {
-    start: Start<'a, A>,
-    b: Terms<'a, A>,
-    simd: S,
-}
-
-impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
-    /// Vectors of C that stay in registers. The remaining registers hold the operands from A and B.
-    ///
-    /// Emulated vectors have no registers; a small number keeps the code small.
-    const ACCUMULATORS: usize = match (S::REGISTER_COUNT, size_of::<A::Vector<S>>()) {
-        (32.., _) => 24,
-        (_, 32..) => 12,
-        _ => 4,
-    };
-
-    /// The largest number of rows in a tile of `V` panels.
-    const fn tallest<const V: usize>() -> usize {
-        let rows = Self::ACCUMULATORS / V;
-        if rows < 10 { rows } else { 10 }
-    }
-
-    /// For few rows, takes many panels at once: there are then enough chains to hide the latency of a multiply-add. Several
-    /// panels at once are always whole; a single panel may be ragged.
-    #[inline(always)]
-    fn cover(self, c: &mut [A], a: &[A]) {
-        let n = self.b.n();
-        if c.len() == n {
-            return self.row(c, a);
-        }
-        let (groups, rows) = (n / A::lanes::<S>(), c.len() / n);
-        let mut group = 0;
-        // With 24 accumulators, six rows of four panels need the fewest loads. With 12, tall tiles of two panels do.
-        while (rows <= Self::tallest::<4>() || Self::ACCUMULATORS >= 24) && group + 4 <= groups {
-            self.columns::<4>(c, a, group);
-            group += 4;
-        }
-        while group + 2 <= groups {
-            self.columns::<2>(c, a, group);
-            group += 2;
-        }
-        while group * A::lanes::<S>() < n {
-            self.columns::<1>(c, a, group);
-            group += 1;
-        }
-    }
-
-    /// A single row: up to eight panels at once. There are then enough chains to hide the latency of a multiply-add.
-    #[inline(always)]
-    fn row(self, c: &mut [A], a: &[A]) {
-        let groups = c.len() / A::lanes::<S>();
-        let mut group = 0;
-        if groups >= 8 && Self::ACCUMULATORS >= 8 {
-            group = groups / 8 * 8;
-            self.eights(c, a, group);
-        }
-        // Inlined: between two steps of a small network, a call would cost more than the tile.
-        while group + 4 <= groups {
-            Row::<4, S, A> { product: self, c, a, group }.call();
-            group += 4;
-        }
-        while group * A::lanes::<S>() < c.len() {
-            Row::<1, S, A> { product: self, c, a, group }.call();
-            group += 1;
-        }
-    }
-
-    /// The first `groups` panels of a single row, eight at once. Never inlined, as [`column`](Self::column).
-    #[inline(never)]
-    fn eights(self, c: &mut [A], a: &[A], groups: usize) {
-        self.simd.vectorize(Eights { product: self, c, a, groups });
-    }
-
-    /// All rows of `V` neighbouring panels, in tiles of nearly equal height, the tall ones first.
-    #[inline(always)]
-    fn columns<const V: usize>(self, c: &mut [A], a: &[A], group: usize) {
-        let (k, n) = (self.b.k(), self.b.n());
-        let rows = c.len() / n;
-        let tiles = rows.div_ceil(Self::tallest::<V>());
-        let (height, tall) = (rows / tiles, rows % tiles);
-        let (c0, c1) = c.split_at_mut(tall * (height + 1) * n);
-        let (a0, a1) = a.split_at(tall * (height + 1) * k);
-        for (height, tiles, c, a) in [(height + 1, tall, c0, a0), (height, tiles - tall, c1, a1)] {
-            match height {
-                _ if tiles == 0 => {}
-                1 => self.column::<1, V>(c, a, group, tiles),
-                2 => self.column::<2, V>(c, a, group, tiles),
-                3 => self.column::<3, V>(c, a, group, tiles),
-                4 => self.column::<4, V>(c, a, group, tiles),
-                5 => self.column::<5, V>(c, a, group, tiles),
-                6 => self.column::<6, V>(c, a, group, tiles),
-                7 => self.column::<7, V>(c, a, group, tiles),
-                8 => self.column::<8, V>(c, a, group, tiles),
-                9 => self.column::<9, V>(c, a, group, tiles),
-                _ => self.column::<10, V>(c, a, group, tiles),
-            }
-        }
-    }
-
-    /// `tiles` tiles of `R` rows and `V` panels, one below the other. Never inlined, so that each tile shape has all
-    /// registers.
-    #[inline(never)]
-    fn column<const R: usize, const V: usize>(self, c: &mut [A], a: &[A], group: usize, tiles: usize) {
-        if R * V <= Self::ACCUMULATORS {
-            self.simd.vectorize(Column::<R, V, S, A> { product: self, c, a, group, tiles });
-        }
-    }
-}
-
-/// The body of [`Tiles::eights`].
-struct Eights<'a, S, A> {
-    product: Tiles<'a, S, A>,
-    c: &'a mut [A],
-    a: &'a [A],
-    groups: usize,
-}
-
-impl<S: Simd, A: Lanes> NullaryFnOnce for Eights<'_, S, A> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Eights { product, c, a, groups } = self;
-        for group in (0..groups).step_by(8) {
-            Row::<8, S, A> { product, c, a, group }.call();
-        }
-    }
-}
-
-/// `V` neighbouring panels of a single row.
-struct Row<'a, const V: usize, S, A> {
-    product: Tiles<'a, S, A>,
-    c: &'a mut [A],
-    a: &'a [A],
-    group: usize,
-}
-
-impl<const V: usize, S: Simd, A: Lanes> Row<'_, V, S, A> {
-    #[inline(always)]
-    fn call(self) {
-        let Row { product: Tiles { start, b, simd }, c, a, group } = self;
-        let first = group * A::lanes::<S>();
-        let lanes = if V == 1 { A::lanes::<S>().min(c.len() - first) } else { A::lanes::<S>() };
-        let mut sums = [[A::splat(simd, A::zero()); V]];
-        for (v, sum) in sums[0].iter_mut().enumerate() {
-            let c = match start {
-                Start::Zero => continue,
-                Start::Bias(bias) => &bias[first..][..V * lanes],
-                Start::Present => &c[first..][..V * lanes],
-            };
-            *sum = load(simd, &c[v * lanes..][..lanes]);
-        }
-        add_terms(simd, &mut sums, [a], array::from_fn(|v| b.group(group + v)));
-        let c = &mut c[first..][..V * lanes];
-        for (v, sum) in sums[0].iter().enumerate() {
-            store(simd, &mut c[v * lanes..][..lanes], *sum);
-        }
-    }
-}
-
-/// The body of [`Tiles::column`]: the micro-kernel.
-struct Column<'a, const R: usize, const V: usize, S, A> {
-    product: Tiles<'a, S, A>,
-    c: &'a mut [A],
-    a: &'a [A],
-    group: usize,
-    tiles: usize,
-}
-
-impl<const R: usize, const V: usize, S: Simd, A: Lanes> NullaryFnOnce for Column<'_, R, V, S, A> {
-    type Output = ();
-
-    // Plain loops: the compiler does not always inline a closure over vectors. It then compiles the closure without vector
-    // instructions.
-    #[inline(always)]
-    fn call(self) {
-        let Column { product: Tiles { start, b, simd }, c, a, group, tiles } = self;
-        let (k, n) = (b.k(), b.n());
-        let first = group * A::lanes::<S>();
-        let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
-        let b: [&[A::Vector<S>]; V] = array::from_fn(|v| b.group(group + v));
-        // Opaque, so that the compiler keeps one pointer per row of A. It would otherwise recompute them for every term.
-        let rows: [usize; R] = black_box(array::from_fn(|r| r * k));
-        for tile in 0..tiles {
-            let c = &mut c[tile * R * n..][..R * n];
-            let a = &a[tile * R * k..][..R * k];
-
-            let mut sums = [[A::splat(simd, A::zero()); V]; R];
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let c = match start {
-                    Start::Zero => continue,
-                    Start::Bias(bias) => &bias[first..][..V * lanes],
-                    Start::Present => &c[r * n + first..][..V * lanes],
-                };
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = load(simd, &c[v * lanes..][..lanes]);
-                }
-            }
-            add_terms(simd, &mut sums, array::from_fn(|r| &a[rows[r]..][..k]), b);
-            for (r, sums) in sums.iter().enumerate() {
-                let c = &mut c[r * n + first..][..V * lanes];
-                for (v, sum) in sums.iter().enumerate() {
-                    store(simd, &mut c[v * lanes..][..lanes], *sum);
-                }
-            }
-        }
-    }
-}
-
-/// sums ← sums + A·B, for `R` rows of A and `V` panels of B. The sums stay in registers for the whole chain.
+/// C ← epilogue(C₀ + A·B) for the rows of one block.
 #[inline(always)]
-pub(super) fn add_terms<const R: usize, const V: usize, S: Simd, A: Lanes>(
-    simd: S,
-    sums: &mut [[A::Vector<S>; V]; R],
-    a: [&[A]; R],
-    b: [&[A::Vector<S>]; V],
-) {
-    let a4: [&[[A; UNROLL]]; R] = array::from_fn(|r| pulp::as_arrays(a[r]).0);
-    let b4: [&[[A::Vector<S>; UNROLL]]; V] = array::from_fn(|v| pulp::as_arrays(b[v]).0);
-    for k in 0..b4[0].len() {
-        for u in 0..UNROLL {
-            add_term(simd, sums, array::from_fn(|r| a4[r][k][u]), array::from_fn(|v| b4[v][k][u]));
-        }
+fn block<S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, a: &[A], b: Factor<A>, epilogue: Epilogue) {
+    match b {
+        Factor::Packed(b) => Tiles { start, b, simd }.cover(c, RowMajor { a, k: b.k() }),
+        Factor::Plain { b, n } => plain(simd, c, start, a, b, n),
+        Factor::Transposed { w, k, n } => transposed(simd, c, start, a, w, k, n),
     }
-    for k in b4[0].len() * UNROLL..b[0].len() {
-        add_term(simd, sums, array::from_fn(|r| a[r][k]), array::from_fn(|v| b[v][k]));
-    }
-}
-
-#[inline(always)]
-fn add_term<const R: usize, const V: usize, S: Simd, A: Lanes>(
-    simd: S,
-    sums: &mut [[A::Vector<S>; V]; R],
-    a: [A; R],
-    b: [A::Vector<S>; V],
-) {
-    if R < V {
-        // Keep A's row in registers and load B's vectors one by one. The other order needs too many registers.
-        let mut splat = [A::splat(simd, A::zero()); R];
-        for r in 0..R {
-            splat[r] = A::splat(simd, a[r]);
-        }
-        for v in 0..V {
-            for r in 0..R {
-                sums[r][v] = A::vfma(simd, splat[r], b[v], sums[r][v]);
-            }
-        }
-    } else {
-        for r in 0..R {
-            let a = A::splat(simd, a[r]);
-            for v in 0..V {
-                sums[r][v] = A::vfma(simd, a, b[v], sums[r][v]);
-            }
-        }
+    match epilogue {
+        Epilogue::Store => {}
+        Epilogue::Activate(activation) => activate(simd, c, activation),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Packed, Rows};
+    use super::super::{Isa, Packed, Rows};
     use super::*;
 
     fn noise(seed: u32, length: usize) -> Vec<f64> {

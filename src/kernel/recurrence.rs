@@ -4,28 +4,22 @@ use pulp::{Simd, WithSimd};
 
 use super::activation::activation_gradient;
 use super::product::blocks;
-use super::{Activation, Epilogue, Factor, Isa, Lanes, Start};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::{Kernel, kernel};
+use super::{Activation, Epilogue, Factor, Lanes, Start};
+use crate::Scalar;
 
 /// a ← φ(a + `a_prev`·B), step by step. The result of a step is the next `a_prev`.
 ///
 /// - `a`: steps of as many elements as `a_prev`
 /// - `b`: (n, n)
-pub(crate) fn recur<'a, A: Scalar>(a: &mut [A], a_prev: &[A], b: impl Into<Factor<'a, A>>, activation: Activation) {
-    if !a_prev.is_empty() {
-        call::<A, CompiledRecurrence>(Recurrence { a, a_prev, b: b.into(), activation });
-    }
+pub(crate) struct Recurrence<'a, A> {
+    pub(crate) a: &'a mut [A],
+    pub(crate) a_prev: &'a [A],
+    pub(crate) b: Factor<'a, A>,
+    pub(crate) activation: Activation,
 }
 
-compiled!(CompiledRecurrence: Recurrence<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`recur`].
-struct Recurrence<'a, A> {
-    a: &'a mut [A],
-    a_prev: &'a [A],
-    b: Factor<'a, A>,
-    activation: Activation,
-}
+kernel!(Recurrence: CompiledRecurrence);
 
 impl<A: Lanes> WithSimd for Recurrence<'_, A> {
     type Output = ();
@@ -33,6 +27,13 @@ impl<A: Lanes> WithSimd for Recurrence<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Recurrence { a, mut a_prev, b, activation } = self;
+        if a_prev.is_empty() {
+            return;
+        }
+        // A single step needs no division.
+        if a.len() == a_prev.len() {
+            return blocks(simd, a, Start::Present, a_prev, b, Epilogue::Activate(activation));
+        }
         for a_next in a.chunks_exact_mut(a_prev.len()) {
             blocks(simd, a_next, Start::Present, a_prev, b, Epilogue::Activate(activation));
             a_prev = a_next;
@@ -53,11 +54,11 @@ pub(crate) fn recur_gradient<A: Scalar>(
 ) {
     debug_assert_eq!(dz.len(), a.len());
     if !da_next.is_empty() {
-        call::<A, CompiledRecurrenceGradient>(RecurrenceGradient { dz, da_next, a, b, activation });
+        RecurrenceGradient { dz, da_next, a, b, activation }.dispatch();
     }
 }
 
-compiled!(CompiledRecurrenceGradient: RecurrenceGradient<'a, A> => (), |call| Isa::current().run(call));
+kernel!(RecurrenceGradient: CompiledRecurrenceGradient);
 
 /// The body of [`recur_gradient`].
 struct RecurrenceGradient<'a, A> {
@@ -84,7 +85,7 @@ impl<A: Lanes> WithSimd for RecurrenceGradient<'_, A> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Packed, Rows};
+    use super::super::{Isa, Packed, Rows};
     use super::*;
 
     fn values(seed: u32, length: usize) -> Vec<f32> {

@@ -2,6 +2,9 @@
 
 use std::slice::{ChunksExact, Iter};
 
+/// Rows that are packed together.
+pub(super) const BLOCK: usize = 16;
+
 /// Rows of a sequence: in memory order, by step with the last step first (columns ascend within a step), or from a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<'a, A> {
@@ -43,6 +46,19 @@ impl<'a, A> Rows<'a, A> {
     /// The listed rows, of rows of `n` elements.
     pub(crate) fn picked(flat: &'a [A], n: usize, picks: &'a [usize]) -> Self {
         Rows { n, order: Order::Picked { flat, picks: picks.iter() } }
+    }
+}
+
+impl<'a, A> Rows<'a, A> {
+    /// The next `BLOCK` rows, or those that are left, and their number. What is packed from them fills whole cache lines.
+    #[inline(always)]
+    pub(super) fn next_block(&mut self) -> ([&'a [A]; BLOCK], usize) {
+        let (mut block, mut height) = ([&[][..]; BLOCK], 0);
+        for (slot, row) in block.iter_mut().zip(&mut *self) {
+            *slot = row;
+            height += 1;
+        }
+        (block, height)
     }
 }
 

@@ -11,35 +11,34 @@ use ndarray::NdFloat;
 use pulp::{Simd, WithSimd};
 
 use super::elementwise::{load, store};
-use super::{Isa, Lanes, math};
-use crate::scalar::{Scalar, call, compiled};
+use super::run::kernel;
+use super::{Lanes, math};
+use crate::Scalar;
 
 /// The number of partial sums: a multiple of every vector's lanes.
 const PARTS: usize = 16;
 
 /// y ← softmax(z) for each row of `n` classes.
-pub(crate) fn softmax<A: Scalar>(y: &mut [A], z: &[A], n: usize) {
-    debug_assert_eq!(y.len(), z.len());
-    if n > 0 {
-        call::<A, CompiledSoftmax>(Softmax { y, z, n });
-    }
+pub(crate) struct Softmax<'a, A> {
+    pub(crate) y: &'a mut [A],
+    pub(crate) z: &'a [A],
+    pub(crate) n: usize,
 }
 
-compiled!(CompiledSoftmax: Softmax<'a, A> => (), |call| Isa::current().run(call));
-
-/// The body of [`softmax`].
-struct Softmax<'a, A> {
-    y: &'a mut [A],
-    z: &'a [A],
-    n: usize,
-}
+kernel!(Softmax: CompiledSoftmax);
 
 impl<A: Lanes> WithSimd for Softmax<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for (y, z) in self.y.chunks_exact_mut(self.n).zip(self.z.chunks_exact(self.n)) {
+        let Softmax { y, z, n } = self;
+        debug_assert_eq!(y.len(), z.len());
+        // A single row needs no division.
+        if n == z.len() && n > 0 {
+            return row(simd, y, z);
+        }
+        for (y, z) in y.chunks_exact_mut(n.max(1)).zip(z.chunks_exact(n.max(1))) {
             row(simd, y, z);
         }
     }
@@ -151,6 +150,7 @@ pub(crate) fn add_softmax_gradient<A: Scalar>(dz: &mut [A], dy: &[A], y: &[A], n
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     /// exp(z) / Σ exp(z), by definition.

@@ -8,22 +8,21 @@ use pulp::core_arch::x86::Avx;
 use pulp::core_arch::x86::Avx512f;
 use pulp::{Simd, WithSimd};
 
-use super::{Isa, Lanes, Rows};
-use crate::scalar::{Scalar, call, compiled};
+use super::rows::BLOCK;
+use super::run::{Kernel, kernel};
+use super::{Lanes, Rows};
+use crate::Scalar;
 
 /// The side of a square that is transposed at once, in registers.
 pub(super) const SIDE: usize = 4;
-/// The side of a block that is read and written together: whole cache lines.
-const BLOCK: usize = 16;
-
 /// target ← rowsᵀ, for `k` rows of `n` elements; the target is (n, k) in row-major order.
 pub(crate) fn transpose<A: Scalar>(target: &mut [A], k: usize, rows: Rows<A>) {
     if !target.is_empty() {
-        call::<A, CompiledTranspose>(Transpose { target, k, rows });
+        Transpose { target, k, rows }.dispatch();
     }
 }
 
-compiled!(CompiledTranspose: Transpose<'a, A> => (), |call| Isa::current().run(call));
+kernel!(Transpose: CompiledTranspose);
 
 /// The body of [`transpose`].
 struct Transpose<'a, A> {
@@ -39,11 +38,7 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
     fn with_simd<S: Simd>(self, _: S) {
         let Transpose { target, k, mut rows } = self;
         for at in (0..k).step_by(BLOCK) {
-            let height = BLOCK.min(k - at);
-            let mut block: [&[A]; BLOCK] = [&[]; BLOCK];
-            for (slot, row) in block.iter_mut().zip(rows.by_ref().take(height)) {
-                *slot = row;
-            }
+            let (block, height) = rows.next_block();
             for (target, column) in target.chunks_mut(BLOCK * k).zip((0..).step_by(BLOCK)) {
                 if height == BLOCK && target.len() == BLOCK * k {
                     for (quarter, rows) in pulp::as_arrays::<SIDE, _>(&block).0.iter().enumerate() {
@@ -250,6 +245,7 @@ pub(super) fn turn_wide_f64(rows: &[&[f64]], column: usize, target: &mut [f64]) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
     use super::*;
 
     #[test]

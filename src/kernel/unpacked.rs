@@ -8,7 +8,8 @@ use pulp::{NullaryFnOnce, Simd};
 
 use super::Lanes;
 use super::elementwise::{load, store};
-use super::product::{Start, add_terms};
+use super::product::Start;
+use super::tiles::add_terms;
 
 /// The lanes of the widest vector: the side of the largest square that is transposed at once.
 const WIDEST: usize = 16;

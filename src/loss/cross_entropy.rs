@@ -4,7 +4,7 @@ use ndarray::Ix2;
 
 use super::{Counted, Label, Loss, Predictions, Reduction, Targets};
 use crate::error::TOKENS;
-use crate::kernel::{Rows, softmax};
+use crate::kernel::{Kernel, Rows, Softmax};
 use crate::layout::{reshape_time_major, to_time_major};
 use crate::scalar::{narrow, widen};
 use crate::{Error, Scalar};
@@ -111,7 +111,7 @@ fn compute<A: Scalar, L: Label>(
     let dlogits = reshape_time_major(&mut loss.dlogits, (n_y, m, t_x));
     match predictions.output {
         Some(output) => dlogits.copy_from_slice(output),
-        None => softmax(dlogits, &logits, n_y),
+        None => Softmax { y: dlogits, z: &logits, n: n_y }.dispatch(),
     }
     let (mut sum, mut correct) = (0.0, 0);
     let rows = Rows::ascending(&logits, n_y).zip(dlogits.chunks_exact_mut(n_y.max(1)));

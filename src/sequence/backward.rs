@@ -1,14 +1,14 @@
+use std::mem;
 use std::ops::Range;
 
 use ndarray::{Array, Array2, Array3, ArrayRef3, ArrayView3, Axis, Ix3};
 
-use super::block::{Block, Results};
+use super::block::{Block, Results, consecutive_rows};
 use super::cache::{Sources, input};
 use super::columns::{self, BackwardWorkspace};
 use super::{Cache, Extent, block_steps, threads_for};
 use crate::cell::{
-    BackwardWeights, Inputs, Read, States, Steps, Weights, head_gradient, input_gradient, logits_gradient,
-    recurrence_gradient,
+    BackwardWeights, Read, Steps, Weights, head_gradient, input_gradient, logits_gradient, recurrence_gradient,
 };
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
@@ -29,6 +29,8 @@ pub struct Backward<A> {
     pub dx: Array3<A>,
     /// ∂L/∂a0, (`n_a`, m). [`backward_into`] overwrites it.
     pub da0: Array2<A>,
+    /// Whether the next pass overwrites `gradients`.
+    discarded: bool,
     workspace: Workspace<A>,
 }
 
@@ -38,6 +40,7 @@ impl<A: Scalar> Default for Backward<A> {
             gradients: Gradients::default(),
             dx: Array::default([0; 3]),
             da0: Array::default([0; 2]),
+            discarded: false,
             workspace: Workspace::default(),
         }
     }
@@ -49,7 +52,11 @@ impl<A: Scalar> Backward<A> {
         Backward { gradients, da0, ..Backward::default() }
     }
 
-    /// Sets `gradients` to zero and keeps their memory. Call it once before the [`backward_into`] calls of every update.
+    /// Discards `gradients`: the next [`backward_into`] overwrites them instead of adding to them. Call it once before the
+    /// [`backward_into`] calls of every update.
+    ///
+    /// It writes nothing, so `gradients` have their old values until that pass. The result is bit-identical to a sum that
+    /// starts from zero.
     ///
     /// # Examples
     ///
@@ -70,15 +77,15 @@ impl<A: Scalar> Backward<A> {
     /// for _ in 0..3 {
     ///     sequence::forward_into(&p, &x, None, &mut cache)?;
     ///     loss::cross_entropy_into(&cache, &targets, loss::Reduction::Mean, &mut loss)?;
-    ///     back.zero_gradients();
+    ///     back.discard_gradients();
     ///     sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
     ///     sgd.step(p.as_mut_slice(), back.gradients.as_slice())?;
     /// }
     /// assert!(loss.value < 2f64.ln());
     /// # Ok::<(), elman::Error>(())
     /// ```
-    pub fn zero_gradients(&mut self) {
-        self.gradients.fill(A::zero());
+    pub fn discard_gradients(&mut self) {
+        self.discarded = true;
     }
 }
 
@@ -208,10 +215,11 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     }
     check_network("back.gradients", back.gradients.dims().triple(), dims.triple())?;
 
-    let Backward { gradients, dx, da0, workspace } = back;
+    let Backward { gradients, dx, da0, discarded, workspace } = back;
     let n_dx = if cache.has_dx { n_x } else { 0 };
     let results = Results {
         gradients: gradients.view_mut(),
+        overwrite: mem::take(discarded),
         dx: reshape_time_major(dx, (n_dx, m, t_x)),
         da0: reshape_time_major(da0, (n_a, m)),
     };
@@ -234,7 +242,7 @@ pub(crate) fn run<A: Scalar>(
     let Workspace { weights, block, dy, columns } = workspace;
     let schedule = cache.schedule();
     let weights = &weights.backward(p, !results.dx.is_empty(), schedule.steps());
-    block.weight_gradient.begin(&results.gradients, tokens);
+    block.weight_gradient.begin(&results.gradients, tokens, results.overwrite);
     match upstream.last_hidden {
         Some(last_hidden) => copy_time_major(results.da0, last_hidden),
         None => results.da0.fill(A::zero()),
@@ -258,7 +266,7 @@ pub(crate) fn run<A: Scalar>(
 fn in_place<A: Scalar>(
     (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
-    Results { mut gradients, dx, da0 }: Results<A>,
+    Results { mut gradients, dx, da0, .. }: Results<A>,
     weights: &BackwardWeights<A>,
     Block { weight_gradient, dz, dlogits }: &mut Block<A>,
     dy: &mut Vec<A>,
@@ -287,20 +295,7 @@ fn in_place<A: Scalar>(
         if !dx.is_empty() {
             input_gradient(&mut dx[of(n_x)], dz, weights);
         }
-        let x = match x.rows(&of(1), n_x) {
-            Read::Vectors(x) => Inputs::Vectors(Rows::descending(x, m, n_x)),
-            Read::Tokens(tokens) => Inputs::Tokens(Rows::descending(tokens, m, 1)),
-            Read::Scaled(tokens, values) => {
-                Inputs::Scaled(Rows::descending(tokens, m, 1), Rows::descending(values, m, 1))
-            }
-        };
-        let states = match cache.masks.recurrent() {
-            None => States::Consecutive { rows: Rows::descending(states, m, n_a), m },
-            Some(_) => States::Apart {
-                a_next: Rows::descending(&states[m * n_a..], m, n_a),
-                a_prev: Rows::descending(&cache.masks.a_prev[of(n_a)], m, n_a),
-            },
-        };
+        let (x, states) = consecutive_rows(cache, x, &block);
         let steps =
             Steps { rows, dz: Rows::descending(dz, m, n_a), dlogits: Rows::descending(dlogits, m, n_y), x, states };
         weight_gradient.add(&mut gradients, steps, 1);

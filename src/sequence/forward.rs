@@ -1,9 +1,9 @@
 use super::cache::{Sources, input};
 use super::columns::{self, ForwardWorkspace};
 use super::{Cache, InitialState, Input, block_steps, threads_for};
-use crate::cell::{head, input_projection, recurrence};
+use crate::cell::{Head, head, input_projection, recurrence};
 use crate::dropout::Place;
-use crate::kernel::threads;
+use crate::kernel::{Dispatch, threads};
 use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Dropout, Error, Parameters, Scalar};
@@ -125,13 +125,13 @@ fn in_place<A: Scalar>(p: View<A>, cache: &mut Cache<A>, sources: Sources<A>) {
         let of = |n: usize| block.start * m * n..block.end * m * n;
         let (before, a) = cache.states.split_at_mut((first + 1) * m * n_a);
         let a = &mut a[..block.len() * m * n_a];
-        input_projection(a, x.rows(&of(1), n_x), weights);
+        input_projection(Dispatch, a, x.rows(&of(1), n_x), weights);
         let dropout = dropout.as_mut().map(|dropout| dropout.steps(of(n_a)));
-        recurrence(a, &before[first * m * n_a..], dropout, weights);
+        recurrence(Dispatch, a, &before[first * m * n_a..], dropout, weights);
         let logits = &mut cache.logits[of(n_y)];
         if let Some(partial) = sources.logits {
             logits.copy_from_slice(&partial[of(n_y)]);
         }
-        head(logits, &mut cache.output[of(n_y)], a, weights);
+        head(Dispatch, Head { logits, y: Some(&mut cache.output[of(n_y)]) }, a, weights);
     }
 }

@@ -92,9 +92,9 @@ use extent::Extent;
 /// small enough that the rows stay in the CPU cache from one product to the next.
 const BLOCK_ROWS: usize = 512;
 
-/// The number of multiply-adds that justify a thread: tens of microseconds, the time that a sleeping thread takes to wake up
-/// (`cargo bench --bench threads`).
-const MIN_WORK_PER_THREAD: usize = 1 << 20;
+/// The number of multiply-adds that justify a thread. To wake sleeping threads takes up to 250 µs in a virtual machine, for
+/// the two passes of a training step (`cargo bench --bench threads`). Tests reach several threads with smaller sizes.
+const MIN_WORK_PER_THREAD: usize = if cfg!(debug_assertions) { 1 << 20 } else { 1 << 22 };
 
 /// The number of columns that justify a thread: a single column reads all the weights for one row.
 const MIN_COLUMNS_PER_THREAD: usize = 2;

@@ -45,7 +45,7 @@ pub type Sliding<A> = SlidingOf<A, Parameters<A>>;
 ///     loss::squared_error_into(cache, Targets::last_values(&number(t + 1)), Reduction::Sum, &mut loss)?;
 ///     sequence::backward_into(&p, cache, Upstream::logits(&loss.dlogits), &mut back)?;
 ///     sgd.step(p.as_mut_slice(), back.gradients.as_slice())?;
-///     back.zero_gradients();
+///     back.discard_gradients();
 /// }
 /// assert!(loss.value < 1e-3, "the variance of the numbers is 0.5");
 /// # Ok::<(), elman::Error>(())

@@ -35,7 +35,7 @@ pub type Truncated<'a, A> = TruncatedOf<'a, A, Parameters<A>>;
 /// let mut back = sequence::Backward::default();
 /// while let Some(window) = chunks.next_window(&p)? {
 ///     let loss = loss::cross_entropy(chunks.cache(), window.targets(&targets), loss::Reduction::Mean)?;
-///     back.zero_gradients();
+///     back.discard_gradients();
 ///     sequence::backward_into(&p, chunks.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;
 /// }

@@ -1,3 +1,5 @@
+use std::mem;
+
 use ndarray::{Array3, ArrayRef3, ArrayView3, Axis, Ix3, Slice};
 
 use super::architecture::check_architecture;
@@ -21,6 +23,8 @@ pub struct Backward<A> {
     pub dx: Option<Array3<A>>,
     /// The gradients at the initial states. [`backward_into`] overwrites them.
     pub d_states: States<A>,
+    /// Whether the next pass overwrites `gradients`.
+    discarded: bool,
     workspace: Workspace<A>,
 }
 
@@ -39,7 +43,7 @@ impl<A: Scalar> Default for Backward<A> {
         let [even, odd, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
         let pass = sequence::BackwardWorkspace::default();
         let workspace = Workspace { pass, inputs: [even, odd], reverse };
-        Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), workspace }
+        Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), discarded: false, workspace }
     }
 }
 
@@ -61,9 +65,10 @@ impl<A: Scalar> Backward<A> {
         Backward { dx: Some(Array3::default([0; 3])), ..Backward::default() }
     }
 
-    /// Sets `gradients` to zero and keeps their memory. Call it once before the [`backward_into`] calls of every update.
-    pub fn zero_gradients(&mut self) {
-        self.gradients.fill(A::zero());
+    /// Discards `gradients`: the next [`backward_into`] overwrites them instead of adding to them. Call it once before the
+    /// [`backward_into`] calls of every update. Until that pass, `gradients` have their old values.
+    pub fn discard_gradients(&mut self) {
+        self.discarded = true;
     }
 }
 
@@ -151,7 +156,8 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
     }
     check_architecture("back.gradients", back.gradients.architecture(), architecture)?;
 
-    let Backward { gradients, dx, d_states, workspace } = back;
+    let Backward { gradients, dx, d_states, discarded, workspace } = back;
+    let overwrite = mem::take(discarded);
     let Workspace { pass: workspace, inputs: [even, odd], reverse } = workspace;
     d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
     let wanted = dx.is_some() && cache.has_dx();
@@ -180,6 +186,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
             let input = if part.direction == Direction::Forward { &mut *below } else { &mut *reverse };
             let results = Results {
                 gradients: gradients.view_mut(part),
+                overwrite,
                 dx: reshape_time_major(input, (n_dx, m, t_x)),
                 da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
             };

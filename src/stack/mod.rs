@@ -55,7 +55,7 @@
 //! for _ in 0..150 {
 //!     stack::forward_into(&p, &x, None, &mut cache)?;
 //!     let loss = loss::cross_entropy(&cache, &targets, loss::Reduction::Mean)?;
-//!     back.zero_gradients();
+//!     back.discard_gradients();
 //!     stack::backward_into(&p, &cache, stack::Upstream::logits(&loss.dlogits), &mut back)?;
 //!     adam.step(p.as_mut_slice(), back.gradients.as_slice())?;
 //!     last = loss.value;

@@ -23,7 +23,7 @@ use crate::{Dims, Error, Scalar};
 /// let (mut windows, mut back) = (Truncated::new(&x, None, 20, 30)?, stack::Backward::default());
 /// while let Some(window) = windows.next_window(&p)? {
 ///     let loss = loss::cross_entropy(windows.cache(), window.targets(&targets), loss::Reduction::Mean)?;
-///     back.zero_gradients();
+///     back.discard_gradients();
 ///     stack::backward_into(&p, windows.cache(), Upstream::logits(&loss.dlogits), &mut back)?;
 ///     p.scaled_add(-0.1, &back.gradients)?;
 /// }

@@ -363,3 +363,45 @@ fn nan_in_reused_memory_does_not_affect_the_results() {
     nan_left_behind_does_not_show::<f32>();
     nan_left_behind_does_not_show::<f64>();
 }
+
+fn discarded_gradients_do_not_show<A: Scalar>(problems: impl IntoIterator<Item = Problem<A>>) {
+    for problem in problems {
+        let cache = problem.forward();
+        let mut back = sequence::Backward::default();
+        let run = |back: &mut sequence::Backward<A>| {
+            sequence::backward_into(&problem.parameters, &cache, problem.upstream.upstream(), back).unwrap();
+            let mut results = Results::default();
+            results.add("gradients", back.gradients.as_slice());
+            results
+        };
+        let (once, twice) = (run(&mut back), run(&mut back));
+        back.gradients.fill(A::nan());
+        back.discard_gradients();
+        let what = (problem.shape, &problem.reading);
+        run(&mut back).assert_same(&once, &what);
+        run(&mut back).assert_same(&twice, &what);
+    }
+}
+
+#[test]
+fn after_discarding_a_pass_overwrites_gradients_bit_identically_to_a_sum_from_zero() {
+    // From no step and no column on, up to the number of rows that are not packed.
+    let few =
+        [(3, 5, 2, 0, 4), (3, 5, 2, 4, 0), (17, 33, 3, 1, 1), (5, 16, 7, 2, 2), (3, 31, 5, 4, 1), (4, 7, 65, 1, 3)];
+    discarded_gradients_do_not_show::<f32>(with_readings(problems(&SHAPES)));
+    discarded_gradients_do_not_show::<f64>(with_readings(problems(&few)));
+    in_pool(3, || discarded_gradients_do_not_show::<f32>(with_readings(problems(&LARGE))));
+}
+
+#[test]
+fn a_refused_pass_keeps_discarded_gradients_discarded() {
+    let [problem] = &problems::<f64>(&[(3, 5, 2, 4, 3)])[..] else { unreachable!() };
+    let (cache, upstream) = (problem.forward(), problem.upstream.upstream());
+    let mut back = sequence::backward(&problem.parameters, &cache, upstream).unwrap();
+    let expected = back.clone();
+    back.discard_gradients();
+    let wrong = Array3::zeros((5, 4, 2));
+    assert!(sequence::backward_into(&problem.parameters, &cache, Upstream::hidden(&wrong), &mut back).is_err());
+    sequence::backward_into(&problem.parameters, &cache, upstream, &mut back).unwrap();
+    assert_eq!(back, expected);
+}

@@ -392,13 +392,13 @@ fn a_warm_stack_with_dropout_allocates_nothing_and_forgets_its_masks() {
         let (mut cache, mut back) = (stack::Cache::default(), stack::Backward::default());
         let mut run = || {
             stack::forward_into(&p, input.dropout(dropout()), None, &mut cache).unwrap();
-            back.zero_gradients();
+            back.discard_gradients();
             stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
         };
         run();
         assert_eq!(measure(run).count_total, 0);
         stack::forward_into(&p, input, None, &mut cache).unwrap();
-        back.zero_gradients();
+        back.discard_gradients();
         stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
         let expected = stack::forward(&p, input, None).unwrap();
         assert!(cache == expected);

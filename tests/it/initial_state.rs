@@ -65,12 +65,12 @@ fn none_is_zero_in_truncated_and_checkpointed_passes() {
 fn zeroed_gradients_are_those_of_one_pass() {
     let (inputs, p, _) = problem();
     let (mut cache, mut back) = (Cache::default(), Backward::default());
-    back.zero_gradients();
+    back.discard_gradients();
     let mut first = None;
     for _ in 0..3 {
         sequence::forward_into(&p, &inputs.x, None, &mut cache).unwrap();
         let loss = cross_entropy(&cache, &Array2::<usize>::ones((SHAPE.m, SHAPE.t_x)), Reduction::Mean).unwrap();
-        back.zero_gradients();
+        back.discard_gradients();
         sequence::backward_into(&p, &cache, Upstream::logits(&loss.dlogits), &mut back).unwrap();
         assert_eq!(first.get_or_insert_with(|| back.gradients.clone()), &back.gradients);
     }

@@ -172,7 +172,7 @@ fn a_reused_cache_sees_every_change_of_the_parameters() {
         sequence::forward_into(p, &x, None, &mut cache).unwrap();
         let fresh = sequence::forward(p, &x, None).unwrap();
         assert_eq!(cache, fresh, "{what}");
-        back.zero_gradients();
+        back.discard_gradients();
         sequence::backward_into(p, &cache, Upstream::logits(&dlogits), &mut back).unwrap();
         assert_eq!(back, sequence::backward(p, &fresh, Upstream::logits(&dlogits)).unwrap(), "{what}");
     };
@@ -232,7 +232,7 @@ fn a_reused_cache_of_a_stack_sees_every_change_of_the_parameters() {
             stack::forward_into(p, &x, None, &mut cache).unwrap();
             let fresh = stack::forward(p, &x, None).unwrap();
             assert_eq!(cache, fresh, "{what}");
-            back.zero_gradients();
+            back.discard_gradients();
             let upstream = stack::Upstream::logits(&dlogits);
             stack::backward_into(p, &cache, upstream, &mut back).unwrap();
             assert_eq!(back, stack::backward(p, &fresh, upstream).unwrap(), "{what}");

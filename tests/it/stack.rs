@@ -310,7 +310,7 @@ fn a_warm_stack_allocates_nothing_for_its_passes() {
     let (mut cache, mut back) = (stack::Cache::default(), stack::Backward::default());
     let mut run = || {
         stack::forward_into(&p, &x, None, &mut cache).unwrap();
-        back.zero_gradients();
+        back.discard_gradients();
         stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
     };
     run();

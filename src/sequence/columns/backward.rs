@@ -7,7 +7,7 @@ use crate::cell::{BackwardWeights, Inputs, Read, States, Steps, head_gradient, i
 use crate::dropout::{Mask, MaskRows};
 use crate::kernel::{Rows, Start, add_softmax_gradient, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
-use crate::sequence::block::{Block, Results};
+use crate::sequence::block::{Block, Results, consecutive_rows};
 use crate::sequence::schedule::{Run, Schedule};
 use crate::sequence::{Cache, Extent};
 use crate::{Dims, Scalar, Upstream};
@@ -68,7 +68,7 @@ pub(in crate::sequence) fn backward<A: Scalar>(
     threads: usize,
     (cache, x, y): (&Cache<A>, Read<A>, &[A]),
     upstream: Upstream<'_, A, Ix3>,
-    Results { mut gradients, dx, da0 }: Results<A>,
+    Results { mut gradients, dx, da0, .. }: Results<A>,
     weights: &BackwardWeights<A>,
     Block { weight_gradient, dz, dlogits }: &mut Block<A>,
     Workspace { cuts, bounds, packed, order }: &mut Workspace<A>,
@@ -108,24 +108,10 @@ pub(in crate::sequence) fn backward<A: Scalar>(
         );
 
         order.list(cache, block.clone(), bounds);
-        let x = match x {
-            Read::Vectors(x) => Inputs::Vectors(Rows::picked(x, n_x, &order.steps)),
-            Read::Tokens(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &order.steps)),
-            Read::Scaled(tokens, values) => {
-                Inputs::Scaled(Rows::picked(tokens, 1, &order.steps), Rows::picked(values, 1, &order.steps))
-            }
-        };
-        let a_prev = match pass.mask {
-            None => Rows::picked(&cache.states, n_a, &order.before),
-            Some(_) => Rows::picked(&cache.masks.a_prev, n_a, &order.steps),
-        };
-        let steps = Steps {
-            rows,
-            dz: Rows::picked(dz, n_a, &order.packed),
-            dlogits: Rows::picked(dlogits, n_y, &order.packed),
-            x,
-            states: States::Apart { a_next: Rows::picked(&cache.states[m * n_a..], n_a, &order.steps), a_prev },
-        };
+        let (x, states) = if schedule.is_plain() { consecutive_rows(cache, x, &block) } else { order.rows(cache, x) };
+        let dz = Rows::picked(dz, n_a, &order.packed);
+        let dlogits = Rows::picked(dlogits, n_y, &order.packed);
+        let steps = Steps { rows, dz, dlogits, x, states };
         weight_gradient.add(&mut gradients, steps, threads);
     }
 }
@@ -277,6 +263,25 @@ impl Order {
                 *end = start;
             }
         }
+    }
+}
+
+impl Order {
+    /// The listed inputs and hidden states.
+    fn rows<'a, A: Scalar>(&'a self, cache: &'a Cache<A>, x: Read<'a, A>) -> (Inputs<'a, A>, States<'a, A>) {
+        let Cache { dims: Dims { n_x, n_a, .. }, m, .. } = *cache;
+        let x = match x {
+            Read::Vectors(x) => Inputs::Vectors(Rows::picked(x, n_x, &self.steps)),
+            Read::Tokens(tokens) => Inputs::Tokens(Rows::picked(tokens, 1, &self.steps)),
+            Read::Scaled(tokens, values) => {
+                Inputs::Scaled(Rows::picked(tokens, 1, &self.steps), Rows::picked(values, 1, &self.steps))
+            }
+        };
+        let a_prev = match cache.masks.recurrent() {
+            None => Rows::picked(&cache.states, n_a, &self.before),
+            Some(_) => Rows::picked(&cache.masks.a_prev, n_a, &self.steps),
+        };
+        (x, States::Apart { a_next: Rows::picked(&cache.states[m * n_a..], n_a, &self.steps), a_prev })
     }
 }
 

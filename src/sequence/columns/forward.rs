@@ -1,9 +1,9 @@
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::{gather, rows};
-use crate::cell::{Dropped, ForwardWeights, Read, Weights, head, input_projection, recurrence};
+use crate::cell::{Dropped, ForwardWeights, Head, Read, Weights, head, input_projection, recurrence};
 use crate::dropout::{Mask, MaskRows};
-use crate::kernel::threads;
+use crate::kernel::{Dispatch, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
 use crate::parameters::View;
 use crate::sequence::cache::{Sources, input};
@@ -163,7 +163,7 @@ impl<A: Scalar> Pass<'_, A> {
                 }
             };
             fit(a, rows * n_a);
-            input_projection(a, x, weights);
+            input_projection(Dispatch, a, x, weights);
 
             fit(dropped, if mask.is_some() { rows * n_a } else { 0 });
             let mut end = 0;
@@ -177,7 +177,7 @@ impl<A: Scalar> Pass<'_, A> {
                     let mask = schedule.gather_mask(run, mask, kept);
                     Dropped { mask, a_prev: &mut dropped[part] }
                 });
-                recurrence(a, a_prev, dropout, weights);
+                recurrence(Dispatch, a, a_prev, dropout, weights);
                 schedule.scatter_step(run, &a[a.len() - a_prev.len()..], last);
             }
 
@@ -186,7 +186,7 @@ impl<A: Scalar> Pass<'_, A> {
             if let Some(partial) = self.partial {
                 schedule.gather(runs, &time_major(n_y, m, schedule.t_x, partial), logits);
             }
-            head(logits, output, a, weights);
+            head(Dispatch, Head { logits, y: Some(output) }, a, weights);
             let results = [&*a, &*logits, &*output, &*dropped].into_iter().take(3 + usize::from(mask.is_some()));
             for (sequence, packed) in sequences.iter_mut().zip(results) {
                 schedule.scatter(runs, packed, sequence);

@@ -142,7 +142,7 @@ impl<A: Real> Stack<A> {
         stack::forward_into(&self.parameters, input, None, &mut self.cache)?;
         if self.train {
             loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
-            self.back.zero_gradients();
+            self.back.discard_gradients();
             let upstream = stack::Upstream::logits(&self.loss.dlogits);
             stack::backward_into(&self.parameters, &self.cache, upstream, &mut self.back)?;
         }

@@ -66,7 +66,7 @@ impl<A: Real> Layers<A> {
                     None => Upstream::logits(&loss.dlogits),
                     Some(above) => Upstream::hidden(&above.dx),
                 };
-                below[layer].zero_gradients();
+                below[layer].discard_gradients();
                 sequence::backward_into(network, &caches[layer], upstream, &mut below[layer])?;
             }
         }
