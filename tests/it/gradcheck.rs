@@ -152,6 +152,14 @@ fn a_derivative_that_is_exact_is_not_refined_further() {
     gradcheck::array("x", &Array1::zeros(10), &Array1::zeros(10), constant).unwrap();
     // The loss itself, and for each element three rows of two: the second row is exact, and the third is no better.
     assert_eq!(losses, 1 + 10 * 6);
+    // D(h) = 1 + h², without a rounding. The second row is exact, the third row confirms it, and the fourth is no better.
+    let mut losses = 0;
+    let cubic = |x: &Array1<f64>| {
+        losses += 1;
+        x[0] * x[0] * x[0] + x[0]
+    };
+    let report = gradcheck::array("x", &array![0.0], &array![1.0], cubic).unwrap();
+    assert_eq!((report.error(), losses), (0.0, 1 + 8));
 }
 
 #[test]
