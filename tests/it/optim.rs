@@ -454,6 +454,19 @@ fn a_resumed_optimizer_takes_the_same_steps() {
 }
 
 #[test]
+fn a_resumed_rms_prop_takes_the_same_steps() {
+    let fresh = || RmsProp::new(0.1).with_momentum(0.5).centered();
+    let (mut p, mut rms_prop) = ([1.0f32, 2.0], fresh());
+    rms_prop.step(&mut p, &[0.3, -4.0]).unwrap();
+    let [square, mean, velocity] =
+        [rms_prop.square_average(), rms_prop.gradient_average(), rms_prop.velocity()].map(<[f32]>::to_vec);
+    let (mut q, mut resumed) = (p, fresh().resumed(square, mean, velocity).unwrap());
+    rms_prop.step(&mut p, &[1.5, 0.25]).unwrap();
+    resumed.step(&mut q, &[1.5, 0.25]).unwrap();
+    assert_eq!((p.map(f32::to_bits), rms_prop), (q.map(f32::to_bits), resumed));
+}
+
+#[test]
 fn a_joint_norm_has_the_bits_of_one_slice() {
     let draw = |length: u16| -> Vec<f32> { (1..=length).map(|i| 1.0 / f32::from(i)).collect() };
     for limit in [0.0, 0.3, 1e9, f64::INFINITY] {
