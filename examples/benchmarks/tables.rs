@@ -25,7 +25,9 @@ elman and its peers, measured in turn in one run. The numbers are medians in mil
   the input, too. The other peers do not.
 - In `train`, the weights change before every call, so elman packs them inside the timing. oneDNN's are packed before it. In
   `forward` they stay the same: elman packs them once. In the tables before December 2026, it packed them at every call.
-- A case below about two million multiply-adds runs on one thread, whatever the number of threads.
+- A case below about eight million multiply-adds runs on one thread, whatever the number of threads. In the tables before
+  November 30, 2026, and in that of the Xeon, this number was two million.
+- In the table of the Zen 5, all other programs are stopped while one is measured. Before, their threads could still spin.
 
 `benches/peers/README.md` says what each program does, and how its numbers are checked before it is timed. These tables are
 written by `cargo run --release --example benchmarks` from the files in `docs/benchmarks`.

@@ -5,8 +5,9 @@
 //! dba  += Σ dz                                        dby  += Σ dlogits
 //! ```
 //!
-//! Every element is one chain of additions that starts at the gradient's value before the call. The chain takes the last
-//! step first; within a step the columns ascend. Threads divide the elements among themselves and never share a chain.
+//! Every element is one chain of additions that starts at the gradient's value before the call, or at zero where gradients
+//! are overwritten. The chain takes the last step first; within a step the columns ascend. Threads divide the elements among
+//! themselves and never share a chain.
 
 use std::mem;
 

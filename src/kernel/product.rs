@@ -81,7 +81,7 @@ impl<A> Factor<'_, A> {
 }
 
 /// Rows of A per block. A block stays in L2 while the product reads all panels of B.
-pub(super) const ROW_BLOCK: usize = 96;
+const ROW_BLOCK: usize = 96;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
 pub(crate) fn product<'a, A: Scalar>(

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::product::{ROW_BLOCK, Start};
+use super::product::Start;
 use super::rows::BLOCK;
 use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
@@ -12,6 +12,8 @@ use crate::layout::{Bytes, fit};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
+/// Strips that are multiplied by all panels of B before the next ones: they stay in an L2 cache of 512 KiB.
+const BLOCK_BYTES: usize = 384 << 10;
 
 /// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
 #[derive(Debug, Clone)]
@@ -119,7 +121,7 @@ impl<A: Lanes> WithSimd for TransposedProduct<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let TransposedProduct { c, start, a: Strips { flat, k }, b } = self;
-        let rows = ROW_BLOCK.next_multiple_of(WIDTH);
+        let rows = (BLOCK_BYTES / (k.max(1) * size_of::<A>())).max(1).next_multiple_of(WIDTH);
         for (block, c) in c.chunks_mut(rows * b.n()).enumerate() {
             let flat = &flat[block * rows * k..][..c.len() / b.n() * k];
             Tiles { start, b, simd }.cover(c, Strips { flat, k });
@@ -231,32 +233,38 @@ mod tests {
         (0..).map(value).take(length).collect()
     }
 
+    fn check(outputs: usize, n: usize, k: usize) {
+        let (a, b, c) = (values(1, k * outputs), values(2, k * n), values(3, outputs * n));
+        let chain = |i: usize, j: usize| {
+            (0..k).rev().fold(c[i * n + j], |sum, term| a[term * outputs + i].mul_add(b[term * n + j], sum))
+        };
+        let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
+        let mut strips = PackedStrips::default();
+        strips.pack(k, outputs, Rows::descending(&a, 1, outputs));
+        for isa in Isa::all() {
+            let mut packed = Packed::default();
+            packed.pack_rows_for(isa, k, n, Rows::descending(&b, 1, n));
+            let mut found = c.clone();
+            let (middle, left, right) = strips.strips().split_at(outputs / 2);
+            let (top, bottom) = found.split_at_mut(middle * n);
+            for (c, a) in [(top, left), (bottom, right)].into_iter().filter(|(c, _)| !c.is_empty()) {
+                isa.run(TransposedProduct { c, start: Start::Present, a, b: (&packed).into() });
+            }
+            assert_eq!(found, expected, "{isa:?}: {outputs} outputs, {k} rows, n = {n}");
+        }
+    }
+
     #[test]
     fn every_element_is_one_chain_over_the_rows_in_their_order() {
-        // More outputs than a block of strips, and each number of outputs in the last strip.
         for outputs in [1, 2, 3, 5, 6, 7, 13, 16, 23, 29, 101] {
             for n in [1, 2, 7, 15, 16, 17, 33, 65] {
                 for k in [1, 4, 5, 16, 37] {
-                    let (a, b, c) = (values(1, k * outputs), values(2, k * n), values(3, outputs * n));
-                    let chain = |i: usize, j: usize| {
-                        (0..k).rev().fold(c[i * n + j], |sum, term| a[term * outputs + i].mul_add(b[term * n + j], sum))
-                    };
-                    let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
-                    let mut strips = PackedStrips::default();
-                    strips.pack(k, outputs, Rows::descending(&a, 1, outputs));
-                    for isa in Isa::all() {
-                        let mut packed = Packed::default();
-                        packed.pack_rows_for(isa, k, n, Rows::descending(&b, 1, n));
-                        let mut found = c.clone();
-                        let (middle, left, right) = strips.strips().split_at(outputs / 2);
-                        let (top, bottom) = found.split_at_mut(middle * n);
-                        for (c, a) in [(top, left), (bottom, right)].into_iter().filter(|(c, _)| !c.is_empty()) {
-                            isa.run(TransposedProduct { c, start: Start::Present, a, b: (&packed).into() });
-                        }
-                        assert_eq!(found, expected, "{isa:?}: {outputs} outputs, {k} rows, n = {n}");
-                    }
+                    check(outputs, n, k);
                 }
             }
         }
+        // Several blocks of strips, and strips that are larger than a block.
+        check(29, 3, 5003);
+        check(13, 1, 100_003);
     }
 }

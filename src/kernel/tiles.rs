@@ -124,6 +124,7 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         group: usize,
         tiles: usize,
     ) {
+        debug_assert!(R * V <= Self::ACCUMULATORS);
         if R * V <= Self::ACCUMULATORS {
             self.simd.vectorize(Column::<R, V, S, A, _> { product: self, c, a, group, tiles });
         }
