@@ -372,7 +372,7 @@ fn orthogonal(n: usize, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
         // projection = (2/‖u‖²)·uᵀQ, then Q ← Q − u·projection, in the rows and columns from `first` on.
         let scale = 2.0 / sum_of_squares(&u).max(f64::MIN_POSITIVE);
         projection.clear();
-        projection.resize(n - first, 0.0);
+        projection.resize(u.len(), 0.0);
         for (row, &u) in q.chunks_exact(n).skip(first).zip(&u) {
             for (sum, &q) in projection.iter_mut().zip(&row[first..]) {
                 *sum += scale * u * q;

@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use elman::Activation::Tanh;
-use elman::io::{Checkpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
+use elman::io::{Checkpoint, StackCheckpoint, Tensors, flax, keras, npz, onnx, safetensors, torch};
 use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 use elman::{Dims, Parameters, Scalar, stack};
 use ndarray::{Array2, ArrayD};
@@ -57,8 +57,15 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
     {
         write("npy", &format!("{name}_{kind}"), &npy(matrix)?)?;
     }
-    for (name, file) in [("json", serde_json::to_vec(&p)?), ("postcard", postcard::to_allocvec(&p)?)] {
-        write(name, &format!("parameters_{kind}"), &file)?;
+    // Without units, the file declares dimensions that no element confirms.
+    let no_units = Parameters::<A>::zeros(Dims { n_x: 200, n_a: 0, n_y: 2 });
+    for (name, p) in [("parameters", &p), ("no_units", &no_units)] {
+        write("json", &format!("{name}_{kind}"), &serde_json::to_vec(p)?)?;
+        write("postcard", &format!("{name}_{kind}"), &postcard::to_allocvec(p)?)?;
+    }
+    for (name, stack) in [("stack", &stack), ("empty_stack", &empty)] {
+        write("json", &format!("{name}_{kind}"), &serde_json::to_vec(stack)?)?;
+        write("postcard", &format!("{name}_{kind}"), &postcard::to_allocvec(stack)?)?;
     }
     let optimizers: [(&str, AnyOptimizer<A>); 4] = [
         ("sgd", Sgd::new(0.1).with_nesterov(0.9).into()),
@@ -74,6 +81,11 @@ fn write_all<A: Scalar>(kind: &str) -> Result<()> {
         let tensors = Checkpoint::new(p.clone()).with_optimizer(optimizer).to_tensors()?;
         write("safetensors", &format!("{name}_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     }
+    let mut adam: AnyOptimizer<A> = Adam::new(0.1).into();
+    let gradients = stack.clone();
+    adam.step(stack.as_mut_slice(), gradients.as_slice())?;
+    let tensors = StackCheckpoint::new(stack).with_optimizer(adam).to_tensors()?;
+    write("safetensors", &format!("stack_adam_{kind}"), &safetensors::to_bytes(&tensors)?)?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Uses weights from an untrusted file as a program would.
 
 use elman::Activation::Tanh;
-use elman::io::{Checkpoint, Stack, Tensors, flax, keras, onnx, torch};
+use elman::io::{Checkpoint, Stack, StackCheckpoint, Tensors, flax, keras, onnx, torch};
 use elman::optim::{AnyOptimizer, Optimizer};
 use elman::{Dims, Parameters, Scalar, sequence, stack};
 use ndarray::{Array2, Array3};
@@ -58,6 +58,10 @@ pub fn use_tensors<A: Scalar>(tensors: &Tensors<A>) {
         check(&checkpoint.parameters, elements);
         resume(checkpoint);
     }
+    if let Ok(checkpoint) = StackCheckpoint::try_from(tensors) {
+        forward_stack(&checkpoint.parameters, elements);
+        resume_stack(checkpoint);
+    }
 }
 
 /// Runs a network. Its dimensions must match this number of elements.
@@ -94,6 +98,15 @@ pub fn forward_within_memory<A: Scalar>(p: &Parameters<A>) {
     }
 }
 
+/// The same of a stack.
+pub fn forward_stack_within_memory<A: Scalar>(p: &stack::Parameters<A>) {
+    let architecture = p.architecture();
+    if architecture.n_x() <= 1 << 16 && architecture.n_y() <= 1 << 16 {
+        let x = Array3::from_elem((architecture.n_x(), 2, 2), A::one());
+        stack::forward(p, &x, None).expect("the shapes are the stack's");
+    }
+}
+
 /// A checkpoint that was read can be written, is read again with the same bits, and can take a step.
 fn resume<A: Scalar>(checkpoint: Checkpoint<A>) {
     let tensors = checkpoint.to_tensors().expect("it was read");
@@ -102,6 +115,17 @@ fn resume<A: Scalar>(checkpoint: Checkpoint<A>) {
     if let Checkpoint { mut parameters, optimizer: Some(mut optimizer), .. } = checkpoint {
         let gradients = parameters.clone();
         // An out-of-range hyper-parameter is refused here, not earlier.
+        let _ = optimizer.step(parameters.as_mut_slice(), gradients.as_slice());
+    }
+}
+
+/// The same of a stack.
+fn resume_stack<A: Scalar>(checkpoint: StackCheckpoint<A>) {
+    let tensors = checkpoint.to_tensors().expect("it was read");
+    let again = StackCheckpoint::try_from(&tensors).expect("it was written");
+    assert_eq!(bits(again.parameters.as_slice()), bits(checkpoint.parameters.as_slice()));
+    if let StackCheckpoint { mut parameters, optimizer: Some(mut optimizer), .. } = checkpoint {
+        let gradients = parameters.clone();
         let _ = optimizer.step(parameters.as_mut_slice(), gradients.as_slice());
     }
 }

@@ -96,6 +96,26 @@ fn batches_except_the_last_and_the_first_of_a_shuffled_epoch_have_t_x_steps() {
 }
 
 #[test]
+fn a_worker_reads_the_rows_of_its_columns() {
+    for_every_epoch(|tokens, m, t_x, _| {
+        let stream = Stream::new(tokens, m, t_x).unwrap();
+        for columns in [0..m, 0..m / 2, m / 2..m, m..m] {
+            let part = stream.columns(columns.clone()).unwrap();
+            assert_eq!(part.epoch().len(), stream.epoch().len());
+            for (part, whole) in part.epoch().zip(stream.epoch()) {
+                // Columns that end earlier need fewer steps.
+                let rows = ndarray::s![columns.clone(), ..part.inputs.ncols()];
+                assert_eq!(
+                    (part.inputs.view(), part.targets.view()),
+                    (whole.inputs.slice(rows), whole.targets.slice(rows))
+                );
+                assert_eq!((&part.lengths[..], part.first), (&whole.lengths[columns.clone()], whole.first));
+            }
+        }
+    });
+}
+
+#[test]
 fn padding_has_zero_inputs_and_ignored_targets() {
     let mut padded = 0;
     for_every_epoch(|_, _, _, epoch| {
@@ -203,6 +223,11 @@ fn invalid_streams_and_buckets_are_refused() {
     assert_refused(Stream::new(&[5], 1, 1), "`tokens.len()` is 1, expected at least 2");
     assert_refused(Stream::new(&[5, 6], 0, 1), "`m` is 0, expected at least 1");
     assert_refused(Stream::new(&[5, 6], 1, 0), "`t_x` is 0, expected at least 1");
+    let stream = Stream::new(&[5, 6, 7, 8], 3, 1).unwrap();
+    assert_refused(stream.columns(1..4), "`columns.end` is 4, expected at most m");
+    #[expect(clippy::reversed_empty_ranges, reason = "it is refused")]
+    let reversed = 2..1;
+    assert_refused(stream.columns(reversed), "`columns.start` is 2, expected at most columns.end");
     let (mut rng, mut untouched) = (seeded(5), seeded(5));
     assert_refused(buckets(&[1, 2], 0, &mut rng), "`m` is 0, expected at least 1");
     assert_eq!(rng.next_u64(), untouched.next_u64(), "no random number is drawn");

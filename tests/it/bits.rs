@@ -54,34 +54,6 @@ fn every_problem<A: Scalar>() -> impl Iterator<Item = Problem<A>> {
     with_readings(problems(&SHAPES)).chain(large)
 }
 
-/// Some steps of a problem.
-fn steps<A: Scalar>(problem: &Problem<A>, from: usize, to: usize) -> Problem<A> {
-    let cut = |array: &Array3<A>| array.slice_axis(Axis(2), Slice::from(from..to)).to_owned();
-    let cut_labels = |array: &Array2<usize>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
-    let Linear { hidden, logits, output, .. } = &problem.upstream;
-    let cut_all = |array: &Option<Array3<A>>| array.as_ref().map(cut);
-    let Reading { tokens, lengths, reversed, dropout } = &problem.reading;
-    let within = |length: &usize| (*length).clamp(from, to) - from;
-    Problem {
-        shape: Shape { t_x: to - from, ..problem.shape },
-        inputs: Inputs { x: cut(&problem.inputs.x), ..problem.inputs.clone() },
-        upstream: Linear {
-            hidden: cut_all(hidden),
-            logits: cut_all(logits),
-            output: cut_all(output),
-            last_hidden: None,
-        },
-        targets: cut_labels(&problem.targets),
-        reading: Reading {
-            tokens: tokens.as_ref().map(cut_labels),
-            lengths: lengths.as_ref().map(|lengths| lengths.iter().map(within).collect()),
-            reversed: *reversed,
-            dropout: dropout.clone(),
-        },
-        parameters: problem.parameters.clone(),
-    }
-}
-
 fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
     for problem in with_readings(problems::<A>(shapes)) {
         let t_x = problem.shape.t_x;
@@ -92,7 +64,7 @@ fn chunks_have_the_bits_of_the_whole<A: Scalar>(shapes: &[Sizes]) {
             cuts.sort_unstable();
             let ends: Vec<usize> = cuts.iter().copied().chain([t_x]).collect();
             let starts = [0].into_iter().chain(cuts.iter().copied());
-            let mut chunks: Vec<_> = starts.zip(ends).map(|(from, to)| steps(&problem, from, to)).collect();
+            let mut chunks: Vec<_> = starts.zip(ends).map(|(from, to)| problem.steps(from, to)).collect();
             if problem.reading.reversed {
                 chunks.reverse();
             }

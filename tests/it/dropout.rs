@@ -323,10 +323,11 @@ fn neither_threads_nor_chunks_nor_the_batch_show_in_the_masks() {
     let architecture =
         Architecture::new(33, [Layer::new(128), Layer::new(96).with_activation(Activation::Sigmoid)], 17);
     let p = parameters::<f32>(&architecture, 1);
-    let (m, t_x) = (31, 41);
+    // The mask between layers is large enough for four threads.
+    let (m, t_x) = (53, 41);
     let x = uniform(&mut Numpy::seed(1), (33, m, t_x)).mapv(f32::narrow);
     let dlogits = uniform(&mut Numpy::seed(2), (17, m, t_x)).mapv(f32::narrow);
-    let columns: Vec<u64> = (0..31).map(|column| 7 * column + 1).collect();
+    let columns: Vec<u64> = (0..53).map(|column| 7 * column + 1).collect();
     let dropout = Dropout::new(3).between_layers(0.3).inputs(0.2).recurrent(0.1).columns(&columns);
     let run = |threads| {
         in_pool(threads, || {
@@ -336,7 +337,7 @@ fn neither_threads_nor_chunks_nor_the_batch_show_in_the_masks() {
         })
     };
     let (whole, expected) = run(1);
-    for threads in [2, 3] {
+    for threads in [2, 3, 4] {
         assert!(run(threads) == (whole.clone(), expected.clone()), "{threads} threads");
     }
 

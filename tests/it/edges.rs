@@ -334,3 +334,16 @@ fn a_nan_parameter_reaches_every_column_through_its_unit() {
     }
     assert!(all_nan(dirty.forward().hidden().split_at(Axis(2), 1).1));
 }
+
+#[test]
+fn a_clone_of_an_upstream_gradient_has_the_same_arrays() {
+    let shape = Shape::new(3, 5, 2, 4, 3);
+    let (rng, inputs) = (&mut Numpy::seed(5), inputs(&mut Numpy::seed(4), shape));
+    let upstream = Linear::draw(rng, shape);
+    let back = |upstream| sequence::backward(&inputs.parameters(), &inputs.forward(), upstream).unwrap();
+    #[expect(clippy::clone_on_copy, reason = "generic callers clone it")]
+    let clone = upstream.upstream().clone();
+    let (found, expected) = (back(clone), back(upstream.upstream()));
+    assert_same(found.gradients.as_slice(), expected.gradients.as_slice());
+    assert_ne!(expected.gradients.norm().to_bits(), 0);
+}

@@ -135,6 +135,40 @@ fn the_numeric_derivative_is_accurate_for_values_of_every_size() {
 }
 
 #[test]
+fn extrapolation_is_exact_for_a_polynomial() {
+    // A central difference of x³ is 3x² + h². One extrapolation removes h².
+    let x = array![0.7];
+    let report = gradcheck::array("x", &x, &array![3.0 * 0.7 * 0.7], |x| x[0].powi(3)).unwrap();
+    assert!(report.is_within(1e-13), "{report}");
+}
+
+#[test]
+fn a_derivative_that_is_exact_is_not_refined_further() {
+    let mut losses = 0;
+    let constant = |_: &Array1<f64>| {
+        losses += 1;
+        0.0
+    };
+    gradcheck::array("x", &Array1::zeros(10), &Array1::zeros(10), constant).unwrap();
+    // The loss itself, and for each element three rows of two: the second row is exact, and the third is no better.
+    assert_eq!(losses, 1 + 10 * 6);
+    // D(h) = 1 + h², without a rounding. The second row is exact, the third row confirms it, and the fourth is no better.
+    let mut losses = 0;
+    let cubic = |x: &Array1<f64>| {
+        losses += 1;
+        x[0] * x[0] * x[0] + x[0]
+    };
+    let report = gradcheck::array("x", &array![0.0], &array![1.0], cubic).unwrap();
+    assert_eq!((report.error(), losses), (0.0, 1 + 8));
+}
+
+#[test]
+fn the_first_of_equal_errors_is_named() {
+    let report = gradcheck::array("x", &Array1::zeros(3), &array![0.0, 1.0, 1.0], |_| 0.0).unwrap();
+    assert_eq!(report.worst.unwrap().name, "x[1]");
+}
+
+#[test]
 fn a_zero_gradient_passes_within_the_resolution_of_differences() {
     // Σ softmax = 1 for any x; its differences are pure rounding.
     let x = array![0.3, -1.2, 2.0];

@@ -465,6 +465,14 @@ fn a_radius_that_needs_infinite_weights_is_refused_and_nothing_is_written() {
     let results: Vec<_> = (0..50).map(refused).collect();
     assert!(results.iter().flatten().all(|p| p.waa().iter().all(|w| w.is_finite())));
     assert!(results.iter().any(|r| matches!(r, Err(Error::Range { argument: "spectral_radius(waa)", .. }))));
+    // A radius of zero, and one that is infinite although all weights are finite.
+    let mut p = Parameters::<f64>::zeros(Dims { n_x: 1, n_a: 2, n_y: 1 });
+    for (waa, found) in [(array![[0.0, 1.0], [0.0, 0.0]], "0"), (array![[1e308, 1e308], [1e308, 1e308]], "inf")] {
+        p.waa_mut().assign(&waa);
+        let message = set_spectral_radius(&mut p, 0.5).unwrap_err().to_string();
+        assert_eq!(message, format!("`spectral_radius(waa)` is {found}, expected finite and above 0"));
+        assert_eq!(p.waa(), waa);
+    }
     // The smallest radius that can be scaled is accepted.
     let mut p = Parameters::<f64>::zeros(Dims { n_x: 0, n_a: 1, n_y: 0 });
     p.waa_mut()[[0, 0]] = 1e-300;

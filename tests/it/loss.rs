@@ -10,7 +10,7 @@ use elman::loss::{
 use elman::sequence::{self, Input};
 use elman::stack::{self, Architecture, Layer};
 use elman::{Dims, Error, Parameters, Scalar};
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, Axis, Ix1, Ix2, Ix3, ShapeBuilder, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, Axis, Ix1, Ix2, Ix3, ShapeBuilder, array, s};
 
 use crate::support::Convert;
 use crate::support::fixture::Fixture;
@@ -331,6 +331,14 @@ fn an_element_of_weight_zero_counts_for_nothing_whatever_it_is() {
     let none = cross_entropy(&logits, Targets::new(&labels).weights(&Array2::zeros((3, 5))), Reduction::Mean).unwrap();
     assert_eq!((none.value, none.count, none.correct), (0.0, 0, 0));
     assert!(none.accuracy().is_nan());
+}
+
+#[test]
+fn accuracy_is_the_share_of_labels_that_count_and_are_correct() {
+    let logits = Array3::from_shape_fn((3, 1, 6), |(k, _, t)| if k == t % 3 { 1.0 } else { 0.0 });
+    let targets = array![[0, 1, 0, 0, elman::loss::IGNORE, elman::loss::IGNORE]];
+    let loss = cross_entropy(&logits, &targets, Reduction::Mean).unwrap();
+    assert_eq!((loss.correct, loss.count, loss.accuracy()), (3, 4, 0.75));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "the compared numbers are exact, or must be bit-identical")]
 
-use elman::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, clip_joint_norm, clip_norm, clip_value};
+use elman::optim::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd, clip_joint_norm, clip_norm, clip_value};
 use elman::{Dims, Error, Gradients, Parameters, Scalar};
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
@@ -353,12 +353,53 @@ fn the_state_can_be_read() {
 
 #[test]
 fn a_variance_that_rounds_below_zero_counts_as_zero() {
-    let mut rms_prop = RmsProp::new(1e-6).with_alpha(0.9).centered();
-    let mut theta = [1.0f32];
-    for _ in 0..2000 {
-        rms_prop.step(&mut theta, &[0.1]).unwrap();
+    let mut below_zero = 0;
+    for g in (1..100u8).map(|i| f32::from(i) / 7.0) {
+        let mut rms_prop = RmsProp::new(1e-6).with_alpha(0.9).centered();
+        let mut theta = [1.0f32];
+        for _ in 0..400 {
+            rms_prop.step(&mut theta, &[g]).unwrap();
+            let (square, mean) = (rms_prop.square_average()[0], rms_prop.gradient_average()[0]);
+            below_zero += usize::from(square - mean * mean < 0.0);
+        }
+        assert!(theta[0].is_finite(), "{g}");
     }
-    assert!(theta[0].is_finite());
+    assert!(below_zero > 0, "there is such a variance");
+}
+
+#[test]
+fn settings_are_those_that_were_given() {
+    let sgd = Sgd::<f32>::new(0.1).with_momentum(0.2).with_dampening(0.3).with_weight_decay(0.4);
+    assert_eq!((sgd.learning_rate(), sgd.momentum(), sgd.dampening(), sgd.weight_decay()), (0.1, 0.2, 0.3, 0.4));
+    assert!(!sgd.is_nesterov() && Sgd::<f32>::new(0.1).with_nesterov(0.9).is_nesterov());
+    let adam = Adam::<f32>::new(0.1).with_betas(0.2, 0.3).with_eps(0.4).with_weight_decay(0.5);
+    assert_eq!((adam.learning_rate(), adam.betas(), adam.eps(), adam.weight_decay()), (0.1, [0.2, 0.3], 0.4, 0.5));
+    let rms_prop = RmsProp::<f32>::new(0.1).with_alpha(0.2).with_eps(0.3).with_momentum(0.4).with_weight_decay(0.5);
+    assert_eq!((rms_prop.learning_rate(), rms_prop.alpha(), rms_prop.eps()), (0.1, 0.2, 0.3));
+    assert_eq!((rms_prop.momentum(), rms_prop.weight_decay()), (0.4, 0.5));
+    assert!(!rms_prop.is_centered() && rms_prop.centered().is_centered());
+}
+
+#[test]
+fn any_optimizer_acts_as_the_one_inside() {
+    fn check<O: Optimizer<f64> + Into<AnyOptimizer<f64>> + Clone>(mut optimizer: O) {
+        let mut any: AnyOptimizer<f64> = optimizer.clone().into();
+        let (mut theta, mut other) = ([1.0, -2.0], [1.0, -2.0]);
+        for rate in [0.25, 0.125] {
+            optimizer.set_learning_rate(rate);
+            any.set_learning_rate(rate);
+            assert_eq!((optimizer.learning_rate(), any.learning_rate()), (rate, rate));
+            optimizer.step(&mut theta, &[0.5, 3.0]).unwrap();
+            any.step(&mut other, &[0.5, 3.0]).unwrap();
+            assert_eq!(theta, other);
+        }
+        assert_ne!(theta, [1.0, -2.0]);
+        assert_eq!(any, optimizer.into());
+    }
+    check(Sgd::new(0.1).with_momentum(0.9));
+    check(Adam::new(0.1));
+    check(AdamW::new(0.1));
+    check(RmsProp::new(0.1));
 }
 
 #[test]
@@ -410,6 +451,19 @@ fn a_resumed_optimizer_takes_the_same_steps() {
     assert_eq!(error.to_string(), "`first_moment` has shape (3,), expected (0,)");
     let error = fresh().resumed(3, moments.0, vec![0.0; 2]).unwrap_err();
     assert_eq!(error.to_string(), "`second_moment` has shape (2,), expected (3,)");
+}
+
+#[test]
+fn a_resumed_rms_prop_takes_the_same_steps() {
+    let fresh = || RmsProp::new(0.1).with_momentum(0.5).centered();
+    let (mut p, mut rms_prop) = ([1.0f32, 2.0], fresh());
+    rms_prop.step(&mut p, &[0.3, -4.0]).unwrap();
+    let [square, mean, velocity] =
+        [rms_prop.square_average(), rms_prop.gradient_average(), rms_prop.velocity()].map(<[f32]>::to_vec);
+    let (mut q, mut resumed) = (p, fresh().resumed(square, mean, velocity).unwrap());
+    rms_prop.step(&mut p, &[1.5, 0.25]).unwrap();
+    resumed.step(&mut q, &[1.5, 0.25]).unwrap();
+    assert_eq!((p.map(f32::to_bits), rms_prop), (q.map(f32::to_bits), resumed));
 }
 
 #[test]

@@ -77,9 +77,22 @@ fn parameters_are_added_scaled_and_measured_as_a_vector() {
 }
 
 #[test]
+fn parameters_are_equal_if_every_number_and_the_nonlinearity_are() {
+    let p = counted();
+    assert_eq!(p, p.clone());
+    for index in 0..DIMS.len() {
+        let mut other = p.clone();
+        other.as_mut_slice()[index] += 1.0;
+        assert_ne!(p, other);
+    }
+    assert_ne!(p, p.clone().with_activation(Activation::Relu));
+    assert_ne!(Parameters::<f64>::zeros(DIMS), Parameters::zeros(Dims { n_x: 5, n_a: 3, ..DIMS }));
+}
+
+#[test]
 fn a_network_without_units_has_no_parameters() {
     let empty = Parameters::<f32>::zeros(Dims::default());
-    assert!(empty.dims().is_empty() && empty.as_slice().is_empty());
+    assert!(empty.dims().is_empty() && empty.as_slice().is_empty() && !DIMS.is_empty());
     assert!(empty.norm().abs() < f64::MIN_POSITIVE);
     let none = Array2::<f32>::zeros((0, 0));
     let bias = Array1::<f32>::zeros(0);

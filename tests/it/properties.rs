@@ -125,6 +125,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
+    fn a_forward_pass_is_its_cells_folded_from_the_first_to_the_last(seed in 1..10_000u32, shape in shapes()) {
+        let problem = Problem::<f32>::draw(seed, shape);
+        let cache = problem.forward();
+        let (hidden, output) = (cache.hidden(), cache.output());
+        let mut a_prev = problem.inputs.a0.clone();
+        for t in 0..shape.t_x {
+            let step = cell::forward(&problem.parameters, &problem.inputs.x.index_axis(Axis(2), t), &a_prev).unwrap();
+            prop_assert_eq!(step.a_next(), hidden.index_axis(Axis(2), t), "step {}", t);
+            prop_assert_eq!(step.output(), output.index_axis(Axis(2), t), "step {}", t);
+            a_prev.assign(&step.a_next());
+        }
+        prop_assert_eq!(&a_prev, cache.last_hidden());
+    }
+
+    #[test]
     fn a_backward_pass_is_its_cells_folded_from_the_last_to_the_first(seed in 1..10_000u32, shape in shapes()) {
         let problem = Problem::<f32>::draw(seed, shape);
         let cache = problem.forward();
@@ -197,6 +212,33 @@ proptest! {
             sum.iter_mut().zip(back.gradients.as_slice()).for_each(|(sum, gradient)| *sum += gradient);
         }
         is_close::<f64>(&sum, whole.gradients.as_slice(), whole.gradients.as_slice(), UNITS)?;
+    }
+
+    #[test]
+    fn the_gradient_of_a_sequence_is_the_sum_over_its_chunks(problem in problems::<f64>(), cut in any::<prop::sample::Index>()) {
+        let whole = backward(&problem, &problem.forward(), &problem.upstream);
+        let cut = cut.index(problem.shape.t_x + 1);
+        let mut chunks = [problem.steps(0, cut), problem.steps(cut, problem.shape.t_x)];
+        if problem.reading.reversed {
+            chunks.reverse();
+        }
+        let [first, second] = &mut chunks;
+        let first_cache = first.forward();
+        second.inputs.a0.assign(&first_cache.last_hidden());
+        second.upstream.last_hidden = problem.upstream.last_hidden.clone();
+        let second_back = backward(second, &second.forward(), &second.upstream);
+        first.upstream.last_hidden = Some(second_back.da0.clone());
+        let first_back = backward(first, &first_cache, &first.upstream);
+        let sum: Vec<f64> = first_back.gradients.as_slice().iter().zip(second_back.gradients.as_slice())
+            .map(|(first, second)| first + second)
+            .collect();
+        is_close::<f64>(&sum, whole.gradients.as_slice(), whole.gradients.as_slice(), UNITS)?;
+        prop_assert_eq!(first_back.da0, whole.da0);
+        let mut dx = [first_back.dx, second_back.dx];
+        if problem.reading.reversed {
+            dx.reverse();
+        }
+        prop_assert_eq!(ndarray::concatenate![Axis(2), dx[0], dx[1]], whole.dx);
     }
 
     #[test]

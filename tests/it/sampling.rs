@@ -144,6 +144,13 @@ fn top_p_of_equal_classes_keeps_the_first_and_stops_when_p_is_just_reached() {
 }
 
 #[test]
+fn without_top_p_the_most_improbable_of_the_k_classes_stays_possible() {
+    // A sum of 1 and e⁻⁵⁰ is 1, but the second class is not dropped.
+    let y = Sampler::new().with_top_k(2).probabilities(&array![-50.0, 0.0, -100.0]).unwrap();
+    assert_eq!(y, array![libm::exp(-50.0), 1.0, 0.0]);
+}
+
+#[test]
 fn temperature_comes_before_top_k_and_top_k_before_top_p() {
     let y: Array1<f64> = array![0.1, 0.2, 0.4, 0.3];
     let z = y.mapv(f64::ln);

@@ -42,6 +42,7 @@ impl<A: Scalar> Job<A> {
     /// The parts of all shards, not joined.
     fn parts(&self, v: usize) -> Vec<Part<A>> {
         let shards = Shards::new(v).unwrap();
+        assert_eq!(shards.count(), v);
         let mut parts = vec![Part::default(); v];
         for (shard, part) in parts.iter_mut().enumerate() {
             (self.compute)(shards.columns(shard, self.m), part).unwrap();

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use elman::cell::{self, Network};
-use elman::{Parameters, Scalar, batches, diagnostics, gradcheck, io, loss, optim, sampling, sequence, stack};
+use elman::{Parameters, Scalar, batches, diagnostics, gradcheck, io, loss, optim, sampling, sequence, shards, stack};
 use ndarray::{Axis, Ix2, Ix3};
 
 use crate::support::naive::Shape;
@@ -132,10 +132,16 @@ fn every_public_type_is_send_and_sync() {
         check::<(stack::Parameters<A>, stack::States<A>, stack::Cache<A>, stack::Backward<A>, stack::Upstream<'_, A>)>(
         );
         check::<(stack::Network<A>, stack::Stepper<A>, stack::Sliding<A>)>();
-        check::<(stack::Checkpointed<'_, A>, stack::Truncated<'_, A>)>();
+        check::<(
+            stack::Checkpointed<'_, A>,
+            sequence::Segment<'_, '_, A, stack::Parameters<A>>,
+            stack::Truncated<'_, A>,
+        )>();
         check::<(loss::Loss<A>, loss::Predictions<'_, A>, loss::Targets<'_, i64, A, Ix2>, loss::Targets<'_, A, A, Ix3>)>(
         );
-        check::<(io::Tensors<A>, io::Checkpoint<A>, io::StackCheckpoint<A>, io::Stack<io::torch::Rnn>)>();
+        check::<(io::Tensors<A>, io::Checkpoint<A>, io::StackCheckpoint<A>, <io::Tensors<A> as IntoIterator>::IntoIter)>(
+        );
+        check::<(shards::Part<A>, shards::Sum<A, sequence::Cache<A>>)>();
     }
     of::<f32>();
     of::<f64>();
@@ -143,6 +149,8 @@ fn every_public_type_is_send_and_sync() {
     check::<(stack::Architecture, stack::Layer, stack::Direction, loss::Reduction)>();
     check::<(batches::Batch, batches::Stream<'_>, batches::Epoch<'_>, sampling::Sampler)>();
     check::<(diagnostics::Norms, gradcheck::Report, gradcheck::Element)>();
+    check::<(shards::Shards, shards::Worker, shards::Alone)>();
+    check::<(io::Stack<io::torch::Rnn>, io::Stack<io::keras::SimpleRnn>, io::Stack<io::onnx::Rnn>)>();
     check::<(io::Error, io::torch::Rnn, io::torch::RnnCell, io::keras::SimpleRnn, io::flax::SimpleCell, io::onnx::Rnn)>(
     );
 }

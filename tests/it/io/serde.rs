@@ -354,6 +354,7 @@ fn an_inconsistent_state_is_refused() {
     adam["second_moment"] = json!([1.0]);
     refused::<Adam<f64>>(&adam, "`second_moment` has shape (1,), expected (2,)");
 
+    refused::<Adam<f64>>(&json!(1), "expected the fields of adam");
     for name in ["gradient_average", "velocity"] {
         let mut rms_prop = serde_json::to_value(RmsProp::<f64>::new(0.1)).unwrap();
         rms_prop[name] = json!([1.0]);

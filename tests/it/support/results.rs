@@ -3,7 +3,7 @@
 use elman::loss::{IGNORE, Loss, Reduction, cross_entropy_into};
 use elman::sequence::Input;
 use elman::{Activation, Dropout, Gradients, Parameters, Scalar, sequence};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Array3, Axis, Slice};
 
 use super::Convert;
 use super::naive::{Inputs, Shape};
@@ -95,6 +95,34 @@ impl<A: Scalar> Problem<A> {
             problem
         })
         .to_vec()
+    }
+
+    /// Some steps of the problem.
+    pub fn steps(&self, from: usize, to: usize) -> Self {
+        let cut = |array: &Array3<A>| array.slice_axis(Axis(2), Slice::from(from..to)).to_owned();
+        let cut_labels = |array: &Array2<usize>| array.slice_axis(Axis(1), Slice::from(from..to)).to_owned();
+        let Linear { hidden, logits, output, .. } = &self.upstream;
+        let cut_all = |array: &Option<Array3<A>>| array.as_ref().map(cut);
+        let Reading { tokens, lengths, reversed, dropout } = &self.reading;
+        let within = |length: &usize| (*length).clamp(from, to) - from;
+        Problem {
+            shape: Shape { t_x: to - from, ..self.shape },
+            inputs: Inputs { x: cut(&self.inputs.x), ..self.inputs.clone() },
+            upstream: Linear {
+                hidden: cut_all(hidden),
+                logits: cut_all(logits),
+                output: cut_all(output),
+                last_hidden: None,
+            },
+            targets: cut_labels(&self.targets),
+            reading: Reading {
+                tokens: tokens.as_ref().map(cut_labels),
+                lengths: lengths.as_ref().map(|lengths| lengths.iter().map(within).collect()),
+                reversed: *reversed,
+                dropout: dropout.clone(),
+            },
+            parameters: self.parameters.clone(),
+        }
     }
 
     pub fn run(&self) -> Results {
