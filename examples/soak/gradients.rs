@@ -77,7 +77,7 @@ pub(crate) fn check<A: Scalar>(problem: &Problem<A>, rng: &mut Generator, tally:
         }
         loss(&moved)
     };
-    let mut failures = String::new();
+    let mut failures = Vec::new();
     for h in STEPS {
         let (near, far) = ([at(-h)?, at(h)?], [at(-2.0 * h)?, at(2.0 * h)?]);
         let difference = (8.0 * (near[1][0] - near[0][0]) - (far[1][0] - far[0][0])) / (12.0 * h);
@@ -88,9 +88,9 @@ pub(crate) fn check<A: Scalar>(problem: &Problem<A>, rng: &mut Generator, tally:
             tally.worst_derivative = tally.worst_derivative.max(if error > 0.0 { error / bound } else { 0.0 });
             return Ok(());
         }
-        failures += &format!(", step {h:e}: the difference {difference:e}, bound {bound:e}");
+        failures.push(format!("step {h:e}: the difference {difference:e}, bound {bound:e}"));
     }
-    Err(format!("the derivative is {exact:e}{failures}").into())
+    Err(format!("the derivative is {exact:e}, {}", failures.join(", ")).into())
 }
 
 fn state(states: &States<f64>, layer: usize, direction: Direction) -> Result<ArrayView2<'_, f64>> {
