@@ -60,6 +60,7 @@ enum Differences {
     /// At most one number, where sizes and nonlinearities are the same.
     OneNumber,
     /// At most one array, where sizes and nonlinearities are the same. An ONNX model may leave out a bias.
+    #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "of the formats, only ONNX"))]
     OneArray,
 }
 
