@@ -659,7 +659,7 @@ fn checkpoints_of_a_stack_stay_within_their_memory_and_use_at_least_half_of_it()
             Input::vectors(&x).dropout(dropout),
             Input::tokens(&ids).reversed().dropout(dropout),
         ];
-        for memory in [7_000_000, 9_000_000] {
+        for memory in [7_500_000, 9_000_000] {
             for (index, input) in inputs.into_iter().enumerate() {
                 let peak = peak_of_checkpoints(&p, memory, input, &dlogits);
                 assert!(
