@@ -98,9 +98,14 @@ pub fn forward_within_memory<A: Scalar>(p: &Parameters<A>) {
     }
 }
 
-/// The same of a stack.
+/// The same of a stack. One without layers is a value of its own, the default, and its forward pass is an error.
 pub fn forward_stack_within_memory<A: Scalar>(p: &stack::Parameters<A>) {
     let architecture = p.architecture();
+    if architecture.layers().is_empty() {
+        let x = Array3::from_elem((1, 2, 2), A::one());
+        assert!(stack::forward(p, &x, None).is_err());
+        return;
+    }
     if architecture.n_x() <= 1 << 16 && architecture.n_y() <= 1 << 16 {
         let x = Array3::from_elem((architecture.n_x(), 2, 2), A::one());
         stack::forward(p, &x, None).expect("the shapes are the stack's");
