@@ -72,8 +72,7 @@ impl<A: Scalar> Parameters<A> {
     /// # Errors
     /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
     pub fn try_zeros(dims: Dims) -> Result<Self, Error> {
-        let flat = vec![A::zero(); checked_len(dims)?].into();
-        Ok(Parameters { dims, activation: Activation::default(), flat })
+        Ok(Parameters { dims, activation: Activation::default(), flat: Flat::zeros(checked_len(dims)?) })
     }
 
     /// Copies five arrays, of any layout. `wya` gives `n_y`; `wax` gives `n_a` and `n_x`.

@@ -7,7 +7,7 @@ use super::columns::ForwardWorkspace;
 use super::extent::Reads;
 use crate::Scalar;
 use crate::cell::Weights;
-use crate::layout::{Bytes, product};
+use crate::layout::{Aligned, Bytes, product};
 
 /// What determines the memory of a [`CheckpointedOf`](super::CheckpointedOf): its passes over the whole sequence, and what
 /// they share.
@@ -77,7 +77,7 @@ impl<A: Scalar> Size<A> {
         let lengths = Bytes::of_list::<usize>(m) + Bytes::of_list::<bool>(m.max(8));
         let lengths = lengths + Bytes(self.footprint.structures);
         states
-            + Bytes::of::<A>([self.footprint.parameters])
+            + Aligned::<A>::bytes(self.footprint.parameters)
             + lengths
             + self.steps(length)
             + self.weights(length)

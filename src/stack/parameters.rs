@@ -85,7 +85,7 @@ impl<A: Scalar> Parameters<A> {
         let Some(length) = architecture.checked_len() else {
             return Err(Error::StackTooLarge { found: architecture.to_string().into() });
         };
-        Ok(Parameters { architecture, flat: vec![A::zero(); length].into() })
+        Ok(Parameters { architecture, flat: Flat::zeros(length) })
     }
 
     /// Joins networks of one layer: for each layer, the lowest first, the network of each direction.
