@@ -120,7 +120,7 @@ impl<'a, A> Terms<'a, A> {
     {
         let lanes = A::lanes::<S>();
         let first = (group * self.packed.k + self.first) * lanes;
-        A::vectors::<S>(&self.packed.panels[first..][..self.k * lanes]).0
+        A::vectors::<S>(self.packed.panels.part(first, self.k * lanes)).0
     }
 }
 

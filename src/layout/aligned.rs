@@ -8,9 +8,10 @@ const LINE: usize = 64;
 
 /// Elements that start on a cache line.
 pub(crate) struct Aligned<A> {
-    /// Fewer elements than a line has, then the elements.
+    /// Fewer elements than a line has, then the elements, then unused ones.
     buffer: Vec<A>,
     start: usize,
+    length: usize,
 }
 
 /// The length of a buffer that has room for so many elements from the start of a line on.
@@ -25,16 +26,18 @@ fn start_of<A>(buffer: &[A]) -> usize {
 
 impl<A> Default for Aligned<A> {
     fn default() -> Self {
-        Aligned { buffer: Vec::new(), start: 0 }
+        Aligned { buffer: Vec::new(), start: 0, length: 0 }
     }
 }
 
 impl<A: Clone + Default> Aligned<A> {
     /// Sets the number of elements; their values are unspecified. To grow, it frees the memory and allocates again.
     pub(crate) fn fit(&mut self, length: usize) {
-        fit(&mut self.buffer, room::<A>(length));
-        self.start = start_of(&self.buffer);
-        self.buffer.truncate(self.start + length);
+        if self.buffer.len() < room::<A>(length) {
+            fit(&mut self.buffer, room::<A>(length));
+            self.start = start_of(&self.buffer);
+        }
+        self.length = length;
     }
 
     /// So many default values.
@@ -52,11 +55,12 @@ impl<A: Clone + Default> Aligned<A> {
 impl<A: Clone> From<Vec<A>> for Aligned<A> {
     /// Moves the elements within their memory, if it has the room.
     fn from(mut buffer: Vec<A>) -> Self {
-        buffer.reserve_exact(room::<A>(buffer.len()) - buffer.len());
+        let length = buffer.len();
+        buffer.reserve_exact(room::<A>(length) - length);
         let start = start_of(&buffer);
         let padding: Vec<A> = buffer.iter().take(1).cycle().take(start).cloned().collect();
         buffer.splice(..0, padding);
-        Aligned { buffer, start }
+        Aligned { buffer, start, length }
     }
 }
 
@@ -68,17 +72,25 @@ impl<A: Clone> Clone for Aligned<A> {
     }
 }
 
+impl<A> Aligned<A> {
+    /// So many elements from `first` on, with fewer checks than a part of the slice of all.
+    #[inline(always)]
+    pub(crate) fn part(&self, first: usize, length: usize) -> &[A] {
+        &self.buffer[self.start + first..][..length]
+    }
+}
+
 impl<A> Deref for Aligned<A> {
     type Target = [A];
 
     fn deref(&self) -> &[A] {
-        &self.buffer[self.start..]
+        self.part(0, self.length)
     }
 }
 
 impl<A> DerefMut for Aligned<A> {
     fn deref_mut(&mut self) -> &mut [A] {
-        &mut self.buffer[self.start..]
+        &mut self.buffer[self.start..][..self.length]
     }
 }
 
