@@ -43,7 +43,7 @@ pub struct Cache<A> {
     pub(super) masks: Masks<A>,
     /// The hidden state after each column's own last step, where this is not the last of `states`.
     pub(super) last: Vec<A>,
-    pub(super) weights: Weights<A>,
+    pub(crate) weights: Weights<A>,
     pub(super) workspace: ForwardWorkspace<A>,
 }
 

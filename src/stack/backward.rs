@@ -221,3 +221,33 @@ fn units<A>(gradient: &ArrayRef3<A>, direction: Direction, n_a: usize) -> ArrayV
     };
     gradient.slice_axis(Axis(0), units)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Architecture, Layer, forward_into};
+
+    #[test]
+    fn every_layer_keeps_its_packed_weights_until_the_parameters_change() {
+        let layers = [Layer::new(5), Layer::new(5).bidirectional(), Layer::new(7)];
+        let mut p = Parameters::<f32>::zeros(Architecture::new(5, layers, 3));
+        let (mut cache, mut back) = (Cache::default(), Backward::default());
+        let (x, dlogits) = (Array3::zeros((5, 2, 11)), Array3::zeros((3, 2, 11)));
+        forward_into(&p, &x, None, &mut cache).expect("the shapes agree");
+        backward_into(&p, &cache, Upstream::logits(&dlogits), &mut back).expect("the shapes agree");
+        let packed = |p: &Parameters<f32>| {
+            let mut packed = Vec::new();
+            for (index, (_, view)) in p.views().enumerate() {
+                let forward = cache.passes().nth(index).map(|(_, pass)| &pass.weights);
+                packed.extend(
+                    [forward, back.workspace.weights.get(index)]
+                        .map(|weights| weights.is_some_and(|weights| weights.are_packed(view))),
+                );
+            }
+            packed
+        };
+        assert_eq!(packed(&p), [true; 8]);
+        p.fill(0.5);
+        assert_eq!(packed(&p), [false; 8]);
+    }
+}
