@@ -52,9 +52,12 @@ impl<A: Clone + Default> Aligned<A> {
     }
 }
 
-impl<A: Clone> From<Vec<A>> for Aligned<A> {
-    /// Moves the elements within their memory, if it has the room.
-    fn from(mut buffer: Vec<A>) -> Self {
+impl<A: Clone> FromIterator<A> for Aligned<A> {
+    /// Allocates once, if the iterator knows its length.
+    fn from_iter<I: IntoIterator<Item = A>>(elements: I) -> Self {
+        let elements = elements.into_iter();
+        let mut buffer = Vec::with_capacity(room::<A>(elements.size_hint().0));
+        buffer.extend(elements);
         let length = buffer.len();
         buffer.reserve_exact(room::<A>(length) - length);
         let start = start_of(&buffer);
@@ -66,9 +69,7 @@ impl<A: Clone> From<Vec<A>> for Aligned<A> {
 
 impl<A: Clone> Clone for Aligned<A> {
     fn clone(&self) -> Self {
-        let mut buffer = Vec::with_capacity(room::<A>(self.len()));
-        buffer.extend_from_slice(self);
-        buffer.into()
+        self.iter().cloned().collect()
     }
 }
 
@@ -118,14 +119,14 @@ mod tests {
     fn elements_start_on_a_line_and_keep_their_values() {
         for length in [1_u16, 2, 15, 16, 17, 63, 1009] {
             let values: Vec<f32> = (0..length).map(f32::from).collect();
-            let aligned = Aligned::from(values.clone());
+            let aligned: Aligned<f32> = values.iter().copied().collect();
             assert_aligned(&aligned);
             assert_eq!(aligned[..], values);
             assert_aligned(&aligned.clone());
             assert_eq!(aligned.clone(), aligned);
-            let mut room = Vec::with_capacity(5000);
-            room.extend_from_slice(&values);
-            assert_eq!(Aligned::from(room), aligned);
+            assert!(aligned.buffer.capacity() * size_of::<f32>() <= Aligned::<f32>::bytes(values.len()).0);
+            // An iterator that does not know its length.
+            assert_eq!(values.iter().copied().filter(|_| true).collect::<Aligned<_>>(), aligned);
         }
     }
 
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn no_elements_need_no_memory() {
-        for none in [Aligned::<f32>::default(), Aligned::new(0), Vec::new().into(), Aligned::default().clone()] {
+        for none in [Aligned::<f32>::default(), Aligned::new(0), [].into_iter().collect(), Aligned::default().clone()] {
             assert_eq!((none.len(), none.buffer.capacity()), (0, 0));
         }
     }

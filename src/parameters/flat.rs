@@ -37,9 +37,9 @@ impl<A: Clone + Default> Flat<A> {
     }
 }
 
-impl<A: Clone> From<Vec<A>> for Flat<A> {
-    fn from(values: Vec<A>) -> Self {
-        Flat { values: values.into(), version: Version::next() }
+impl<A: Clone> FromIterator<A> for Flat<A> {
+    fn from_iter<I: IntoIterator<Item = A>>(values: I) -> Self {
+        Flat { values: values.into_iter().collect(), version: Version::next() }
     }
 }
 

@@ -113,8 +113,8 @@ impl<A: Scalar> Parameters<A> {
         check_shape("by", by, &["n_y"], [n_y])?;
         let dims = Dims { n_x, n_a, n_y };
         checked_len(dims)?;
-        let flat: Vec<A> = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
-        Ok(Parameters { dims, activation: Activation::default(), flat: flat.into() })
+        let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
+        Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
     /// The dimensions of the network.
@@ -298,8 +298,8 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        let flat: Vec<B> = self.flat.iter().map(|&value| narrow(widen(value))).collect();
-        Parameters { dims: self.dims, activation: self.activation, flat: flat.into() }
+        let flat = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { dims: self.dims, activation: self.activation, flat }
     }
 
     /// Returns the name of an element of the flat buffer, such as `waa[3, 1]` or `by[0]`; `None` past the end.
