@@ -375,6 +375,76 @@ fn a_wrong_argument_of_a_stack_is_named() {
 }
 
 #[test]
+fn results_of_a_stack_are_equal_only_where_all_their_parts_are() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let [x, other] = [0.5, 0.25].map(|value| Array3::from_elem((3, 4, 6), value));
+    let cache = stack::forward(&p, &x, None).unwrap();
+    assert_eq!(cache, cache.clone());
+    assert_ne!(cache, stack::forward(&p, &other, None).unwrap());
+    assert!(!cache.is_empty() && stack::Cache::<f64>::default().is_empty());
+    assert!(!p.architecture().is_empty() && Architecture::new(3, [], 2).is_empty());
+
+    let mut back = stack::Backward::with_dx();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
+    let edits: [fn(&mut stack::Backward<f64>); 4] = [
+        |back| back.gradients.by_mut()[0] += 1.0,
+        |back| back.dx.as_mut().unwrap()[[0, 0, 0]] += 1.0,
+        |back| back.dx = None,
+        |back| back.d_states.get_mut(0, Forward).unwrap()[[0, 0]] += 1.0,
+    ];
+    assert_eq!(back, back.clone());
+    for edit in edits {
+        let mut changed = back.clone();
+        edit(&mut changed);
+        assert_ne!(changed, back);
+    }
+    let cache = stack::forward(&p, Input::vectors(&x).without_dx(), None).unwrap();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
+    assert_eq!(back.dx.unwrap().dim(), (0, 4, 6), "the input is said to need no gradient");
+}
+
+#[test]
+fn networks_that_do_not_fit_each_other_are_no_stack() {
+    let network = |n_x, n_a, n_y| {
+        let mut network = Parameters::<f64>::zeros(elman::Dims { n_x, n_a, n_y });
+        network.fill(0.5);
+        network
+    };
+    let without_bias = |mut network: Parameters<f64>| {
+        network.by_mut().fill(0.0);
+        network
+    };
+    let join = |networks: &[Vec<Parameters<f64>>]| stack::Parameters::from_networks(networks);
+    let relu = |network: Parameters<f64>| network.with_activation(Activation::Relu);
+    let both = [vec![network(3, 5, 0), network(3, 5, 0)], vec![network(10, 7, 2), without_bias(network(10, 7, 2))]];
+    let joined = join(&both).unwrap();
+    let layers = [Layer::new(5).bidirectional(), Layer::new(7).bidirectional()];
+    assert_eq!(joined.architecture(), &Architecture::new(3, layers, 2));
+    assert!(joined.as_slice().iter().all(|value| value.to_bits() == 0.5_f64.to_bits()));
+
+    assert!(matches!(join(&[]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![]]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![network(3, 5, 0)], vec![]]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![network(3, 5, 0); 3], vec![network(15, 7, 2)]]), Err(Error::Range { .. })));
+    for networks in [
+        [vec![network(3, 5, 2)], vec![network(5, 7, 2)]],
+        [vec![network(3, 5, 0)], vec![network(4, 7, 2)]],
+        [vec![network(3, 5, 0); 2], vec![network(5, 7, 2)]],
+        [vec![network(3, 5, 0), network(3, 4, 0)], vec![network(9, 7, 2)]],
+        [vec![network(3, 5, 0), network(2, 5, 0)], vec![network(10, 7, 2)]],
+        [vec![network(3, 5, 0)], vec![network(5, 7, 2), network(5, 7, 1)]],
+    ] {
+        assert!(matches!(join(&networks), Err(Error::Network { .. })), "{networks:?}");
+    }
+    let mixed = [vec![network(3, 5, 0), relu(network(3, 5, 0))], vec![network(10, 7, 2)]];
+    assert!(matches!(join(&mixed), Err(Error::Activation { .. })));
+    let upper = [vec![network(3, 5, 0)], vec![relu(network(5, 7, 2))]];
+    assert_eq!(join(&upper).unwrap().architecture().layers()[1].activation, Activation::Relu);
+    let two_biases = [vec![network(3, 5, 2), network(3, 5, 2)]];
+    assert!(matches!(join(&two_biases), Err(Error::OutputBias)));
+}
+
+#[test]
 fn every_element_of_a_stack_has_a_name_and_a_place() {
     let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(2).bidirectional()], 2);
     let mut p = stack::Parameters::<f64>::zeros(architecture.clone());
@@ -669,6 +739,37 @@ fn checkpoints_of_a_stack_stay_within_their_memory_and_use_at_least_half_of_it()
             }
         }
     }
+}
+
+#[test]
+fn checkpoints_ask_for_the_memory_that_the_layers_and_their_dropout_need() {
+    fn needed<T>(run: Result<T, Error>) -> usize {
+        match run {
+            Err(Error::Memory { expected, .. }) => expected,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("one byte is enough"),
+        }
+    }
+    let (x, ids) = (Array3::<f64>::zeros((3, 5, 700)), Array2::zeros((5, 700)));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(17), Layer::new(7)], 2), 1);
+    for input in [Input::vectors(&x), Input::tokens(&ids), Input::vectors(&x).without_dx()] {
+        let of = |input| needed(stack::Checkpointed::forward_within(1, &p, input, None));
+        assert_eq!(of(input.dropout(Dropout::new(1))), of(input), "a rate of zero");
+        let between = of(input.dropout(Dropout::new(1).between_layers(0.1)));
+        assert!(between > of(input), "masks and what they leave take memory");
+    }
+    // A stack of one layer is that layer, but for the structures around it.
+    let more = [1, 3, 17, 64].map(|n_x| {
+        let x = Array3::<f64>::zeros((n_x, 5, 700));
+        let p = parameters::<f64>(&Architecture::new(n_x, [Layer::new(17)], 2), 1);
+        let layer = network(&p, 0, Forward);
+        [Input::vectors(&x), Input::tokens(&ids).without_dx(), Input::vectors(&x).without_dx()].map(|input| {
+            let alone = needed(sequence::Checkpointed::forward_within(1, &layer, input, None));
+            needed(stack::Checkpointed::forward_within(1, &p, input, None)) - alone
+        })
+    });
+    let structures = more[0][0];
+    assert!(more.iter().flatten().all(|&more| more == structures), "{more:?}");
 }
 
 #[test]

@@ -474,3 +474,36 @@ fn a_message_does_not_repeat_long_input() {
         assert!(error.len() < 1024, "{} bytes", error.len());
     }
 }
+
+/// The first 256 and the last 257 characters of a message say where the error is, and what it is.
+#[test]
+fn the_middle_of_a_message_is_left_out_only_where_it_is_too_long() {
+    let (mut whole, mut cut) = (0, 0);
+    for length in 100..600 {
+        let name = "F".repeat(length);
+        let header = format!(r#"{{"w":{{"dtype":"{name}","shape":[0],"data_offsets":[0,0]}}}}"#);
+        let error = safetensors::from_bytes::<f32>(&file(&header, 0)).unwrap_err().to_string();
+        let message = error.strip_prefix("not a valid safetensors file: header: ").unwrap();
+        if message.contains(" … ") {
+            assert_eq!(message.chars().count(), 256 + 3 + 257, "{message}");
+            cut += 1;
+        } else {
+            assert!(message.contains(&name) && message.len() <= 513, "{message}");
+            whole = whole.max(message.len());
+        }
+    }
+    assert!(whole == 513 && cut > 0, "{whole} characters at most, {cut} messages were cut");
+}
+
+/// The format's own library reads headers of up to 100 MB.
+#[test]
+fn a_header_that_is_too_long_for_a_reader_is_not_written() {
+    let named = |length: usize| -> Tensors<f32> { [("n".repeat(length), Array1::zeros(0))].into_iter().collect() };
+    let most = 100_000_000;
+    // The header of a short name, before it is filled up to a multiple of eight.
+    let rest = r#"{"":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#.len();
+    let bytes = safetensors::to_bytes(&named(most - rest)).unwrap();
+    assert_eq!(bytes.len(), 8 + most);
+    let error = safetensors::to_bytes(&named(most - rest + 1)).unwrap_err().to_string();
+    assert_eq!(error, "not a valid safetensors file: a header of 100000008 bytes, expected at most 100000000");
+}
