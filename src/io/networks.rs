@@ -107,10 +107,6 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
         }
         let none = Head::default();
         let head = directions.first().map_or(&none, L::head);
-        if *summed && is_top && head.is_absent() {
-            let expected = "a dense layer above the sum of two directions".into();
-            return Err(Error::Network { tensor: format!("layer {index}"), expected, found: "none".into() });
-        }
         below = if *summed { units[0] } else { units.iter().sum() };
         let (wya, by) = if is_top { head } else { &none }.read(tensors, below)?;
         let wya = if *summed { twice(&wya) } else { wya.to_owned() };
@@ -194,5 +190,11 @@ fn check_places<L: RecurrentLayer>(layers: &[Directions<L>]) -> Result<(), Error
             layer.check_place(index, layers.len())?;
         }
     }
-    Ok(())
+    match layers.last() {
+        Some(Directions { layers: top, summed: true }) if top.iter().take(1).all(|layer| layer.head().is_absent()) => {
+            let expected = "a dense layer above the sum of two directions".into();
+            Err(Error::Network { tensor: format!("layer {}", layers.len() - 1), expected, found: "none".into() })
+        }
+        _ => Ok(()),
+    }
 }

@@ -98,7 +98,7 @@ impl<L: FrameworkLayer> Stack<L> {
     ///
     /// # Errors
     /// As `to_tensors` of the layers, and [`Error::Network`] where the stack has other layers or directions, or other weights
-    /// for the two directions that the framework adds.
+    /// for the two directions that the framework adds, or no output layer above them.
     pub fn to_tensors<A: Scalar>(&self, parameters: &stack::Parameters<A>) -> Result<Tensors<A>, Error> {
         write_stack(&self.layers, parameters)
     }

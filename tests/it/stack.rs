@@ -398,10 +398,63 @@ fn results_of_a_stack_are_equal_only_where_all_their_parts_are() {
         edit(&mut changed);
         assert_ne!(changed, back);
     }
+    // Twice the same gradient adds up, but for a discarded one.
+    let once = back.gradients.clone();
+    let dlogits = Array3::ones((2, 4, 6));
+    back.discard_gradients();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
+    assert_eq!(back.gradients, once);
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
+    assert_eq!(back.gradients.by(), once.by().mapv(|value| 2.0 * value));
+
     let cache = stack::forward(&p, Input::vectors(&x).without_dx(), None).unwrap();
     stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
     assert_eq!(back.dx.unwrap().dim(), (0, 4, 6), "the input is said to need no gradient");
 }
+
+#[test]
+fn a_cache_of_a_stack_shows_where_it_started_and_which_way_time_ran() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2), 1);
+    let x = uniform(&mut Numpy::seed(1), (3, 4, 6));
+    let mut states = States::zeros(p.architecture(), 4);
+    for (layer, direction, value) in [(0, Forward, 0.25), (0, Reverse, 0.5), (1, Forward, -0.5)] {
+        states.get_mut(layer, direction).unwrap().fill(value);
+    }
+    for (input, reversed) in [(Input::vectors(&x), false), (Input::vectors(&x).reversed(), true)] {
+        let cache = stack::forward(&p, input, &states).unwrap();
+        assert_eq!(cache.is_reversed(), reversed);
+        for (layer, direction) in [(0, Forward), (0, Reverse), (1, Forward)] {
+            assert_eq!(cache.a0(layer, direction).unwrap(), states.get(layer, direction).unwrap());
+        }
+        assert_eq!((cache.a0(1, Reverse), cache.a0(2, Forward)), (None, None));
+    }
+}
+
+/// ∂L/∂y of the probabilities is y ⊙ (dy − Σ y·dy) at the logits.
+#[test]
+fn a_gradient_of_the_output_of_a_stack_goes_through_the_softmax() {
+    fn copied<T: Clone>(value: &T) -> T {
+        value.clone()
+    }
+    for layer in [Layer::new(5), Layer::new(5).bidirectional()] {
+        let p = parameters::<f64>(&Architecture::new(3, [layer, layer], 4), 1);
+        let x = uniform(&mut Numpy::seed(1), (3, 4, 6));
+        let dy = uniform(&mut Numpy::seed(2), (4, 4, 6));
+        let cache = stack::forward(&p, &x, None).unwrap();
+        let mean = (&cache.output() * &dy).sum_axis(Axis(0)).insert_axis(Axis(0));
+        let dlogits = &cache.output() * &(&dy - &mean);
+        let by_logits = stack::backward(&p, &cache, stack::Upstream::logits(&dlogits)).unwrap().gradients;
+        for upstream in [stack::Upstream::output(&dy), copied(&stack::Upstream::output(&dy))] {
+            let by_output = stack::backward(&p, &cache, upstream).unwrap().gradients;
+            let mut difference = by_output.clone();
+            difference.scaled_add(-1.0, &by_logits).unwrap();
+            assert!(by_output.norm() > 0.1 && difference.norm() < ROUNDING * by_output.norm(), "{}", difference.norm());
+        }
+    }
+}
+
+/// The rounding of sums over 24 columns and steps.
+const ROUNDING: f64 = 1e-13;
 
 #[test]
 fn networks_that_do_not_fit_each_other_are_no_stack() {
@@ -477,6 +530,15 @@ fn every_element_of_a_stack_has_a_name_and_a_place() {
     assert!(names.iter().collect::<std::collections::HashSet<_>>().len() == names.len());
     assert_eq!(p.name_of(architecture.len()), None);
     assert_eq!((p.wax(2, Forward), p.waa(0, Reverse).map(|waa| waa.dim())), (None, Some((5, 5))));
+    let squares: f64 = counted.iter().map(|value| value * value).sum();
+    assert!((p.dot(&p).unwrap() - squares).abs() < 1e-6 && (p.norm() - squares.sqrt()).abs() < 1e-9);
+    let mut filled = p.clone();
+    filled.fill(-0.5);
+    filled.as_mut_slice()[7] = 1.5;
+    let mut expected = vec![-0.5; architecture.len()];
+    expected[7] = 1.5;
+    assert_eq!(filled.as_slice(), expected);
+    assert_eq!(p.network(1, Reverse).unwrap().waa(), p.waa(1, Reverse).unwrap());
     let mut q = p.clone();
     q.scaled_add(-1.0, &p).unwrap();
     assert!(q.norm().abs() < f64::MIN_POSITIVE && q.dot(&p).unwrap().abs() < f64::MIN_POSITIVE);
@@ -684,6 +746,47 @@ fn checkpoints_of_a_stack<A: Scalar>() {
 fn checkpoints_of_a_stack_give_a_bit_identical_gradient_for_every_reading() {
     checkpoints_of_a_stack::<f32>();
     checkpoints_of_a_stack::<f64>();
+}
+
+/// The gradient that arrives at the last states of a segment is what the segment after it hands back, plus the caller's.
+#[test]
+fn a_gradient_at_the_last_states_of_every_segment_is_added() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let x = uniform(&mut Numpy::seed(1), (3, 4, 31));
+    let dlogits = uniform(&mut Numpy::seed(2), (2, 4, 31));
+    let mut more = States::zeros(p.architecture(), 4);
+    more.get_mut(0, Forward).unwrap().fill(0.25);
+    more.get_mut(1, Forward).unwrap().fill(-0.75);
+
+    let mut run = stack::Checkpointed::forward(&p, &x, None).unwrap();
+    let (mut segments, mut hand) = (Vec::new(), stack::Backward::default());
+    let whole = stack::forward(&p, &x, None).unwrap();
+    while let Some(segment) = run.next_segment().unwrap() {
+        let steps = segment.steps();
+        let part = dlogits.slice(s![.., .., steps.clone()]).to_owned();
+        segment.backward(stack::Upstream::logits(&part).with_last_states(&more)).unwrap();
+
+        let mut states = States::zeros(p.architecture(), 4);
+        let mut last = more.clone();
+        for layer in 0..2 {
+            if let Some(before) = steps.start.checked_sub(1) {
+                let hidden = whole.hidden(layer, Forward).unwrap();
+                states.get_mut(layer, Forward).unwrap().assign(&hidden.index_axis(Axis(2), before));
+            }
+            if !segments.is_empty() {
+                let later = hand.d_states.get(layer, Forward).unwrap();
+                last.get_mut(layer, Forward).unwrap().zip_mut_with(&later, |last, later| *last += later);
+            }
+        }
+        let cache = stack::forward(&p, x.slice(s![.., .., steps.clone()]), &states).unwrap();
+        let upstream = stack::Upstream::logits(&part).with_last_states(&last);
+        stack::backward_into(&p, &cache, upstream, &mut hand).unwrap();
+        segments.push(steps);
+    }
+    assert!(segments.len() > 2, "{segments:?}");
+    let (gradients, d_states) = run.into_gradients();
+    assert_eq!(gradients, hand.gradients);
+    assert_eq!(d_states, hand.d_states);
 }
 
 /// The peak memory of one pass with checkpoints, without the input, the targets and the parameters.

@@ -367,6 +367,14 @@ fn dimensions_that_would_be_refused_are_not_written() {
     );
 }
 
+#[test]
+fn a_network_with_hidden_units_may_have_any_number_of_inputs_and_outputs() {
+    let p = Parameters::<f64>::zeros(Dims { n_x: 300, n_a: 1, n_y: 300 });
+    assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
+    let linear = torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias();
+    assert_eq!(linear.from_tensors(&linear.to_tensors(&p).unwrap()).unwrap(), p);
+}
+
 /// A bias has one element for each output.
 #[test]
 fn the_number_of_outputs_is_not_limited_if_the_bias_confirms_it() {

@@ -166,3 +166,15 @@ fn a_layer_without_units_may_stand_above_a_layer_of_any_width() {
         assert_eq!(error, format!("`1/kernel` has shape [{rows}, 0], {expected}"));
     }
 }
+
+/// Without one, nothing shows that the caller expects the sum of both.
+#[test]
+fn the_sum_of_two_directions_needs_a_layer_that_reads_it() {
+    let [forward, reverse] = ["forward/", "reverse/"].map(|prefix| keras::SimpleRnn::new(prefix, Tanh));
+    let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5).bidirectional()], 0));
+    let tensors = Stack::new().bidirectional(forward.clone(), reverse.clone()).to_tensors(&p).unwrap();
+    let sum = Stack::new().bidirectional_sum(forward, reverse);
+    for error in [sum.from_tensors(&tensors).unwrap_err(), sum.to_tensors(&p).unwrap_err()] {
+        assert_eq!(error.to_string(), "`layer 0` shows none, expected a dense layer above the sum of two directions");
+    }
+}
