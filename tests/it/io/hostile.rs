@@ -122,6 +122,8 @@ fn an_invalid_header_is_refused() {
     for header in ["", "[]", "{", "{}{}", "nul", "{\"\\ud800\":{}}"] {
         assert_refused(&file(header, 0), &["header: "]);
     }
+    assert_refused(&file("[]", 0), &["expected tensors by name"]);
+    assert_refused(&file(r#"{"__metadata__":[]}"#, 0), &["expected strings by name"]);
     let mut no_text = file(r#"{"wax":0}"#, 0);
     no_text[10] = 0xff;
     assert_refused(&no_text, &["header: ", "utf-8"]);
