@@ -3,17 +3,20 @@
 //!
 //! `cargo bench --bench cell`, or with part of a name: `cargo bench --bench cell -- step/f32/stream`.
 
+#[path = "workload/rates.rs"]
+mod rates;
 mod workload;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elman::{Scalar, Upstream, cell};
+use rates::Rates;
 use workload::passes::Step;
-use workload::{Rates, SIZES, Size};
+use workload::{SIZES, Size};
 
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "cell/forward");
+    let mut group = rates::group::<A>(c, "cell/forward");
     for size in SIZES.map(Size::one_step) {
         let (p, xt, a_prev) = (size.parameters::<A>(), size.xt(), size.a0());
         group.throughput(size.forward());
@@ -24,7 +27,7 @@ fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
 }
 
 fn backward<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "cell/backward");
+    let mut group = rates::group::<A>(c, "cell/backward");
     for size in SIZES.map(Size::one_step) {
         let p = size.parameters::<A>();
         let cache = cell::forward(&p, &size.xt(), &size.a0()).expect("the shapes agree");
@@ -38,7 +41,7 @@ fn backward<A: Scalar>(c: &mut Criterion<Rates>) {
 }
 
 fn step<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "cell/step");
+    let mut group = rates::group::<A>(c, "cell/step");
     for size in SIZES.map(Size::one_step) {
         let mut pass = Step::<A>::new(size);
         group.throughput(size.forward());
@@ -48,7 +51,7 @@ fn step<A: Scalar>(c: &mut Criterion<Rates>) {
 
 /// One column of a small network, with the softmax and without: no other work hides the latency of a step.
 fn latency<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "cell/latency");
+    let mut group = rates::group::<A>(c, "cell/latency");
     for (name, n_a) in [("16", 16), ("32", 32), ("64", 64), ("128", 128)] {
         let size = workload::size(name, 1, 1, [16, n_a, 4]);
         let (stepper, xt) = (cell::Stepper::new(&size.parameters::<A>(), 1), size.xt());
@@ -66,7 +69,7 @@ fn latency<A: Scalar>(c: &mut Criterion<Rates>) {
 
 criterion_group! {
     name = benches;
-    config = workload::criterion();
+    config = rates::criterion();
     targets = forward::<f32>, forward::<f64>, backward::<f32>, backward::<f64>, step::<f32>, step::<f64>,
         latency::<f32>, latency::<f64>
 }

@@ -10,6 +10,8 @@
 #[path = "../examples/benchmarks/measurements.rs"]
 #[allow(dead_code, reason = "the example `benchmarks` uses the rest")]
 mod measurements;
+#[path = "workload/peak.rs"]
+mod peak;
 #[path = "../examples/benchmarks/growth/places.rs"]
 mod places;
 mod workload;
@@ -26,7 +28,7 @@ use elman::{Dims, Scalar};
 use measurements::{Case, Machine};
 use rayon::ThreadPoolBuilder;
 use workload::passes::{Reads, Train};
-use workload::{Size, peak, size};
+use workload::{Size, size};
 
 /// Measures how the time of a pass grows with its sizes.
 #[derive(Debug, Parser)]

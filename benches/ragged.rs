@@ -4,6 +4,8 @@
 //!
 //! Compare with `full` of the same run, on one thread: `RAYON_NUM_THREADS=1 cargo bench --bench ragged`.
 
+#[path = "workload/rates.rs"]
+mod rates;
 mod workload;
 
 use std::hint::black_box;
@@ -13,7 +15,8 @@ use elman::loss::{Loss, Reduction, cross_entropy_into};
 use elman::sequence::{self, Backward, Cache, Input};
 use elman::{Scalar, Upstream};
 use ndarray::Axis;
-use workload::{Rates, SIZES, criterion, group};
+use rates::{Rates, criterion, group};
+use workload::SIZES;
 
 fn ragged<A: Scalar>(c: &mut Criterion<Rates>) {
     let mut group = group::<A>(c, "ragged");

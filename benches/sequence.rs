@@ -3,15 +3,18 @@
 //!
 //! `cargo bench --bench sequence`, or with part of a name: `cargo bench --bench sequence -- train/f32/charlm`.
 
+#[path = "workload/rates.rs"]
+mod rates;
 mod workload;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elman::Scalar;
+use rates::Rates;
+use workload::SIZES;
 use workload::passes::{Forward, Reads, Train};
-use workload::{Rates, SIZES};
 
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "sequence/forward");
+    let mut group = rates::group::<A>(c, "sequence/forward");
     for size in SIZES {
         let mut pass = Forward::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.forward());
@@ -20,7 +23,7 @@ fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
 }
 
 fn train<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "sequence/train");
+    let mut group = rates::group::<A>(c, "sequence/train");
     for size in SIZES {
         let mut pass = Train::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.train());
@@ -30,7 +33,7 @@ fn train<A: Scalar>(c: &mut Criterion<Rates>) {
 
 criterion_group! {
     name = benches;
-    config = workload::criterion();
+    config = rates::criterion();
     targets = forward::<f32>, forward::<f64>, train::<f32>, train::<f64>
 }
 criterion_main!(benches);

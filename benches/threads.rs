@@ -2,13 +2,16 @@
 //!
 //! `cargo bench --bench threads`, and for `train` also with `RAYON_NUM_THREADS=1`
 
+#[path = "workload/rates.rs"]
+mod rates;
 mod workload;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elman::Scalar;
+use rates::Rates;
 use rayon::ThreadPoolBuilder;
 use workload::passes::{Forward, Reads, Train};
-use workload::{Rates, Size, size};
+use workload::{Size, size};
 
 /// From two million multiply-adds on. A pass is split from 8.4 million on.
 const SIZES: [Size; 7] = [
@@ -22,7 +25,7 @@ const SIZES: [Size; 7] = [
 ];
 
 fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "threads/forward");
+    let mut group = rates::group::<A>(c, "threads/forward");
     for size in SIZES {
         let mut pass = Forward::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.forward());
@@ -37,7 +40,7 @@ fn forward<A: Scalar>(c: &mut Criterion<Rates>) {
 
 /// A training step that is called from outside of the pool: each of its two passes wakes the threads.
 fn train<A: Scalar>(c: &mut Criterion<Rates>) {
-    let mut group = workload::group::<A>(c, "threads/train");
+    let mut group = rates::group::<A>(c, "threads/train");
     for size in SIZES {
         let mut pass = Train::<A>::new(size, Reads::Vectors(size.x()));
         group.throughput(size.train());
@@ -47,7 +50,7 @@ fn train<A: Scalar>(c: &mut Criterion<Rates>) {
 
 criterion_group! {
     name = benches;
-    config = workload::criterion();
+    config = rates::criterion();
     targets = forward::<f32>, forward::<f64>, train::<f32>, train::<f64>
 }
 criterion_main!(benches);

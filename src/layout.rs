@@ -3,6 +3,8 @@
 //! The reference shapes (n, m) and (n, m, `T_x`) are stored with reversed axes: step by step, m rows of n values each. A
 //! view in the logical shape costs nothing; only a caller's array is ever copied.
 
+mod aligned;
+
 use std::borrow::Cow;
 use std::iter::Sum;
 use std::ops::{Add, Mul, Range};
@@ -11,6 +13,8 @@ use ndarray::{
     Array, ArrayRef, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Dimension, IntoDimension,
     ShapeBuilder,
 };
+
+pub(crate) use aligned::Aligned;
 
 const SEQUENCE: &str = "a sequence is T_x steps of m rows of n values";
 

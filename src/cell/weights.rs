@@ -140,6 +140,12 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_rows(n_y, n_a, Rows::ascending(p.wya(), n_a));
     }
 
+    /// Whether these parameters are packed.
+    #[cfg(test)]
+    pub(crate) fn are_packed(&self, p: View<A>) -> bool {
+        self.packed.is_some_and(|packed| packed.source == p.source)
+    }
+
     /// Begins to pack these parameters for these products. Returns false where they are packed for them already.
     fn begin(&mut self, p: View<A>, forward: bool, dx: bool) -> bool {
         self.activation = p.activation;

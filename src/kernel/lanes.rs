@@ -52,8 +52,8 @@ pub(crate) trait Lanes: NdFloat + Constants {
     fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// Transposes a square of elements.
     fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
-    /// Transposes a square of as many rows as a vector has lanes, if there are shuffles for it.
-    fn turn_wide(rows: &[&[Self]], column: usize, target: &mut [Self]) -> bool;
+    /// Transposes a square of as many rows as a vector has lanes, if the instruction set has shuffles for it.
+    fn turn_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool;
     /// Shifts each 32-bit word of the vector left.
     fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
 }
@@ -156,8 +156,8 @@ macro_rules! lanes {
                 $turn(square)
             }
             #[inline(always)]
-            fn turn_wide(rows: &[&[Self]], column: usize, target: &mut [Self]) -> bool {
-                $turn_wide(rows, column, target)
+            fn turn_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool {
+                $turn_wide(simd, panel, k, column, target)
             }
             #[inline(always)]
             fn shift_words_left<S: Simd>(simd: S, a: S::$vector, bits: u32) -> S::$vector {

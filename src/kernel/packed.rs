@@ -16,55 +16,28 @@ use super::run::{Kernel, kernel};
 use super::transpose::{SIDE, turn};
 use super::{Lanes, Rows};
 use crate::Scalar;
-use crate::layout::Bytes;
-
-/// The size of a cache line and of the widest vector. If the first vector starts on a line, no vector straddles two lines.
-const ALIGNMENT: usize = 64;
+use crate::layout::{Aligned, Bytes, product};
 
 /// Columns are padded to whole strips. A strip is a multiple of every vector's lanes.
 const STRIP: usize = 16;
 
-/// A packed matrix: panels in a cache-aligned buffer.
-#[derive(Debug)]
+/// A packed matrix.
+#[derive(Debug, Clone)]
 pub(crate) struct Packed<A> {
-    buffer: Vec<A>,
-    /// The index of the first cache line in the buffer.
-    start: usize,
+    panels: Aligned<A>,
     k: usize,
     n: usize,
 }
 
 impl<A> Default for Packed<A> {
     fn default() -> Self {
-        Packed { buffer: Vec::new(), start: 0, k: 0, n: 0 }
-    }
-}
-
-impl<A: Clone> Clone for Packed<A> {
-    fn clone(&self) -> Self {
-        let mut buffer = Vec::with_capacity(self.buffer.len());
-        let start = aligned_start(buffer.as_ptr()).min(self.buffer.len());
-        let packed = &self.buffer[self.start..];
-        buffer.extend_from_slice(&self.buffer[..start]);
-        buffer.extend_from_slice(&packed[..packed.len().min(self.buffer.len() - start)]);
-        buffer.extend_from_slice(&self.buffer[buffer.len()..]);
-        Packed { buffer, start, k: self.k, n: self.n }
+        Packed { panels: Aligned::default(), k: 0, n: 0 }
     }
 }
 
 /// The number of columns with padding.
 fn padded(n: usize) -> usize {
     n.checked_next_multiple_of(STRIP).unwrap_or(usize::MAX)
-}
-
-/// The number of elements before the buffer's first cache line.
-fn aligned_start<A>(buffer: *const A) -> usize {
-    buffer.align_offset(ALIGNMENT).min(slack::<A>())
-}
-
-/// Extra elements that allow the start to move to a cache line.
-fn slack<A>() -> usize {
-    ALIGNMENT / size_of::<A>()
 }
 
 impl<A: Scalar> Packed<A> {
@@ -89,7 +62,7 @@ impl<A: Scalar> Packed<A> {
 
     /// The memory of a packed matrix of `k` rows and `n` columns.
     pub(crate) fn bytes(k: usize, n: usize) -> Bytes {
-        Bytes::of::<A>([padded(n), k]) + Bytes(ALIGNMENT)
+        Aligned::<A>::bytes(product([padded(n), k]))
     }
 
     /// A range of rows, as terms of a product.
@@ -100,14 +73,9 @@ impl<A: Scalar> Packed<A> {
 
     /// Makes room for (k, n) and returns the storage. Its contents are unspecified.
     fn reshape(&mut self, k: usize, n: usize) -> &mut [A] {
-        let length = padded(n) * k;
-        if self.buffer.len() < length + slack::<A>() {
-            self.buffer = Vec::new();
-            self.buffer = vec![A::zero(); length + slack::<A>()];
-        }
-        self.start = aligned_start(self.buffer.as_ptr());
+        self.panels.fit(padded(n) * k);
         (self.k, self.n) = (k, n);
-        &mut self.buffer[self.start..][..length]
+        &mut self.panels
     }
 }
 
@@ -151,8 +119,8 @@ impl<'a, A> Terms<'a, A> {
         A: Lanes,
     {
         let lanes = A::lanes::<S>();
-        let first = self.packed.start + (group * self.packed.k + self.first) * lanes;
-        A::vectors::<S>(&self.packed.buffer[first..][..self.k * lanes]).0
+        let first = (group * self.packed.k + self.first) * lanes;
+        A::vectors::<S>(self.packed.panels.part(first, self.k * lanes)).0
     }
 }
 
@@ -199,7 +167,7 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let PackTransposed { storage, k, w } = self;
         let lanes = A::lanes::<S>();
         if k == 0 {
@@ -212,7 +180,7 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
                 strip.fill(A::zero());
             }
             let whole = k / SIDE * SIDE;
-            let wide = turn_panels(strip, w, k, lanes);
+            let wide = turn_panels(simd, strip, w, k);
             for (square, w) in w.chunks(SIDE * k).enumerate() {
                 let place = |row: usize, column: usize| {
                     let output = square * SIDE + row;
@@ -248,15 +216,12 @@ struct Turned {
 
 /// Transposes the squares of whole panels, whose side is the width of a panel. Each one fills consecutive vectors.
 #[inline(always)]
-fn turn_panels<A: Lanes>(strip: &mut [A], w: &[A], k: usize, lanes: usize) -> Turned {
+fn turn_panels<S: Simd, A: Lanes>(simd: S, strip: &mut [A], w: &[A], k: usize) -> Turned {
+    let lanes = A::lanes::<S>();
     let mut turned = Turned { rows: 0, columns: k / lanes * lanes };
     for (panel, w) in strip.chunks_exact_mut(lanes * k).zip(w.chunks_exact(lanes * k)) {
-        let mut rows: [&[A]; STRIP] = [&[]; STRIP];
-        for (slot, row) in rows.iter_mut().zip(w.chunks_exact(k)) {
-            *slot = row;
-        }
         for column in (0..turned.columns).step_by(lanes) {
-            if !A::turn_wide(&rows[..lanes], column, &mut panel[column * lanes..][..lanes * lanes]) {
+            if !A::turn_wide(simd, w, k, column, &mut panel[column * lanes..][..lanes * lanes]) {
                 return Turned { rows: 0, columns: 0 };
             }
         }

@@ -1,11 +1,17 @@
 //! Matrix transpose.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::Any;
 use std::array;
 
 #[cfg(target_arch = "x86_64")]
 use pulp::core_arch::x86::Avx;
 #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 use pulp::core_arch::x86::Avx512f;
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V3;
+#[cfg(all(target_arch = "x86_64", feature = "avx512"))]
+use pulp::x86::V4;
 use pulp::{Simd, WithSimd};
 
 use super::rows::TOGETHER;
@@ -106,13 +112,13 @@ pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
 /// Eight rows of eight columns, with AVX.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn eight_f32(avx: Avx, rows: &[&[f32]], column: usize, target: &mut [[f32; 8]]) {
+fn eight_f32(avx: Avx, rows: [&[f32; 8]; 8], target: &mut [[f32; 8]]) {
     // Columns c and c + 4 of four rows, in the two halves of a vector: first of the upper rows, then of the lower ones.
     let mut halves = [[avx._mm256_setzero_ps(); 4]; 2];
     for (half, columns) in halves.iter_mut().enumerate() {
         let mut r = [avx._mm256_setzero_ps(); 4];
         for (row, r) in r.iter_mut().enumerate() {
-            *r = pulp::cast(part::<_, 8>(rows, 4 * half + row, column));
+            *r = pulp::cast(*rows[4 * half + row]);
         }
         let (low0, low1) = (avx._mm256_unpacklo_ps(r[0], r[1]), avx._mm256_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm256_unpackhi_ps(r[0], r[1]), avx._mm256_unpackhi_ps(r[2], r[3]));
@@ -132,10 +138,10 @@ fn eight_f32(avx: Avx, rows: &[&[f32]], column: usize, target: &mut [[f32; 8]]) 
 /// Four rows of four columns, with AVX.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn four_f64(avx: Avx, rows: &[&[f64]], column: usize, target: &mut [[f64; 4]]) {
+fn four_f64(avx: Avx, rows: [&[f64; 4]; 4], target: &mut [[f64; 4]]) {
     let mut r = [avx._mm256_setzero_pd(); 4];
     for (row, r) in r.iter_mut().enumerate() {
-        *r = pulp::cast(part::<_, 4>(rows, row, column));
+        *r = pulp::cast(*rows[row]);
     }
     // Columns c and c + 2 of two rows, in the two halves of a vector.
     let upper = [avx._mm256_unpacklo_pd(r[0], r[1]), avx._mm256_unpackhi_pd(r[0], r[1])];
@@ -149,13 +155,13 @@ fn four_f64(avx: Avx, rows: &[&[f64]], column: usize, target: &mut [[f64; 4]]) {
 /// Sixteen rows of sixteen columns, with AVX-512.
 #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 #[inline(always)]
-fn sixteen_f32(avx: Avx512f, rows: &[&[f32]], column: usize, target: &mut [[f32; 16]]) {
+fn sixteen_f32(avx: Avx512f, rows: [&[f32; 16]; 16], target: &mut [[f32; 16]]) {
     // Columns c, c + 4, c + 8 and c + 12 of four rows, in the quarters of a vector.
     let mut fours = [[avx._mm512_setzero_ps(); 4]; 4];
     for (four, columns) in fours.iter_mut().enumerate() {
         let mut r = [avx._mm512_setzero_ps(); 4];
         for (row, r) in r.iter_mut().enumerate() {
-            *r = pulp::cast(part::<_, 16>(rows, 4 * four + row, column));
+            *r = pulp::cast(*rows[4 * four + row]);
         }
         let (low0, low1) = (avx._mm512_unpacklo_ps(r[0], r[1]), avx._mm512_unpacklo_ps(r[2], r[3]));
         let (high0, high1) = (avx._mm512_unpackhi_ps(r[0], r[1]), avx._mm512_unpackhi_ps(r[2], r[3]));
@@ -182,12 +188,11 @@ fn sixteen_f32(avx: Avx512f, rows: &[&[f32]], column: usize, target: &mut [[f32;
 /// Eight rows of eight columns, with AVX-512.
 #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 #[inline(always)]
-fn eight_f64(avx: Avx512f, rows: &[&[f64]], column: usize, target: &mut [[f64; 8]]) {
+fn eight_f64(avx: Avx512f, rows: [&[f64; 8]; 8], target: &mut [[f64; 8]]) {
     // Columns c, c + 2, c + 4 and c + 6 of two rows, in the quarters of a vector.
     let mut twos = [[avx._mm512_setzero_pd(); 2]; 4];
     for (two, columns) in twos.iter_mut().enumerate() {
-        let (r0, r1) = (part::<_, 8>(rows, 2 * two, column), part::<_, 8>(rows, 2 * two + 1, column));
-        let (r0, r1) = (pulp::cast(r0), pulp::cast(r1));
+        let (r0, r1) = (pulp::cast(*rows[2 * two]), pulp::cast(*rows[2 * two + 1]));
         *columns = [avx._mm512_unpacklo_pd(r0, r1), avx._mm512_unpackhi_pd(r0, r1)];
     }
     for c in 0..2 {
@@ -202,26 +207,37 @@ fn eight_f64(avx: Avx512f, rows: &[&[f64]], column: usize, target: &mut [[f64; 8
     }
 }
 
-/// A part of a row.
+/// The square of a panel that starts at `column`, row by row. The panel has N rows of k elements.
+///
+/// A row is split off before its part is taken. All rows then have the same length, and one check of it serves them all.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn part<A: Copy, const N: usize>(rows: &[&[A]], row: usize, column: usize) -> [A; N] {
-    *rows[row][column..].first_chunk().expect("the square lies inside the rows")
+fn square<A, const N: usize>(panel: &[A], k: usize, column: usize) -> [&[A; N]; N] {
+    const INSIDE: &str = "the square lies inside the panel";
+    let mut rest = &panel[column..];
+    let mut rows = [rest.first_chunk().expect(INSIDE); N];
+    for i in 1..N {
+        let (row, later) = rest.split_at(k);
+        rows[i - 1] = row.first_chunk().expect(INSIDE);
+        rest = later;
+    }
+    rows[N - 1] = rest.first_chunk().expect(INSIDE);
+    rows
 }
 
-/// target ← the transpose of the square of `rows` that starts at `column`. Its side is the number of rows: the lanes of a
-/// vector. Returns false, and does nothing, where there are no shuffles for this side.
+/// target ← the transpose of the square of a panel that starts at `column`. The panel has as many rows as a vector has lanes,
+/// of k elements each. Returns false, and does nothing, where the instruction set has no shuffles for it.
 #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only x86-64 has these shuffles"))]
 #[inline(always)]
-pub(super) fn turn_wide_f32(rows: &[&[f32]], column: usize, target: &mut [f32]) -> bool {
+pub(super) fn turn_wide_f32<S: Simd>(simd: S, panel: &[f32], k: usize, column: usize, target: &mut [f32]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
-    if let (16, Some(avx)) = (rows.len(), Avx512f::try_new()) {
-        sixteen_f32(avx, rows, column, pulp::as_arrays_mut(target).0);
+    if let Some(simd) = as_set::<V4>(&simd) {
+        sixteen_f32(simd.avx512f, square(panel, k, column), pulp::as_arrays_mut(target).0);
         return true;
     }
     #[cfg(target_arch = "x86_64")]
-    if let (8, Some(avx)) = (rows.len(), Avx::try_new()) {
-        eight_f32(avx, rows, column, pulp::as_arrays_mut(target).0);
+    if let Some(simd) = as_set::<V3>(&simd) {
+        eight_f32(simd.avx, square(panel, k, column), pulp::as_arrays_mut(target).0);
         return true;
     }
     false
@@ -230,18 +246,25 @@ pub(super) fn turn_wide_f32(rows: &[&[f32]], column: usize, target: &mut [f32]) 
 /// [`turn_wide_f32`] in double precision.
 #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only x86-64 has these shuffles"))]
 #[inline(always)]
-pub(super) fn turn_wide_f64(rows: &[&[f64]], column: usize, target: &mut [f64]) -> bool {
+pub(super) fn turn_wide_f64<S: Simd>(simd: S, panel: &[f64], k: usize, column: usize, target: &mut [f64]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
-    if let (8, Some(avx)) = (rows.len(), Avx512f::try_new()) {
-        eight_f64(avx, rows, column, pulp::as_arrays_mut(target).0);
+    if let Some(simd) = as_set::<V4>(&simd) {
+        eight_f64(simd.avx512f, square(panel, k, column), pulp::as_arrays_mut(target).0);
         return true;
     }
     #[cfg(target_arch = "x86_64")]
-    if let (4, Some(avx)) = (rows.len(), Avx::try_new()) {
-        four_f64(avx, rows, column, pulp::as_arrays_mut(target).0);
+    if let Some(simd) = as_set::<V3>(&simd) {
+        four_f64(simd.avx, square(panel, k, column), pulp::as_arrays_mut(target).0);
         return true;
     }
     false
+}
+
+/// The instruction set, if it is this one. The compiler knows which one it compiles for, so nothing is left of this test.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn as_set<I: Simd>(simd: &dyn Any) -> Option<&I> {
+    simd.downcast_ref()
 }
 
 #[cfg(test)]

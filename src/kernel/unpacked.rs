@@ -3,6 +3,7 @@
 //! The chains are those of [`product`](super::product()).
 
 use std::array;
+use std::ops::Range;
 
 use pulp::{NullaryFnOnce, Simd};
 
@@ -138,14 +139,11 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
     fn call(self) {
         let TransposedRows { product: Transposed { simd, start, w, k, n }, c, a } = self;
         let lanes = A::lanes::<S>();
-        let mut squares = [[A::zero(); WIDEST * WIDEST]; PANELS];
+        let mut squares = [[[A::zero(); WIDEST * WIDEST]; PANELS]; 2];
         let a: [&[A]; R] = array::from_fn(|r| &a[r * k..][..k]);
         for first in (0..n).step_by(PANELS * lanes) {
             let width = (n - first).min(PANELS * lanes);
-            let mut rows: [&[A]; PANELS * WIDEST] = [&[]; PANELS * WIDEST];
-            for (i, row) in rows[..width].iter_mut().enumerate() {
-                *row = &w[(first + i) * k..][..k];
-            }
+            let rows = &w[first * k..][..width * k];
             let mut sums = [[A::splat(simd, A::zero()); PANELS]; R];
             for (r, sums) in sums.iter_mut().enumerate() {
                 if let Some(values) = first_values(start, &c[r * n..][..n], first, width) {
@@ -154,20 +152,26 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
                     }
                 }
             }
-            for column in (0..k).step_by(lanes) {
-                let terms = lanes.min(k - column);
-                for v in 0..PANELS {
-                    let rows = &rows[width.min(v * lanes)..width.min((v + 1) * lanes)];
-                    turn(rows, column, terms, &mut squares[v][..lanes * lanes], lanes);
+            let whole = k / lanes * lanes;
+            let [now, next] = &mut squares;
+            let (mut now, mut next) = (now, next);
+            if whole > 0 {
+                turn_panels(simd, rows, k, 0..lanes, now);
+            }
+            for column in (0..whole).step_by(lanes) {
+                if column + lanes < whole {
+                    turn_panels(simd, rows, k, column + lanes..column + 2 * lanes, next);
                 }
-                if terms == lanes {
-                    // A constant number of terms: the loop over them is unrolled.
-                    let b = array::from_fn(|v| A::vectors::<S>(&squares[v][..lanes * lanes]).0);
-                    add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..lanes]), b);
-                } else {
-                    let b = array::from_fn(|v| A::vectors::<S>(&squares[v][..lanes * terms]).0);
-                    add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..terms]), b);
-                }
+                // A constant number of terms: the loop over them is unrolled.
+                let b = array::from_fn(|v| A::vectors::<S>(&now[v][..lanes * lanes]).0);
+                add_terms(simd, &mut sums, array::from_fn(|r| &a[r][column..][..lanes]), b);
+                std::mem::swap(&mut now, &mut next);
+            }
+            if whole < k {
+                let terms = k - whole;
+                turn_panels(simd, rows, k, whole..k, now);
+                let b = array::from_fn(|v| A::vectors::<S>(&now[v][..lanes * terms]).0);
+                add_terms(simd, &mut sums, array::from_fn(|r| &a[r][whole..][..terms]), b);
             }
             for (r, sums) in sums.iter().enumerate() {
                 let c = &mut c[r * n..][..n][first..first + width];
@@ -179,15 +183,28 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
     }
 }
 
-/// square ← the transpose of `terms` columns of `rows`, from `column` on. The square has lines of `lanes` elements.
+/// squares ← the transposes of these columns of `PANELS` panels. The rows have k elements, and the last panel may have fewer
+/// of them. A square has lines of one vector.
 #[inline(always)]
-fn turn<A: Lanes>(rows: &[&[A]], column: usize, terms: usize, square: &mut [A], lanes: usize) {
-    if terms == lanes && rows.len() == lanes && A::turn_wide(rows, column, square) {
-        return;
-    }
-    for (i, row) in rows.iter().enumerate() {
-        for (term, &value) in row[column..][..terms].iter().enumerate() {
-            square[term * lanes + i] = value;
+fn turn_panels<S: Simd, A: Lanes>(
+    simd: S,
+    rows: &[A],
+    k: usize,
+    columns: Range<usize>,
+    squares: &mut [[A; WIDEST * WIDEST]; PANELS],
+) {
+    let lanes = A::lanes::<S>();
+    for (v, square) in squares.iter_mut().enumerate() {
+        let first = rows.len().min(v * lanes * k);
+        let panel = &rows[first..rows.len().min(first + lanes * k)];
+        let square = &mut square[..lanes * lanes];
+        if columns.len() == lanes && panel.len() == lanes * k && A::turn_wide(simd, panel, k, columns.start, square) {
+            continue;
+        }
+        for (i, row) in panel.chunks_exact(k).enumerate() {
+            for (value, line) in row[columns.clone()].iter().zip(square.chunks_exact_mut(lanes)) {
+                line[i] = *value;
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::layout::Aligned;
+
 /// The values of all parameters in one buffer, and their version.
 ///
 /// Each mutable access renews the version. Weights that were packed from a version need not be packed again while it lasts.
 /// It is not part of equality.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flat<A> {
-    values: Vec<A>,
+    values: Aligned<A>,
     version: Version,
 }
 
@@ -28,9 +30,16 @@ impl<A> Flat<A> {
     }
 }
 
-impl<A> From<Vec<A>> for Flat<A> {
-    fn from(values: Vec<A>) -> Self {
-        Flat { values, version: Version::next() }
+impl<A: Clone + Default> Flat<A> {
+    /// So many zeros.
+    pub(crate) fn zeros(length: usize) -> Self {
+        Flat { values: Aligned::new(length), version: Version::next() }
+    }
+}
+
+impl<A: Clone> FromIterator<A> for Flat<A> {
+    fn from_iter<I: IntoIterator<Item = A>>(values: I) -> Self {
+        Flat { values: values.into_iter().collect(), version: Version::next() }
     }
 }
 

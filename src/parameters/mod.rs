@@ -72,8 +72,7 @@ impl<A: Scalar> Parameters<A> {
     /// # Errors
     /// [`Error::TooLarge`] where `dims.checked_len()` is `None`.
     pub fn try_zeros(dims: Dims) -> Result<Self, Error> {
-        let flat = vec![A::zero(); checked_len(dims)?].into();
-        Ok(Parameters { dims, activation: Activation::default(), flat })
+        Ok(Parameters { dims, activation: Activation::default(), flat: Flat::zeros(checked_len(dims)?) })
     }
 
     /// Copies five arrays, of any layout. `wya` gives `n_y`; `wax` gives `n_a` and `n_x`.
@@ -114,8 +113,8 @@ impl<A: Scalar> Parameters<A> {
         check_shape("by", by, &["n_y"], [n_y])?;
         let dims = Dims { n_x, n_a, n_y };
         checked_len(dims)?;
-        let flat: Vec<A> = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
-        Ok(Parameters { dims, activation: Activation::default(), flat: flat.into() })
+        let flat = wax.iter().chain(waa).chain(wya).chain(ba).chain(by).copied().collect();
+        Ok(Parameters { dims, activation: Activation::default(), flat })
     }
 
     /// The dimensions of the network.
@@ -299,8 +298,8 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        let flat: Vec<B> = self.flat.iter().map(|&value| narrow(widen(value))).collect();
-        Parameters { dims: self.dims, activation: self.activation, flat: flat.into() }
+        let flat = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { dims: self.dims, activation: self.activation, flat }
     }
 
     /// Returns the name of an element of the flat buffer, such as `waa[3, 1]` or `by[0]`; `None` past the end.

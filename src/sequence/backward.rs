@@ -12,7 +12,7 @@ use crate::cell::{
 };
 use crate::error::{check_activation, check_network};
 use crate::kernel::{Rows, Start, threads};
-use crate::layout::{Bytes, copy_time_major, fit, product, reshape_time_major};
+use crate::layout::{Bytes, copy_time_major, fit, reshape_time_major};
 use crate::parameters::View;
 use crate::scalar::{call, compiled};
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
@@ -32,6 +32,7 @@ pub struct Backward<A> {
     pub da0: Array2<A>,
     /// Whether the next pass overwrites `gradients`.
     discarded: bool,
+    weights: Weights<A>,
     workspace: Workspace<A>,
 }
 
@@ -42,6 +43,7 @@ impl<A: Scalar> Default for Backward<A> {
             dx: Array::default([0; 3]),
             da0: Array::default([0; 2]),
             discarded: false,
+            weights: Weights::default(),
             workspace: Workspace::default(),
         }
     }
@@ -127,7 +129,7 @@ pub fn backward<A: Scalar>(
 ) -> Result<Backward<A>, Error> {
     let mut back = Backward::default();
     backward_into(parameters, cache, upstream, &mut back)?;
-    back.workspace = Workspace::default();
+    (back.weights, back.workspace) = Default::default();
     Ok(back)
 }
 
@@ -166,10 +168,9 @@ pub fn backward_into<A: Scalar>(
     call::<A, CompiledPass>(Call { parameters, cache, upstream, back })
 }
 
-/// The workspace of a backward pass.
+/// The workspace of a backward pass, without its weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace<A> {
-    weights: Weights<A>,
     block: Block<A>,
     dy: Vec<A>,
     columns: BackwardWorkspace<A>,
@@ -177,8 +178,7 @@ pub(crate) struct Workspace<A> {
 
 impl<A> Default for Workspace<A> {
     fn default() -> Self {
-        let (weights, columns) = (Weights::default(), BackwardWorkspace::default());
-        Workspace { weights, block: Block::default(), dy: Vec::new(), columns }
+        Workspace { block: Block::default(), dy: Vec::new(), columns: BackwardWorkspace::default() }
     }
 }
 
@@ -189,8 +189,7 @@ impl<A: Scalar> Workspace<A> {
         let dy = if extent.threads == 1 { extent.rows_of_a_block() } else { 0 };
         let gathered = if extent.is_in_place() { Bytes::default() } else { BackwardWorkspace::<A>::bytes(extent) };
         let walk = Bytes::of::<A>([dy, extent.dims.n_y]) + gathered;
-        let rows = product([extent.m, extent.steps]);
-        Weights::<A>::backward_bytes(extent.dims, extent.dx, rows) + Block::<A>::bytes(extent) + walk
+        Block::<A>::bytes(extent) + walk
     }
 }
 
@@ -216,7 +215,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
     }
     check_network("back.gradients", back.gradients.dims().triple(), dims.triple())?;
 
-    let Backward { gradients, dx, da0, discarded, workspace } = back;
+    let Backward { gradients, dx, da0, discarded, weights, workspace } = back;
     let n_dx = if cache.has_dx { n_x } else { 0 };
     let results = Results {
         gradients: gradients.view_mut(),
@@ -224,7 +223,7 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back }: Call<A>) -> Resul
         dx: reshape_time_major(dx, (n_dx, m, t_x)),
         da0: reshape_time_major(da0, (n_a, m)),
     };
-    run(parameters.view(), (cache, Sources::default()), upstream, results, workspace);
+    run(parameters.view(), (cache, Sources::default()), upstream, results, weights, workspace);
     Ok(())
 }
 
@@ -235,12 +234,12 @@ pub(crate) fn run<A: Scalar>(
     (cache, sources): (&Cache<A>, Sources<A>),
     upstream: Upstream<'_, A, Ix3>,
     mut results: Results<A>,
-    workspace: &mut Workspace<A>,
+    weights: &mut Weights<A>,
+    Workspace { block, dy, columns }: &mut Workspace<A>,
 ) {
     let x = cache.masks.read(input(sources, cache.tokens.as_deref(), &cache.x));
     let y = sources.output.unwrap_or(&cache.output);
     let tokens = x.is_tokens();
-    let Workspace { weights, block, dy, columns } = workspace;
     let schedule = cache.schedule();
     let weights = &weights.backward(p, !results.dx.is_empty(), schedule.steps());
     block.weight_gradient.begin(&results.gradients, tokens, results.overwrite);

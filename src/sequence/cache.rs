@@ -11,7 +11,7 @@ use crate::layout::{
     Bytes, copy_time_major, fit, product, reshape_time_major, sequence_view, step_view, time_major_mut,
 };
 use crate::{Activation, Dims, Scalar, cell};
-use cell::Read;
+use cell::{Read, Weights};
 
 /// The result of a forward pass: its outputs, and all data that the backward pass reads.
 ///
@@ -43,6 +43,7 @@ pub struct Cache<A> {
     pub(super) masks: Masks<A>,
     /// The hidden state after each column's own last step, where this is not the last of `states`.
     pub(super) last: Vec<A>,
+    pub(crate) weights: Weights<A>,
     pub(super) workspace: ForwardWorkspace<A>,
 }
 
@@ -64,6 +65,7 @@ impl<A> Default for Cache<A> {
             output: Vec::new(),
             masks: Masks::default(),
             last: Vec::new(),
+            weights: Weights::default(),
             workspace: ForwardWorkspace::default(),
         }
     }
@@ -403,8 +405,9 @@ impl<A: Scalar> Cache<A> {
         std::mem::swap(&mut self.workspace, &mut other.workspace);
     }
 
+    /// Frees what the results do not need: the packed weights and the workspace.
     pub(crate) fn free_workspace(&mut self) {
-        self.workspace = ForwardWorkspace::default();
+        (self.weights, self.workspace) = Default::default();
     }
 
     /// The hidden states after all steps, (`T_x`, m, `n_a`).

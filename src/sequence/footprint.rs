@@ -6,7 +6,8 @@ use super::cache::Cache;
 use super::columns::ForwardWorkspace;
 use super::extent::Reads;
 use crate::Scalar;
-use crate::layout::Bytes;
+use crate::cell::Weights;
+use crate::layout::{Aligned, Bytes, product};
 
 /// What determines the memory of a [`CheckpointedOf`](super::CheckpointedOf): its passes over the whole sequence, and what
 /// they share.
@@ -75,7 +76,12 @@ impl<A: Scalar> Size<A> {
         let states = self.state() * t_x.div_ceil(length).saturating_add(3);
         let lengths = Bytes::of_list::<usize>(m) + Bytes::of_list::<bool>(m.max(8));
         let lengths = lengths + Bytes(self.footprint.structures);
-        states + Bytes::of::<A>([self.footprint.parameters]) + lengths + self.steps(length) + self.workspaces(length)
+        states
+            + Aligned::<A>::bytes(self.footprint.parameters)
+            + lengths
+            + self.steps(length)
+            + self.weights(length)
+            + self.workspaces(length)
     }
 
     /// Returns the memory of the hidden states of all passes after one step.
@@ -91,6 +97,15 @@ impl<A: Scalar> Size<A> {
         let (m, _) = self.columns_and_steps();
         let values = outputs.saturating_add(*gradients).saturating_add(*n_y);
         caches + Bytes::of::<A>([values, m, length]) + Bytes::of::<bool>([*masks, m, length])
+    }
+
+    /// Returns the memory of the packed weights of all passes, forward and backward.
+    fn weights(&self, length: usize) -> Bytes {
+        let of = |pass: &Extent| {
+            let rows = product([pass.m, length]);
+            Weights::<A>::forward_bytes(pass.dims) + Weights::<A>::backward_bytes(pass.dims, pass.dx, rows)
+        };
+        self.footprint.passes.iter().map(of).sum()
     }
 
     /// Returns the memory of the workspaces. All passes share one; passes that use it in different ways are added.

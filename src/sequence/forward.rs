@@ -1,5 +1,5 @@
 use super::cache::{Sources, input};
-use super::columns::{self, ForwardWorkspace};
+use super::columns;
 use super::{Cache, InitialState, Input, block_steps, threads_for};
 use crate::cell::{Head, head, input_projection, recurrence};
 use crate::dropout::Place;
@@ -37,7 +37,7 @@ pub fn forward<'a, 's, A: Scalar>(
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, a0, &mut cache)?;
-    cache.workspace = ForwardWorkspace::default();
+    cache.free_workspace();
     Ok(cache)
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn run<A: Scalar>(
 fn in_place<A: Scalar>(p: View<A>, cache: &mut Cache<A>, sources: Sources<A>) {
     let Cache { m, t_x, .. } = *cache;
     let Dims { n_x, n_a, n_y } = cache.dims;
-    let weights = &cache.workspace.weights.forward(p, [m, t_x]);
+    let weights = &cache.weights.forward(p, [m, t_x]);
     let (x, mut dropout) = cache.masks.forward(input(sources, cache.tokens.as_deref(), &cache.x));
     let steps = block_steps(m);
     for first in (0..t_x).step_by(steps) {

@@ -4,6 +4,7 @@ use ndarray::{Array3, ArrayRef3, ArrayView3, Axis, Ix3, Slice};
 
 use super::architecture::check_architecture;
 use super::{Cache, Direction, Gradients, Parameters, States, Upstream};
+use crate::cell::Weights;
 use crate::error::Error;
 use crate::layout::reshape_time_major;
 use crate::parameters::View;
@@ -31,6 +32,9 @@ pub struct Backward<A> {
 /// The memory of a backward pass.
 #[derive(Debug, Clone)]
 struct Workspace<A> {
+    /// One for each layer and direction, in the order of the flat buffer.
+    weights: Vec<Weights<A>>,
+    /// Of all passes, one after the other.
     pass: sequence::BackwardWorkspace<A>,
     /// The gradients at the inputs of layers, (`n_x`, m, `T_x`): of the even layers, then of the odd ones.
     inputs: [Array3<A>; 2],
@@ -42,7 +46,7 @@ impl<A: Scalar> Default for Backward<A> {
     fn default() -> Self {
         let [even, odd, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
         let pass = sequence::BackwardWorkspace::default();
-        let workspace = Workspace { pass, inputs: [even, odd], reverse };
+        let workspace = Workspace { weights: Vec::new(), pass, inputs: [even, odd], reverse };
         Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), discarded: false, workspace }
     }
 }
@@ -162,7 +166,8 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
 
     let Backward { gradients, dx, d_states, discarded, workspace } = back;
     let overwrite = mem::take(discarded);
-    let Workspace { pass: workspace, inputs: [even, odd], reverse } = workspace;
+    let Workspace { weights, pass: workspace, inputs: [even, odd], reverse } = workspace;
+    weights.resize_with(cache.passes().count(), Weights::default);
     d_states.arrays.resize_with(cache.passes().count(), || ((0, Direction::Forward), ndarray::Array2::default([0; 2])));
     let wanted = dx.is_some() && cache.has_dx();
     // The highest layer first, and of a layer the forward direction first.
@@ -194,7 +199,8 @@ fn pass<A: Scalar>(Call { parameters, cache, upstream, back, visit }: Call<A>) -
                 dx: reshape_time_major(input, (n_dx, m, t_x)),
                 da0: reshape_time_major(&mut state.1, (part.dims.n_a, m)),
             };
-            sequence::run_backward(p, (cache_of_pass, sources), upstream, results, workspace);
+            let weights = &mut weights[index];
+            sequence::run_backward(p, (cache_of_pass, sources), upstream, results, weights, workspace);
         }
         if architecture.layers()[layer].bidirectional {
             *below += &*reverse;
@@ -214,4 +220,34 @@ fn units<A>(gradient: &ArrayRef3<A>, direction: Direction, n_a: usize) -> ArrayV
         Direction::Reverse => Slice::from(n_a..),
     };
     gradient.slice_axis(Axis(0), units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Architecture, Layer, forward_into};
+
+    #[test]
+    fn every_layer_keeps_its_packed_weights_until_the_parameters_change() {
+        let layers = [Layer::new(5), Layer::new(5).bidirectional(), Layer::new(7)];
+        let mut p = Parameters::<f32>::zeros(Architecture::new(5, layers, 3));
+        let (mut cache, mut back) = (Cache::default(), Backward::default());
+        let (x, dlogits) = (Array3::zeros((5, 2, 11)), Array3::zeros((3, 2, 11)));
+        forward_into(&p, &x, None, &mut cache).expect("the shapes agree");
+        backward_into(&p, &cache, Upstream::logits(&dlogits), &mut back).expect("the shapes agree");
+        let packed = |p: &Parameters<f32>| {
+            let mut packed = Vec::new();
+            for (index, (_, view)) in p.views().enumerate() {
+                let forward = cache.passes().nth(index).map(|(_, pass)| &pass.weights);
+                packed.extend(
+                    [forward, back.workspace.weights.get(index)]
+                        .map(|weights| weights.is_some_and(|weights| weights.are_packed(view))),
+                );
+            }
+            packed
+        };
+        assert_eq!(packed(&p), [true; 8]);
+        p.fill(0.5);
+        assert_eq!(packed(&p), [false; 8]);
+    }
 }

@@ -232,9 +232,7 @@ pub fn forward<'a, 's, A: Scalar>(
 ) -> Result<Cache<A>, Error> {
     let mut cache = Cache::default();
     forward_into(parameters, x, states, &mut cache)?;
-    if let Some(last) = cache.passes.last_mut() {
-        last.free_workspace();
-    }
+    cache.passes.iter_mut().for_each(sequence::Cache::free_workspace);
     Ok(cache)
 }
 

@@ -85,7 +85,7 @@ impl<A: Scalar> Parameters<A> {
         let Some(length) = architecture.checked_len() else {
             return Err(Error::StackTooLarge { found: architecture.to_string().into() });
         };
-        Ok(Parameters { architecture, flat: vec![A::zero(); length].into() })
+        Ok(Parameters { architecture, flat: Flat::zeros(length) })
     }
 
     /// Joins networks of one layer: for each layer, the lowest first, the network of each direction.
@@ -226,8 +226,8 @@ impl<A: Scalar> Parameters<A> {
     }
 
     fn converted<B: Scalar>(&self) -> Parameters<B> {
-        let flat: Vec<B> = self.flat.iter().map(|&value| narrow(widen(value))).collect();
-        Parameters { architecture: self.architecture.clone(), flat: flat.into() }
+        let flat = self.flat.iter().map(|&value| narrow(widen(value))).collect();
+        Parameters { architecture: self.architecture.clone(), flat }
     }
 
     /// The name of an element of the flat buffer, such as `layers[1].reverse.waa[3, 1]` or `by[0]`; `None` past the end.
@@ -283,6 +283,6 @@ impl<A: Scalar> From<&crate::Parameters<A>> for Parameters<A> {
     fn from(p: &crate::Parameters<A>) -> Self {
         let layer = Layer::new(p.dims().n_a).with_activation(p.activation());
         let architecture = Architecture::new(p.dims().n_x, [layer], p.dims().n_y);
-        Parameters { architecture, flat: p.as_slice().to_vec().into() }
+        Parameters { architecture, flat: p.as_slice().iter().copied().collect() }
     }
 }

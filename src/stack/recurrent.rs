@@ -57,7 +57,7 @@ pub type Sliding<A> = SlidingOf<A, Parameters<A>>;
 /// ⌈T_x/L⌉·m·Σn_a + L·m·(2·n_x + Σn_a + 3·n_y + 2·n)
 /// ```
 ///
-/// plus one forward and one backward workspace, and 2 kB for each layer. Dropout between layers takes L·m·Σn elements and as
+/// plus one forward and one backward workspace, and for each layer its weights, packed twice, and 2 kB. Dropout between layers takes L·m·Σn elements and as
 /// many bytes more, with n the inputs of each upper layer.
 ///
 /// # Examples

@@ -150,7 +150,8 @@ fn every_public_type_is_send_and_sync() {
     check::<(batches::Batch, batches::Stream<'_>, batches::Epoch<'_>, sampling::Sampler)>();
     check::<(diagnostics::Norms, gradcheck::Report, gradcheck::Element)>();
     check::<(shards::Shards, shards::Worker, shards::Alone)>();
-    check::<(io::Stack<io::torch::Rnn>, io::Stack<io::keras::SimpleRnn>, io::Stack<io::onnx::Rnn>)>();
+    check::<(io::Stack<io::torch::Rnn>, io::Stack<io::keras::SimpleRnn>)>();
+    check::<(io::Stack<io::flax::SimpleCell>, io::Stack<io::onnx::Rnn>)>();
     check::<(io::Error, io::torch::Rnn, io::torch::RnnCell, io::keras::SimpleRnn, io::flax::SimpleCell, io::onnx::Rnn)>(
     );
 }

@@ -107,8 +107,13 @@ pub(in crate::sequence) fn backward<A: Scalar>(
             &|columns: Columns<A>| pass.run(columns, block.clone()),
         );
 
-        order.list(cache, block.clone(), bounds);
-        let (x, states) = if schedule.is_plain() { consecutive_rows(cache, x, &block) } else { order.rows(cache, x) };
+        order.list_gathered(schedule, &block, bounds);
+        let (x, states) = if schedule.is_plain() {
+            consecutive_rows(cache, x, &block)
+        } else {
+            order.list_steps(cache, &block);
+            order.rows(cache, x)
+        };
         let dz = Rows::picked(dz, n_a, &order.packed);
         let dlogits = Rows::picked(dlogits, n_y, &order.packed);
         let steps = Steps { rows, dz, dlogits, x, states };
@@ -233,13 +238,11 @@ struct Order {
 }
 
 impl Order {
-    /// Lists the rows of a block of positions. The gathered rows are stored thread by thread; `bounds` are the threads'
-    /// columns.
-    fn list<A>(&mut self, cache: &Cache<A>, block: Range<usize>, bounds: &[usize]) {
+    /// Lists the rows of a block in the sequence and in the states.
+    fn list_steps<A>(&mut self, cache: &Cache<A>, block: &Range<usize>) {
         let schedule = cache.schedule();
-        let rows = schedule.rows(&block);
-        for list in [&mut self.packed, &mut self.steps, &mut self.before] {
-            clear(list, rows);
+        for list in [&mut self.steps, &mut self.before] {
+            clear(list, schedule.rows(block));
         }
         for position in block.clone().rev() {
             let step = schedule.step(position);
@@ -248,15 +251,19 @@ impl Order {
                 self.before.push(cache.row_before(step, column));
             }
         }
+    }
 
+    /// Lists the gathered rows of a block. They are stored thread by thread; `bounds` are the threads' columns.
+    fn list_gathered(&mut self, schedule: Schedule, block: &Range<usize>, bounds: &[usize]) {
+        clear(&mut self.packed, schedule.rows(block));
         let threads = || bounds.windows(2).map(|part| schedule.part(part[0]..part[1]));
         self.ends.clear();
         let mut end = 0;
         self.ends.extend(threads().map(|columns| {
-            end += columns.rows(&block);
+            end += columns.rows(block);
             end
         }));
-        for position in block.rev() {
+        for position in block.clone().rev() {
             for (columns, end) in threads().zip(&mut self.ends) {
                 let start = *end - columns.active_at(position).count();
                 self.packed.extend(start..*end);
@@ -265,7 +272,7 @@ impl Order {
         }
     }
 
-    /// The listed inputs and hidden states.
+    /// The inputs and hidden states of the listed steps.
     fn rows<'a, A: Scalar>(&'a self, cache: &'a Cache<A>, x: Read<'a, A>) -> (Inputs<'a, A>, States<'a, A>) {
         let Cache { dims: Dims { n_x, n_a, .. }, m, .. } = *cache;
         let x = match x {
@@ -306,15 +313,19 @@ mod tests {
         let (x, a0) = (Array3::zeros((1, 3, 2)), Array2::zeros((1, 3)));
         let ragged = |input: Input<'_, f64>| sequence::forward(&p, input, &a0).expect("the shapes agree");
         let mut order = Order::default();
+        let list = |order: &mut Order, cache: &Cache<f64>| {
+            order.list_gathered(cache.schedule(), &(0..2), &[0, 1, 3]);
+            order.list_steps(cache, &(0..2));
+        };
         let cache = ragged(Input::from(&x).lengths(&[2, 2, 1]));
-        order.list(&cache, 0..2, &[0, 1, 3]);
+        list(&mut order, &cache);
         assert_eq!(order.packed, [1, 4, 0, 2, 3]);
         assert_eq!(order.steps, [3, 4, 0, 1, 2]);
         // `states` begins with the rows of `a0`, so the state before a step has the row index of the step.
         assert_eq!(order.before, [3, 4, 0, 1, 2]);
 
         let cache = ragged(Input::from(&x).lengths(&[2, 2, 1]).reversed());
-        order.list(&cache, 0..2, &[0, 1, 3]);
+        list(&mut order, &cache);
         // Steps (0, 0), (0, 1), (0, 2), (1, 0), (1, 1): the last computed step comes first.
         assert_eq!(order.packed, [1, 3, 4, 0, 2]);
         assert_eq!(order.steps, [0, 1, 2, 3, 4]);

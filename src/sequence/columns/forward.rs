@@ -1,7 +1,7 @@
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::{gather, rows};
-use crate::cell::{Dropped, ForwardWeights, Head, Read, Weights, head, input_projection, recurrence};
+use crate::cell::{Dropped, ForwardWeights, Head, Read, head, input_projection, recurrence};
 use crate::dropout::{Mask, MaskRows};
 use crate::kernel::{Dispatch, threads};
 use crate::layout::{Bytes, fit, time_major, time_major_mut};
@@ -14,7 +14,6 @@ use crate::{Dims, Scalar};
 /// The workspace of a forward pass.
 #[derive(Debug, Clone)]
 pub(in crate::sequence) struct Workspace<A> {
-    pub(in crate::sequence) weights: Weights<A>,
     /// The first column of each thread, then the end of the last thread's columns.
     bounds: Vec<usize>,
     /// One per thread.
@@ -23,19 +22,18 @@ pub(in crate::sequence) struct Workspace<A> {
 
 impl<A> Default for Workspace<A> {
     fn default() -> Self {
-        Workspace { weights: Weights::default(), bounds: Vec::new(), packed: Vec::new() }
+        Workspace { bounds: Vec::new(), packed: Vec::new() }
     }
 }
 
 impl<A: Scalar> Workspace<A> {
     /// An upper bound for the memory of a pass of this extent.
     pub(in crate::sequence) fn bytes(extent: Extent) -> Bytes {
-        let weights = Weights::<A>::forward_bytes(extent.dims);
         if extent.is_in_place() {
-            return weights;
+            return Bytes::default();
         }
         let words = Bytes::of_list::<usize>(2 * extent.threads) + Bytes::of_list::<Packed<A>>(extent.threads);
-        weights + words + Packed::<A>::bytes(extent) * extent.threads
+        words + Packed::<A>::bytes(extent) * extent.threads
     }
 }
 
@@ -76,8 +74,8 @@ impl<A: Scalar> Packed<A> {
 pub(in crate::sequence) fn forward<A: Scalar>(p: View<A>, cache: &mut Cache<A>, sources: Sources<A>, threads: usize) {
     let Cache { dims: Dims { n_a, n_y, .. }, m, t_x, .. } = *cache;
     let schedule = Schedule { t_x, lengths: &cache.lengths, first: 0, reversed: cache.reversed };
-    let Workspace { weights, bounds, packed } = &mut cache.workspace;
-    let weights = &weights.forward(p, [m, t_x]);
+    let Workspace { bounds, packed } = &mut cache.workspace;
+    let weights = &cache.weights.forward(p, [m, t_x]);
     schedule.share(threads, bounds);
     packed.resize_with(threads.max(packed.len()), Packed::default);
     let (a0, hidden) = cache.states.split_at_mut(n_a * m);

@@ -3,6 +3,7 @@
 //! Each pass runs three times, and the third run is inside [`counted`]. The first one allocates the memory, and the second
 //! one packs weights that have not changed. So set-up is not counted. Run alone, the program prints the names of the cases.
 
+#[path = "../../workload/mod.rs"]
 mod workload;
 
 use std::hint::black_box;
