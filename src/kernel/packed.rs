@@ -260,26 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_matrix_and_its_clone_start_on_a_cache_line() {
-        fn check<A: Scalar + Lanes>(k: usize, n: usize) {
-            let rows = vec![A::one(); k * n];
-            let mut packed = Packed::default();
-            packed.pack_rows(k, n, Rows::ascending(&rows, n));
-            // Clones of many places of the heap.
-            let clones: Vec<_> = (0..7).map(|_| packed.clone()).collect();
-            for packed in clones.iter().chain([&packed]) {
-                let first = packed.buffer[packed.start..].as_ptr().addr();
-                assert_eq!(first % ALIGNMENT, 0, "{k} rows of {n}");
-                assert!(packed.buffer.len() * size_of::<A>() <= Packed::<A>::bytes(k, n).0);
-            }
-        }
-        for (k, n) in [(1, 1), (3, 17), (7, 5), (13, 31), (67, 131)] {
-            check::<f32>(k, n);
-            check::<f64>(k, n);
-        }
-    }
-
-    #[test]
     fn packing_loses_nothing_and_a_reused_buffer_leaks_nothing() {
         let mut packed = Packed::default();
         for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 19), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31), (23, 65)] {
