@@ -49,6 +49,11 @@ QUICK = ["edges::", "errors::", "initial_state::", "naive::", "notebook::", "rea
 SLOW = ["stress::", "digests::", "properties::", "gradients::", "memory::", "accuracy::"]
 
 
+def is_constant_function(node):
+    modifiers = [child.text for child in node.children if child.type == "function_modifiers"]
+    return node.type == "function_item" and any(b"const" in text for text in modifiers)
+
+
 class Source:
     """A file of Rust, and the mutants in it."""
 
@@ -80,7 +85,7 @@ class Source:
         return self.write(self.root)
 
     def write(self, node):
-        is_constant = node.type in ("const_item", "static_item", "array_type")
+        is_constant = node.type in ("const_item", "static_item", "array_type", "type_arguments") or is_constant_function(node)
         if is_constant or (node.type == "array_expression" and any(c.type == ";" for c in node.children)):
             return self.original(node)
         text, at = b"", node.start_byte
@@ -126,8 +131,6 @@ class Source:
 
     def function(self, node, text):
         body = node.child_by_field_name("body")
-        if re.search(rb"\bconst\s+fn\b", self.text[node.start_byte : body.start_byte]):
-            return text
         returns = b""
         for mutant in self.alive:
             is_here = mutant["genre"] == "FnValue" and self.offset(mutant["function"]["span"]["end"]) == node.end_byte
