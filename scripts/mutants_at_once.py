@@ -256,7 +256,7 @@ def run(program, number, filters, seconds):
     """Runs tests with a mutant until the first one fails. Returns the result, that test and the processor's seconds."""
 
     def limits():
-        os.setsid()
+        os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
