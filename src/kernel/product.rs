@@ -75,7 +75,9 @@ impl<A> Factor<'_, A> {
 }
 
 /// Rows of A per block. A block stays in L2 while the product reads all panels of B.
-const ROW_BLOCK: usize = 96;
+const ROW_BLOCK: usize = 16 * TILE;
+/// The rows of the widest tile. Blocks have whole tiles, but for the last one.
+const TILE: usize = 6;
 
 /// C ← epilogue(C₀ + A·B), with C (rows, n) and A (rows, k) in row-major order.
 pub(crate) fn product<'a, A: Scalar>(
@@ -128,9 +130,9 @@ pub(super) fn blocks<S: Simd, A: Lanes>(
         return block(simd, c, start, a, b, epilogue);
     }
     let rows = c.len() / n;
-    let blocks = rows.div_ceil(ROW_BLOCK);
-    for i in 0..blocks {
-        let (first, last) = (i * rows / blocks, (i + 1) * rows / blocks);
+    let height = rows.div_ceil(rows.div_ceil(ROW_BLOCK)).next_multiple_of(TILE);
+    for first in (0..rows).step_by(height) {
+        let last = rows.min(first + height);
         block(simd, &mut c[first * n..last * n], start, &a[first * k..last * k], b, epilogue);
     }
 }
