@@ -266,8 +266,10 @@ mod tests {
             let b: Vec<f32> = (1u16..).map(f32::from).take(k * n).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
             for isa in Isa::all() {
+                packed.reshape(k, n).fill(f32::NAN);
                 packed.pack_rows_for(isa, k, n, Rows::ascending(&b, n));
                 assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
+                packed.reshape(k, n).fill(f32::NAN);
                 isa.run(PackTransposed { storage: packed.reshape(k, n), k, w: &transposed });
                 assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
                 assert_eq!(isa.run(Unpack(&packed.clone())), b, "{isa:?}");
