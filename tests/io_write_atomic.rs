@@ -101,7 +101,9 @@ fn the_incomplete_files_of_a_crashed_process_do_not_stop_a_save() {
     let folder = tempfile::tempdir().unwrap();
     let left: Vec<_> =
         (0..1000).map(|n| folder.path().join(format!(".elman.{}.{n}.part", std::process::id()))).collect();
-    left.iter().for_each(|part| fs::write(part, "incomplete").unwrap());
+    for part in &left {
+        fs::write(part, "incomplete").unwrap();
+    }
     let path = folder.path().join("file");
     io::write_atomic(&path, b"new").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");

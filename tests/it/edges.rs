@@ -376,6 +376,7 @@ fn caches_are_equal_only_where_each_of_their_parts_is() {
         ("masks", masked(1), masked(2)),
     ] {
         assert!(left == left.clone() && right == right.clone(), "{part}");
-        assert!(left != right && right != left, "{part}");
+        assert_ne!(left, right, "{part}");
+        assert_ne!(right, left, "{part}");
     }
 }

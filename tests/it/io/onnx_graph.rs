@@ -376,6 +376,7 @@ fn nodes_that_do_not_change_the_network_are_read() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of graphs")]
 fn a_head_is_read_from_a_product_or_from_a_gemm() {
     // The network reads the states of the last step.
     let last = |gemm: Node| {
@@ -486,6 +487,7 @@ fn a_head_is_read_from_a_product_or_from_a_gemm() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of graphs")]
 fn an_initial_state_is_zero_or_an_input() {
     fn set(g: &mut Graph, state: &'static str) {
         g.node("all0").inputs.extend(["", state]);
@@ -760,7 +762,7 @@ fn the_last_states_are_those_of_the_last_step_or_of_the_operator() {
             ("a Gather of another last state than that of the last layer", |g| g.constant("last", integers(&[], &[0]))),
             ("a Gather of another last state than that of the last layer", |g| g.constant("last", integers(&[], &[1]))),
             ("a Squeeze or Gather of another axis than that of one direction", |g| {
-                g.node("state").attributes.push(int("axis", 1))
+                g.node("state").attributes.push(int("axis", 1));
             }),
             ("the last states of layers in another order", |g| {
                 g.node("states").inputs.reverse();
