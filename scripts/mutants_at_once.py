@@ -14,8 +14,9 @@ writes each of them into the source, where it acts if the variable MUTANT has it
 Mutants that do not compile are taken out again, by the lines of the compiler's errors. Mutants in constants, in `const fn`
 and in chains of `let` cannot be chosen at run time: they are counted as left out, and `scripts/mutants` runs them.
 
-Every mutant runs the test modules of its area (`scripts/mutants --tests AREA`), which ends at the first failed test. One
-that is missed then runs all test modules, but for a few slow ones. The results are in target/mutants/at-once/results.tsv.
+Every mutant runs tests until the first one fails: the unit tests of its area, a few quick modules, and then the test modules
+of its area (`scripts/mutants --tests AREA`). One that is missed then runs all tests, but for a few slow ones. The results are
+in target/mutants/at-once/results.tsv.
 It works on a clone of the last commit, and knows `.cargo/mutants.toml` as cargo-mutants does.
 """
 
@@ -42,8 +43,15 @@ SWITCH = """use std::sync::LazyLock;
 static ACTIVE: LazyLock<u32> = LazyLock::new(|| std::env::var("MUTANT").map_or(0, |number| number.parse().unwrap()));
 pub(crate) fn active() -> u32 { *ACTIVE }
 """
+# Less than a second together, and they notice most mutants.
+QUICK = ["edges::", "errors::", "initial_state::", "naive::", "notebook::", "readings::", "sliding::", "stepper::"]
 # Minutes each, and they repeat what the modules of an area check.
-SLOW = ["stress::", "digests::", "properties::", "gradients::", "memory::"]
+SLOW = ["stress::", "digests::", "properties::", "gradients::", "memory::", "accuracy::"]
+
+
+def is_constant_function(node):
+    modifiers = [child.text for child in node.children if child.type == "function_modifiers"]
+    return node.type == "function_item" and any(b"const" in text for text in modifiers)
 
 
 class Source:
@@ -77,7 +85,7 @@ class Source:
         return self.write(self.root)
 
     def write(self, node):
-        is_constant = node.type in ("const_item", "static_item", "array_type")
+        is_constant = node.type in ("const_item", "static_item", "array_type", "type_arguments") or is_constant_function(node)
         if is_constant or (node.type == "array_expression" and any(c.type == ";" for c in node.children)):
             return self.original(node)
         text, at = b"", node.start_byte
@@ -123,8 +131,6 @@ class Source:
 
     def function(self, node, text):
         body = node.child_by_field_name("body")
-        if re.search(rb"\bconst\s+fn\b", self.text[node.start_byte : body.start_byte]):
-            return text
         returns = b""
         for mutant in self.alive:
             is_here = mutant["genre"] == "FnValue" and self.offset(mutant["function"]["span"]["end"]) == node.end_byte
@@ -212,7 +218,8 @@ def refused(messages, line_of):
 
 
 def compile_all(mutants):
-    """Returns the test program, and the numbers of the mutants that do not compile and of those without a place."""
+    """Returns the programs of the unit tests and of the tests, and the numbers of the mutants that do not compile and of those
+    without a place."""
     by_file = collections.defaultdict(list)
     for mutant in mutants:
         by_file[mutant["file"]].append(mutant)
@@ -237,16 +244,19 @@ def compile_all(mutants):
             sys.exit("an error without a mutant:\n" + rendered)
         unviable |= dropped
         alive -= dropped
-    compiles, messages = cargo("test", "--no-run", "--test", "it")
-    programs = [m["executable"] for m in messages if m["reason"] == "compiler-artifact" and m["executable"]]
-    return programs[-1] if compiles else sys.exit("the tests do not compile"), unviable, left_out
+    programs = []
+    for tests in (["--lib"], ["--test", "it"]):
+        compiles, messages = cargo("test", "--no-run", *tests)
+        made = [m["executable"] for m in messages if m["reason"] == "compiler-artifact" and m["executable"]]
+        programs += [made[-1]] if compiles else sys.exit("the tests do not compile")
+    return programs, unviable, left_out
 
 
 def run(program, number, filters, seconds):
     """Runs tests with a mutant until the first one fails. Returns the result, that test and the processor's seconds."""
 
     def limits():
-        os.setsid()
+        os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -276,6 +286,17 @@ def run(program, number, filters, seconds):
     return ("missed" if code == 0 else "time-out"), "", used
 
 
+def run_all(runs, number, seconds):
+    """Runs these programs, each with its filters, until the first failed test."""
+    used = 0
+    for program, filters in runs:
+        result, test, more = run(program, number, filters, seconds)
+        used += more
+        if result != "missed":
+            break
+    return result, test, used
+
+
 def modules(area):
     listed = subprocess.run([ROOT / "scripts/mutants", "--tests", area], check=True, capture_output=True, text=True)
     return [name.replace("/", "::") + "::" for name in listed.stdout.split()]
@@ -289,13 +310,13 @@ def main():
         sys.exit(__doc__)
     mutants = list_mutants(areas)
     prepare()
-    program, unviable, left_out = compile_all(mutants)
-    everything = [option for name in SLOW for option in ("--skip", name)]
+    (units, tests), unviable, left_out = compile_all(mutants)
+    fast = [option for name in SLOW for option in ("--skip", name)]
     with open(WORK / "results.tsv", "a") as results:
         for area in areas:
             ours = [m for m in mutants if re.match(rf"src/{area}(\.rs|/)", m["file"])]
-            filters = modules(area)
-            result, test, used = run(program, 0, filters, 3600)
+            runs = [(units, [f"{area}::", *fast]), (tests, QUICK), (tests, modules(area))]
+            result, test, used = run_all(runs, 0, 3600)
             assert result == "missed", f"without a mutant: {result} {test}"
             counts = collections.Counter()
             for index, mutant in enumerate(ours):
@@ -304,9 +325,9 @@ def main():
                 if number not in unviable | left_out:
                     if index % shard[1] != shard[0]:
                         continue
-                    result, test, _ = run(program, number, filters, int(10 * used + 20))
+                    result, test, _ = run_all(runs, number, int(10 * used + 20))
                     if result == "missed":
-                        result, test, _ = run(program, number, everything, 3600)
+                        result, test, _ = run_all([(units, fast), (tests, fast)], number, 3600)
                 counts[result] += 1
                 print(area, result, test, mutant["name"], sep="\t", file=results, flush=True)
                 if result in ("missed", "time-out"):

@@ -80,6 +80,36 @@ fn a_save_creates_the_file_if_needed_and_leaves_no_other_file() {
     }
 }
 
+/// The child of the next test.
+#[test]
+fn a_child_saves_in_the_folder_where_it_runs() {
+    let Some(path) = env::var_os(SAVED) else { return };
+    io::write_atomic(path, b"new").unwrap();
+}
+
+#[test]
+fn a_path_without_a_folder_is_in_the_folder_where_the_program_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = child("a_child_saves_in_the_folder_where_it_runs", Path::new("file"));
+    assert!(child.current_dir(folder.path()).status().unwrap().success());
+    assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"new");
+}
+
+/// A process with the number of this one may have crashed before.
+#[test]
+fn the_incomplete_files_of_a_crashed_process_do_not_stop_a_save() {
+    let folder = tempfile::tempdir().unwrap();
+    let left: Vec<_> =
+        (0..1000).map(|n| folder.path().join(format!(".elman.{}.{n}.part", std::process::id()))).collect();
+    for part in &left {
+        fs::write(part, "incomplete").unwrap();
+    }
+    let path = folder.path().join("file");
+    io::write_atomic(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert!(left.iter().all(|part| fs::read(part).unwrap() == b"incomplete"));
+}
+
 #[test]
 fn a_path_that_is_not_a_regular_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();

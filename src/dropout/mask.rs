@@ -157,11 +157,9 @@ impl Columns<'_> {
 
     fn split_at(self, column: usize) -> (Self, Self) {
         let (kept0, kept1) = self.kept.split_at(Axis(1), column);
-        let (lengths0, lengths1) = self.lengths.map(|lengths| lengths.split_at(column)).unzip();
-        (
-            Columns { kept: kept0, lengths: lengths0, ..self },
-            Columns { kept: kept1, lengths: lengths1, first: self.first + column },
-        )
+        let lengths = self.lengths.map(|lengths| &lengths[column..]);
+        // The first part has the lengths of all columns, and reads those of its own.
+        (Columns { kept: kept0, ..self }, Columns { kept: kept1, lengths, first: self.first + column })
     }
 }
 

@@ -189,19 +189,19 @@ impl SimpleCell {
 }
 
 impl RecurrentLayer for SimpleCell {
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>, below: usize) -> Result<Recurrence<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation_fn")?;
         self.check_residual(tensors)?;
         self.check_names(tensors)?;
-        let matrices = self.weights().read(tensors)?;
+        let matrices = self.weights().read(tensors, below)?;
         self.check_biases(tensors)?;
         let ba = self.bias().read(tensors, matrices.1.nrows())?;
         Ok(Recurrence::new(matrices, ba))
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error> {
         self.check_residual(tensors)?;
-        self.weights().write(p, tensors)?;
+        self.weights().write(p, tensors, below)?;
         self.bias().write("ba", &p.ba(), tensors)
     }
 

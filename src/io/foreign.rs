@@ -16,8 +16,9 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
     let (what, then) = match bytes {
         [] => return Some("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => archive(bytes, own)?,
-        // The length of the header, and its first byte.
-        [_, _, _, _, _, _, 0, 0, b'{', ..] if own != "safetensors" => {
+        // The length of the header, and its first byte. Such a length may begin as another format does.
+        [_, _, _, _, _, _, 0, 0, b'{', ..] if own == "safetensors" => return None,
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
             ("a safetensors file", "read it by `elman::io::safetensors::load` (feature `safetensors`)")
         }
         [b'\x93', b'N', b'U', b'M', b'P', b'Y', ..] if own != ".npy" => {
@@ -27,7 +28,7 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
         [0x80, 2..=5, ..] => ("a Python pickle, perhaps of an old PyTorch (.pt)", TORCH),
         [0x1f, 0x8b, ..] => ("a gzip file", "decompress it first"),
         // Field 1 of a protobuf message is the version of ONNX's representation. A text or message follows.
-        [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if bytes.get(8) != Some(&b'{') && own != "ONNX" => {
+        [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if own != "ONNX" => {
             ("an ONNX model (.onnx)", "read it by `elman::io::onnx::load` (feature `onnx`)")
         }
         _ => return None,

@@ -148,9 +148,9 @@ impl SimpleRnn {
 }
 
 impl RecurrentLayer for SimpleRnn {
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>, below: usize) -> Result<Recurrence<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "activation")?;
-        let matrices = self.weights().read(tensors)?;
+        let matrices = self.weights().read(tensors, below)?;
         // The bias of a plain layer is a vector. A matrix of two rows is the bias of a GRU, also of a GRU of one unit.
         let two_rows = |name: &&str| matches!(tensors.shape(name), Some([2, _]));
         if let Some(bias) = self.bias.find(tensors)?.filter(two_rows) {
@@ -160,8 +160,8 @@ impl RecurrentLayer for SimpleRnn {
         Ok(Recurrence::new(matrices, ba))
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        self.weights().write(p, tensors)?;
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error> {
+        self.weights().write(p, tensors, below)?;
         self.bias.write("ba", &p.ba(), tensors)
     }
 

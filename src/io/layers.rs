@@ -5,7 +5,7 @@ use ndarray::{Array, Array1, ArrayD, ArrayRef, ArrayRef1, ArrayView2, Axis, Dime
 use super::Error;
 use super::error::abridged;
 use super::tensors::{Tensors, check_confirmed, wrong_shape};
-use crate::{Activation, Parameters, Scalar};
+use crate::{Activation, Dims, Parameters, Scalar};
 
 /// The order of a matrix's axes in a file. `out` are the units that the layer computes, `in` the values that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +72,11 @@ pub(super) struct Recurrent {
 }
 
 impl Recurrent {
-    /// Reads `wax` and `waa`.
+    /// Reads `wax` and `waa`. `below` is the width of the layer below, or 0.
     pub(super) fn read<'t, A: Scalar>(
         &self,
         tensors: &'t Tensors<A>,
+        below: usize,
     ) -> Result<(ArrayView2<'t, A>, ArrayView2<'t, A>), Error> {
         let Recurrent { kernel, feedback, axes, .. } = self;
         let wax = axes.read(tensors, kernel, ["n_a", "n_x"])?;
@@ -89,17 +90,23 @@ impl Recurrent {
             }
         }
         let found = tensors.shape(kernel).expect("it was read");
-        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), found, ("n_x", wax.ncols()), n_a)?;
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), found, ("n_x", wax.ncols()), n_a, below)?;
         Ok((wax, waa))
     }
 
-    pub(super) fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+    pub(super) fn write<A: Scalar>(
+        &self,
+        p: &Parameters<A>,
+        tensors: &mut Tensors<A>,
+        below: usize,
+    ) -> Result<(), Error> {
         let Recurrent { kernel, feedback, axes, activation } = self;
         if p.activation() != *activation {
             return Err(other_activation("activation", p.activation().name(), *activation));
         }
         let wax = axes.write(&p.wax());
-        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), wax.shape(), ("n_x", p.dims().n_x), p.dims().n_a)?;
+        let Dims { n_x, n_a, .. } = p.dims();
+        check_confirmed(kernel, &axes.shape(["n_a", "n_x"]), wax.shape(), ("n_x", n_x), n_a, below)?;
         insert_new(tensors, kernel, wax)?;
         insert_new(tensors, feedback, axes.write(&p.waa()))
     }
@@ -287,7 +294,7 @@ impl Head {
 
 /// Refuses a number of outputs that no element of the weights confirms. Call it where the layer has no bias.
 fn check_outputs(weights: &str, axes: Axes, found: &[usize], (n_y, n_a): (usize, usize)) -> Result<(), Error> {
-    check_confirmed(weights, &axes.shape(["n_y", "n_a"]), found, ("n_y", n_y), n_a)
+    check_confirmed(weights, &axes.shape(["n_y", "n_a"]), found, ("n_y", n_y), n_a, 0)
 }
 
 /// Inserts an array under a new name.

@@ -26,7 +26,7 @@
 //! A file may come from anyone. Every mistake in it is an [`Error`], which names the tensor where there is one. Nothing
 //! panics, and the file's size limits the memory that a call takes. The matrices of a network without hidden units have
 //! no elements, whatever their shapes declare. A file with `n_a = 0` is therefore refused where `n_x` is larger than
-//! 256, or where `n_y` is larger than 256 and no bias confirms it.
+//! 256, or where `n_y` is larger than 256 and no bias confirms it. In a stack, the layer below confirms `n_x`.
 
 mod checkpoint;
 #[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]

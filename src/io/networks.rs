@@ -10,10 +10,10 @@ use crate::{Activation, Parameters, Scalar, stack};
 
 /// A recurrent layer of a framework, and the head on its hidden states.
 pub trait RecurrentLayer {
-    /// Reads the layer without its head.
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error>;
+    /// Reads the layer without its head. `below` is the width of the layer below, or 0.
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>, below: usize) -> Result<Recurrence<A>, Error>;
     /// Adds the layer's tensors without its head's. The network may have a head, which is not written.
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error>;
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error>;
     /// The head.
     fn head(&self) -> &Head;
     /// Checks that the layer may stand at this place among the `count` directions of a layer.
@@ -50,7 +50,7 @@ pub(super) fn read_network<A: Scalar>(
     tensors: &Tensors<A>,
 ) -> Result<Parameters<A>, Error> {
     layer.check_place(0, 1)?;
-    let recurrence = layer.read(tensors)?;
+    let recurrence = layer.read(tensors, 0)?;
     let (wya, by) = layer.head().read(tensors, recurrence.waa.nrows())?;
     Ok(recurrence.with_head(&wya, &by, layer.activation()))
 }
@@ -59,7 +59,7 @@ pub(super) fn read_network<A: Scalar>(
 pub(super) fn write_network<A: Scalar>(layer: &impl RecurrentLayer, p: &Parameters<A>) -> Result<Tensors<A>, Error> {
     layer.check_place(0, 1)?;
     let mut tensors = Tensors::new();
-    layer.write(p, &mut tensors)?;
+    layer.write(p, &mut tensors, 0)?;
     layer.head().write(&p.wya(), &p.by(), &mut tensors)?;
     Ok(tensors)
 }
@@ -85,10 +85,11 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
 ) -> Result<stack::Parameters<A>, Error> {
     check_places(layers)?;
     let mut networks = Vec::with_capacity(layers.len());
-    let mut below_is_summed = false;
+    let (mut below, mut below_is_summed) = (0, false);
     for (index, Directions { layers: directions, summed }) in layers.iter().enumerate() {
         let is_top = index + 1 == layers.len();
-        let mut recurrences = directions.iter().map(|layer| layer.read(tensors)).collect::<Result<Vec<_>, _>>()?;
+        let recurrences = directions.iter().map(|layer| layer.read(tensors, below));
+        let mut recurrences = recurrences.collect::<Result<Vec<_>, _>>()?;
         if below_is_summed {
             for recurrence in &mut recurrences {
                 recurrence.wax = twice(&recurrence.wax.view());
@@ -106,12 +107,8 @@ pub(super) fn read_stack<A: Scalar, L: RecurrentLayer>(
         }
         let none = Head::default();
         let head = directions.first().map_or(&none, L::head);
-        if *summed && is_top && head.is_absent() {
-            let expected = "a dense layer above the sum of two directions".into();
-            return Err(Error::Network { tensor: format!("layer {index}"), expected, found: "none".into() });
-        }
-        let width = if *summed { units[0] } else { units.iter().sum() };
-        let (wya, by) = if is_top { head } else { &none }.read(tensors, width)?;
+        below = if *summed { units[0] } else { units.iter().sum() };
+        let (wya, by) = if is_top { head } else { &none }.read(tensors, below)?;
         let wya = if *summed { twice(&wya) } else { wya.to_owned() };
         let (mut start, mut by) = (0, by);
         let mut pairs = Vec::with_capacity(directions.len());
@@ -154,9 +151,9 @@ pub(super) fn write_stack<A: Scalar, L: RecurrentLayer>(
                 let wax = once(&network.wax(), index, "wax")?;
                 let single =
                     Parameters::from_arrays(&wax, &network.waa(), &network.wya(), &network.ba(), &network.by())?;
-                layer.write(&single.with_activation(network.activation()), &mut tensors)?;
+                layer.write(&single.with_activation(network.activation()), &mut tensors, wax.ncols())?;
             } else {
-                layer.write(network, &mut tensors)?;
+                layer.write(network, &mut tensors, if index == 0 { 0 } else { network.dims().n_x })?;
             }
         }
         if let (true, Some(first)) = (index + 1 == layers.len(), directions.first()) {
@@ -193,5 +190,11 @@ fn check_places<L: RecurrentLayer>(layers: &[Directions<L>]) -> Result<(), Error
             layer.check_place(index, layers.len())?;
         }
     }
-    Ok(())
+    match layers.last() {
+        Some(Directions { layers: top, summed: true }) if top.iter().take(1).all(|layer| layer.head().is_absent()) => {
+            let expected = "a dense layer above the sum of two directions".into();
+            Err(Error::Network { tensor: format!("layer {}", layers.len() - 1), expected, found: "none".into() })
+        }
+        _ => Ok(()),
+    }
 }

@@ -53,9 +53,9 @@ pub fn load<A: Scalar>(path: impl AsRef<Path>) -> Result<ArrayD<A>, Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where the system returns an error.
+/// [`Error::File`] where the system returns an error, and as [`to_bytes`].
 pub fn save<A: Scalar, D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<A, D>) -> Result<(), Error> {
-    file::write_atomic(path, &to_bytes(array))
+    file::write_atomic(path, &to_bytes(array)?)
 }
 
 /// Reads the array from the bytes of a file.
@@ -67,7 +67,7 @@ pub fn save<A: Scalar, D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<A,
 /// use ndarray::{Ix1, array};
 ///
 /// let x = array![1.0_f64, 2.0];
-/// let read = npy::from_bytes::<f64>(&npy::to_bytes(&x))?;
+/// let read = npy::from_bytes::<f64>(&npy::to_bytes(&x)?)?;
 /// assert_eq!(read.into_dimensionality::<Ix1>().unwrap(), x);
 /// # Ok::<(), elman::io::Error>(())
 /// ```
@@ -75,7 +75,6 @@ pub fn save<A: Scalar, D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<A,
 /// # Errors
 /// [`Error::Format`] where the bytes are not a valid file; [`Error::ElementType`] where the elements are not of type `A`.
 pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<ArrayD<A>, Error> {
-    let invalid = |reason: String| Error::Format { format: ".npy", reason };
     let npy = read(&mut &*bytes, bytes.len())
         .map_err(|reason| invalid(foreign::recognized(bytes, ".npy").map_or(reason, Into::into)))?;
     match npy {
@@ -89,15 +88,21 @@ pub fn from_bytes<A: Scalar>(bytes: &[u8]) -> Result<ArrayD<A>, Error> {
 /// Converts an array to the bytes of a file: version 1, in C order.
 ///
 /// [`from_bytes`] has an example.
-#[must_use]
-pub fn to_bytes<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> Vec<u8> {
+///
+/// # Errors
+/// [`Error::Format`] where the array has more than 64 axes: no reader accepts them.
+pub fn to_bytes<A: Scalar, D: Dimension>(array: &ArrayRef<A, D>) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     write(&array.view().into_dyn(), |chunk| {
         bytes.extend_from_slice(chunk);
         Ok(())
     })
-    .expect("a vector takes all bytes");
-    bytes
+    .map_err(|error| invalid(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn invalid(reason: String) -> Error {
+    Error::Format { format: ".npy", reason }
 }
 
 /// The content of a file.
@@ -184,11 +189,14 @@ fn read_elements<A: Scalar>(source: &mut impl Read, length: usize, big_endian: b
     }
 }
 
-/// Passes the bytes of a file to `write`, in pieces.
+/// Passes the bytes of a file to `write`, in pieces. An error where the array has more axes than a file may have.
 pub(super) fn write<A: Scalar>(
     array: &ArrayViewD<'_, A>,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
+    if array.ndim() > MAX_AXES {
+        return Err(io::Error::other(format!("an array of {} axes, expected at most {MAX_AXES}", array.ndim())));
+    }
     write(&header::<A>(array.shape()))?;
     let (mut elements, mut chunk) = (array.iter().copied(), Vec::new());
     loop {
@@ -201,9 +209,12 @@ pub(super) fn write<A: Scalar>(
     }
 }
 
-/// Makes the bytes before the elements, as NumPy writes them. The elements begin at a multiple of 64 bytes.
+/// Makes the bytes before the elements, as NumPy writes them, for at most [`MAX_AXES`]. The elements begin at a multiple of 64
+/// bytes.
 fn header<A: Scalar>(shape: &[usize]) -> Vec<u8> {
     const ALIGNMENT: usize = 64;
+    /// The length of the magic string, of the version, and of the length of the text.
+    const PREFIX: usize = 10;
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let mut text = format!(
@@ -211,14 +222,11 @@ fn header<A: Scalar>(shape: &[usize]) -> Vec<u8> {
         element_type_of::<A>(),
         axes.join(", ")
     );
-    let (version, prefix) = if text.len() + ALIGNMENT < usize::from(u16::MAX) { (1, 10) } else { (2, 12) };
-    let length = (prefix + text.len() + 1).next_multiple_of(ALIGNMENT) - prefix;
-    text.extend(std::iter::repeat_n(' ', length - 1 - text.len()));
+    let spaces = (PREFIX + text.len() + 1).next_multiple_of(ALIGNMENT) - (PREFIX + text.len() + 1);
+    text.extend(std::iter::repeat_n(' ', spaces));
     text.push('\n');
-    let mut bytes = [MAGIC, &[version, 0]].concat();
-    bytes.extend(&length.to_le_bytes()[..prefix - MAGIC.len() - 2]);
-    bytes.extend(text.as_bytes());
-    bytes
+    let length = u16::try_from(text.len()).expect("64 axes take fewer than 2000 bytes");
+    [MAGIC, &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
 }
 
 /// Returns NumPy's code of the element type, without the byte order: `f4` or `f8`.

@@ -98,14 +98,15 @@ impl<L: FrameworkLayer> Stack<L> {
     ///
     /// # Errors
     /// As `to_tensors` of the layers, and [`Error::Network`] where the stack has other layers or directions, or other weights
-    /// for the two directions that the framework adds.
+    /// for the two directions that the framework adds, or no output layer above them.
     pub fn to_tensors<A: Scalar>(&self, parameters: &stack::Parameters<A>) -> Result<Tensors<A>, Error> {
         write_stack(&self.layers, parameters)
     }
 }
 
 /// The arrays of every layer and direction, `layers.0.forward.wax` and so on, then `by`. The metadata has each nonlinearity
-/// that is not tanh, as `elman.layers.0.activation`.
+/// that is not tanh, as `elman.layers.0.activation`. A stack without layers cannot be read again, nor a lowest layer without
+/// units that reads more than 256 inputs. [`StackCheckpoint`](super::StackCheckpoint) refuses them.
 impl<A: Scalar> From<&stack::Parameters<A>> for Tensors<A> {
     fn from(p: &stack::Parameters<A>) -> Self {
         let mut tensors = Tensors::new();
@@ -135,13 +136,14 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
         let by = tensors.array::<Ix1>("by")?;
         let none = ArrayView1::from(&[]);
-        let mut networks = Vec::new();
+        let mut networks: Vec<Vec<Parameters<A>>> = Vec::new();
         let layers = layers(tensors);
         for (layer, &bidirectional) in layers.iter().enumerate() {
             let by = if layer + 1 == layers.len() { &by } else { &none };
             let both = [Direction::Forward, Direction::Reverse];
             let directions = both.into_iter().take(1 + usize::from(bidirectional));
-            let network = |direction| read_layer(tensors, by, layer, direction);
+            let below = networks.last().map_or(0, |below| below.iter().map(|network| network.dims().n_a).sum());
+            let network = |direction| read_layer(tensors, by, layer, direction, below);
             networks.push(directions.map(network).collect::<Result<_, _>>()?);
         }
         Ok(stack::Parameters::from_networks(&networks)?)
@@ -162,12 +164,13 @@ fn layers<A>(tensors: &Tensors<A>) -> Vec<bool> {
     (0..found.len()).map(|layer| found.get(&layer).copied().unwrap_or_default()).collect()
 }
 
-/// Reads one layer and direction, with as many outputs as `by` has elements.
+/// Reads one layer and direction, with as many outputs as `by` has elements. `below` is the width of the layer below, or 0.
 fn read_layer<A: Scalar>(
     tensors: &Tensors<A>,
     by: &ArrayView1<'_, A>,
     layer: usize,
     direction: Direction,
+    below: usize,
 ) -> Result<Parameters<A>, Error> {
     let [wax_name, waa_name, wya_name, ba_name] =
         ["wax", "waa", "wya", "ba"].map(|name| name_of(layer, direction, name));
@@ -181,7 +184,7 @@ fn read_layer<A: Scalar>(
         }
     }
     let ba = tensors.vector(&ba_name, n_a)?;
-    check_confirmed(&wax_name, "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), n_a)?;
+    check_confirmed(&wax_name, "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), n_a, below)?;
     let by = match direction {
         Direction::Forward => by.to_owned(),
         Direction::Reverse => Array1::zeros(n_y),

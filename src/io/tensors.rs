@@ -300,7 +300,8 @@ impl<A> Iterator for IntoIter<A> {
     }
 }
 
-/// Copies the five arrays under their names: `wax`, `waa`, `wya`, `ba`, `by`.
+/// Copies the five arrays under their names: `wax`, `waa`, `wya`, `ba`, `by`. Where `n_a` is 0 and `n_x` is larger than 256,
+/// they cannot be read again. [`Checkpoint::to_tensors`](super::Checkpoint::to_tensors) refuses such a network.
 impl<A: Scalar> From<&Parameters<A>> for Tensors<A> {
     fn from(p: &Parameters<A>) -> Self {
         let mut tensors = Tensors::new();
@@ -364,24 +365,26 @@ pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Er
 
 /// Refuses a `wax` that declares many inputs and has no elements.
 pub(super) fn check_inputs<A: Scalar>(wax: &ArrayView2<'_, A>) -> Result<(), Error> {
-    check_confirmed("wax", "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), wax.nrows())
+    check_confirmed("wax", "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), wax.nrows(), 0)
 }
 
 /// Refuses a large number of inputs or outputs that no element confirms.
 ///
 /// This happens only where `n_a = 0`: the matrix then has no elements, whatever number it declares. A file of a few bytes
-/// could otherwise ask for any amount of memory.
+/// could otherwise ask for any amount of memory. The elements of another tensor confirm as many as `confirmed`.
 pub(super) fn check_confirmed(
     tensor: &str,
     expected: &str,
     found: &[usize],
     (symbol, declared): (&str, usize),
     n_a: usize,
+    confirmed: usize,
 ) -> Result<(), Error> {
     /// So few that their zeros take less memory than the text that declares them may take.
     const MOST: usize = 256;
-    if n_a > 0 || declared <= MOST {
+    let most = MOST.max(confirmed);
+    if n_a > 0 || declared <= most {
         return Ok(());
     }
-    Err(wrong_shape(tensor, format!("{expected} with {symbol} at most {MOST}, because n_a is 0"), found))
+    Err(wrong_shape(tensor, format!("{expected} with {symbol} at most {most}, because n_a is 0"), found))
 }

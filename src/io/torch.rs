@@ -211,20 +211,20 @@ impl Layer {
 }
 
 impl RecurrentLayer for Layer {
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>, below: usize) -> Result<Recurrence<A>, Error> {
         check_activation(self.activation, tensors, &self.prefix, "nonlinearity")?;
         let projection = format!("{}weight_hr{}", self.prefix, self.suffix);
         if tensors.contains(&projection) {
             return Err(network(&projection, "a network with projections", "one without"));
         }
-        let matrices = self.weights().read(tensors)?;
+        let matrices = self.weights().read(tensors, below)?;
         let [ih, hh] = &self.biases;
         let n_a = matrices.1.nrows();
         Ok(Recurrence::new(matrices, sum(&ih.read(tensors, n_a)?, &hh.read(tensors, n_a)?)))
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        self.weights().write(p, tensors)?;
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error> {
+        self.weights().write(p, tensors, below)?;
         let [ih, hh] = &self.biases;
         ih.write("ba", &p.ba(), tensors)?;
         hh.write("ba", &Array1::zeros(p.dims().n_a), tensors)

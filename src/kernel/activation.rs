@@ -242,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn each_name_is_shown_and_read_back() {
+        assert_eq!(Activation::ALL.map(Activation::name), ["tanh", "relu", "sigmoid", "identity"]);
+        for activation in Activation::ALL {
+            assert_eq!(Activation::from_name(activation.name()), Some(activation));
+            assert_eq!(format!("{activation:>9}"), format!("{:>9}", activation.name()));
+        }
+        assert_eq!(Activation::from_name("Tanh"), None);
+    }
+
+    #[test]
     fn every_instruction_set_computes_phi_and_its_gradient() {
         for activation in Activation::ALL {
             for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_computes_the_sum_of_rows() {
-        for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
+        for n in [1, 2, 3, 7, 8, 12, 15, 16, 17, 20, 31, 33, 63, 65] {
             let (start, rows) = (values(1, n), values(4, 5 * (n + 2)));
             let sums: Vec<f32> =
                 (0..n).map(|i| rows.chunks(n + 2).fold(start[i], |sum, row| sum + row[i + 1])).collect();

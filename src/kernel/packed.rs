@@ -262,12 +262,14 @@ mod tests {
     #[test]
     fn packing_loses_nothing_and_a_reused_buffer_leaks_nothing() {
         let mut packed = Packed::default();
-        for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31), (23, 65)] {
+        for (k, n) in [(1, 1), (3, 17), (7, 16), (2, 19), (2, 33), (5, 3), (0, 4), (4, 0), (13, 31), (23, 65)] {
             let b: Vec<f32> = (1u16..).map(f32::from).take(k * n).collect();
             let transposed: Vec<f32> = (0..k * n).map(|i| b[i % k.max(1) * n + i / k.max(1)]).collect();
             for isa in Isa::all() {
+                packed.reshape(k, n).fill(f32::NAN);
                 packed.pack_rows_for(isa, k, n, Rows::ascending(&b, n));
                 assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
+                packed.reshape(k, n).fill(f32::NAN);
                 isa.run(PackTransposed { storage: packed.reshape(k, n), k, w: &transposed });
                 assert_eq!(isa.run(Unpack(&packed)), b, "{isa:?}");
                 assert_eq!(isa.run(Unpack(&packed.clone())), b, "{isa:?}");

@@ -200,7 +200,7 @@ mod tests {
         let sizes = [0, 1, 2, 3, 5, 7, 8, 13, 15, 16, 17, 31, 33];
         for rows in sizes {
             // Eight vectors at once need 64 columns with the widest vectors.
-            for n in sizes.into_iter().chain([65, 131]) {
+            for n in sizes.into_iter().chain([12, 65, 157]) {
                 for k in [0, 1, 2, 7, 131, 257] {
                     let (a, b) = (noise(1, rows * k), noise(2, k * n));
                     let w: Vec<f64> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();
@@ -222,6 +222,18 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn each_row_of_several_blocks_is_computed_once() {
+        let (rows, k, n) = (2 * ROW_BLOCK + 5, 3, 5);
+        let (a, b, c) = (noise(1, rows * k), noise(2, k * n), noise(3, rows * n));
+        let expected = naive(&c, Start::Present, &a, &b, k, n);
+        for isa in Isa::all() {
+            let mut found = c.clone();
+            on(isa, &mut found, Start::Present, &a, &b, [k, n], Epilogue::Store);
+            assert_eq!(found, expected, "{isa:?}");
         }
     }
 

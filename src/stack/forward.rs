@@ -323,7 +323,7 @@ fn sources<'a, A: Scalar>(
     let keys = || architecture.parts().map(|part| (part.layer, part.direction));
     let pass = |layer, direction| keys().position(|key| key == (layer, direction)).and_then(|index| passes.get(index));
     let input = match layer.checked_sub(1) {
-        None if direction == Direction::Forward => None,
+        // The forward direction has the input.
         None => pass(0, Direction::Forward).map(sequence::Cache::own_input),
         Some(below) => match &outputs[below].values[..] {
             [] => pass(below, Direction::Forward).map(|pass| Read::Vectors(pass.hidden_rows())),

@@ -1,8 +1,9 @@
-//! Dimensions of zero, NaN and infinities.
+//! Dimensions of zero, NaN and infinities, and caches that differ in one part only.
 
 use elman::loss::{Reduction, cross_entropy};
-use elman::{Parameters, Upstream, cell, sequence};
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
+use elman::sequence::Input;
+use elman::{Activation, Dims, Dropout, Parameters, Upstream, cell, sequence};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::support::naive::{self, Inputs, Shape};
 use crate::support::numpy::Numpy;
@@ -346,4 +347,36 @@ fn a_clone_of_an_upstream_gradient_has_the_same_arrays() {
     let (found, expected) = (back(clone), back(upstream.upstream()));
     assert_same(found.gradients.as_slice(), expected.gradients.as_slice());
     assert_ne!(expected.gradients.norm().to_bits(), 0);
+}
+
+#[test]
+fn caches_are_equal_only_where_each_of_their_parts_is() {
+    // With weights of zero, a part changes no other part.
+    let network = |n_x, n_y| Parameters::<f64>::zeros(Dims { n_x, n_a: 3, n_y });
+    let (p, classes) = (network(2, 0), network(2, 2));
+    let mut shifted = classes.clone();
+    shifted.by_mut().fill(1.0);
+    let (x, ones, a0) = (Array3::zeros((2, 2, 5)), Array3::ones((2, 2, 5)), Array2::zeros((3, 2)));
+    let [ids, others] = [0, 1].map(|id| Array2::from_elem((2, 5), id));
+    let [none, longer] = [3, 4].map(|t_x| Array3::zeros((2, 0, t_x)));
+    let plain = Input::vectors(&x);
+    let run = |p: &Parameters<f64>, input: Input<'_, f64>| sequence::forward(p, input, &a0).unwrap();
+    let without_columns = |p: &Parameters<f64>, x: &Array3<f64>| sequence::forward(p, x, None).unwrap();
+    let masked = |seed| run(&p, plain.dropout(Dropout::new(seed).inputs(0.5).recurrent(0.5)));
+    for (part, left, right) in [
+        ("dims", without_columns(&p, &none), without_columns(&network(3, 0), &Array3::zeros((3, 0, 3)))),
+        ("activation", run(&p, plain), run(&p.clone().with_activation(Activation::Identity), plain)),
+        ("steps", without_columns(&p, &none), without_columns(&p, &longer)),
+        ("reversed", run(&p, plain), run(&p, plain.reversed())),
+        ("lengths", run(&p, plain.lengths(&[5, 3])), run(&p, plain.lengths(&[5, 4]))),
+        ("tokens", run(&p, Input::tokens(&ids)), run(&p, Input::tokens(&others))),
+        ("x", run(&p, plain), run(&p, Input::vectors(&ones))),
+        ("states", run(&p, plain), sequence::forward(&p, plain, &Array2::ones((3, 2))).unwrap()),
+        ("logits", run(&classes, plain), run(&shifted, plain)),
+        ("masks", masked(1), masked(2)),
+    ] {
+        assert!(left == left.clone() && right == right.clone(), "{part}");
+        assert_ne!(left, right, "{part}");
+        assert_ne!(right, left, "{part}");
+    }
 }

@@ -418,6 +418,29 @@ fn labels_of_last_steps_count_once_over_the_parts_of_a_sequence() {
     }
 }
 
+/// The same in the segments of a stack.
+#[test]
+fn labels_of_last_steps_count_once_over_the_segments_of_a_stack() {
+    let labels = [0_u32, 1, 1, 0, 1, 1, 0];
+    let mut most = 0;
+    for problem in Problem::<f64>::draw(1, SHAPE).readings() {
+        let p = stack::Parameters::from(&problem.parameters);
+        let cache = stack::forward(&p, problem.input(), None).unwrap();
+        let whole = cross_entropy(&cache, Targets::last_labels(&labels), Reduction::Sum).unwrap();
+        let mut run = stack::Checkpointed::forward(&p, problem.input(), None).unwrap();
+        let (mut value, mut count, mut segments) = (0.0, 0, 0);
+        while let Some(segment) = run.next_segment().unwrap() {
+            let loss = cross_entropy(segment.cache(), Targets::last_labels(&labels), Reduction::Sum).unwrap();
+            (value, count, segments) = (value + loss.value, count + loss.count, segments + 1);
+            segment.backward(stack::Upstream::logits(&loss.dlogits)).unwrap();
+        }
+        assert_eq!(count, whole.count, "{:?}", problem.reading);
+        assert!((value - whole.value).abs() < 1e-12, "{:?}", problem.reading);
+        most = most.max(segments);
+    }
+    assert!(most > 1, "the largest number of segments is {most}");
+}
+
 #[test]
 fn targets_of_some_steps_keep_them_and_their_weights_in_windows() {
     let problem = Problem::<f64>::draw(1, SHAPE);

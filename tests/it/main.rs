@@ -47,6 +47,8 @@ mod io {
     #[cfg(feature = "npz")]
     mod npz_memory;
     #[cfg(feature = "onnx")]
+    mod onnx_graph;
+    #[cfg(feature = "onnx")]
     mod onnx_model;
     #[cfg(feature = "safetensors")]
     mod properties;

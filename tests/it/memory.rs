@@ -5,7 +5,7 @@ use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::optim::{Adam, Optimizer};
 use elman::sequence::{Checkpointed, Input};
 use elman::{Dropout, Scalar, Upstream, cell, sequence};
-use ndarray::{Array2, Axis, ShapeBuilder};
+use ndarray::{Array2, Array3, Axis, ShapeBuilder};
 
 use crate::support::in_pool;
 use crate::support::naive::Shape;
@@ -41,7 +41,7 @@ fn nothing_is_allocated<A: Scalar>(problem: &Problem<A>, warm_up: &Problem<A>) {
         back.gradients = elman::Gradients::zeros(shape.dims());
     }
     let mut time_major = problem.clone();
-    time_major.inputs.x = ndarray::Array3::zeros(inputs.x.dim().f());
+    time_major.inputs.x = Array3::zeros(inputs.x.dim().f());
     time_major.inputs.x.assign(&inputs.x);
     for problem in [problem, &time_major] {
         let what = &(shape, reading);
@@ -155,6 +155,48 @@ fn a_million_calls_leave_no_byte_on_the_heap() {
     std::hint::black_box(kept);
 }
 
+/// The bytes that a call leaves allocated.
+fn bytes_kept(run: impl FnOnce()) -> usize {
+    usize::try_from(measure(run).bytes_current).unwrap()
+}
+
+#[test]
+fn a_single_step_of_few_columns_packs_its_weights_where_it_reads_them_again() {
+    for (m, t_x, packs_at_once) in [(1, 1, false), (4, 1, false), (5, 1, true), (1, 2, true), (4, 2, true)] {
+        let shape = Shape { n_x: 5, n_a: 67, n_y: 3, m, t_x };
+        let [first, second] = [1, 5].map(|seed| Problem::<f64>::draw(seed, shape));
+        let x = &first.inputs.x;
+        let packed = (80 * (5 + 67) + 16 * 67) * size_of::<f64>();
+        let mut cache = sequence::Cache::default();
+        let mut run = |problem: &Problem<f64>| {
+            bytes_kept(|| sequence::forward_into(&problem.parameters, x, None, &mut cache).unwrap())
+        };
+        assert_eq!(run(&first) > packed, packs_at_once, "{shape:?}");
+        assert_eq!(run(&first) > packed, !packs_at_once, "{shape:?}");
+        assert_eq!([run(&first), run(&second), run(&second), run(&first)], [0; 4], "{shape:?}");
+        assert_eq!(cache, sequence::forward(&first.parameters, x, None).unwrap());
+    }
+}
+
+#[test]
+fn a_backward_pass_over_four_rows_packs_nothing() {
+    for (m, t_x, packs) in [(1, 4, false), (4, 1, false), (2, 2, false), (5, 1, true), (1, 5, true), (3, 2, true)] {
+        let shape = Shape { n_x: 5, n_a: 67, n_y: 3, m, t_x };
+        let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
+        let (cache, logits) = (inputs.forward(), Array3::zeros((3, m, t_x).f()));
+        let mut back = sequence::Backward::default();
+        let kept = bytes_kept(|| {
+            sequence::backward_into(&parameters, &cache, Upstream::logits(&logits), &mut back).unwrap();
+        });
+        let results = shape.dims().len() + 5 * m * t_x + 67 * m;
+        let least = (results + 67 * m * t_x) * size_of::<f64>();
+        // The packed weights for a pass, and the packed states.
+        let packed = (80 * (67 + 3) + 16 * 67 + 80 * m * t_x) * size_of::<f64>();
+        let expected = if packs { least + packed..least + 2 * packed } else { least..least + 300 };
+        assert!(expected.contains(&kept), "{kept} bytes, expected {expected:?}: {shape:?}");
+    }
+}
+
 /// The table in the documentation of `sequence`, in bytes, for `forward`, `cross_entropy` and `backward` together.
 fn documented_peak<A: Scalar>(shape: Shape) -> usize {
     let Shape { n_x, n_a, n_y, m, t_x } = shape;
@@ -208,7 +250,7 @@ fn checkpointed_peak<A: Scalar>(shape: Shape, memory: Option<usize>, reading: &s
     let Shape { n_y, m, t_x, .. } = shape;
     let parameters = Problem::<A>::draw(1, Shape { t_x: 1, ..shape }).parameters;
     let tokens = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + j) % shape.n_x);
-    let x = ndarray::Array3::from_elem((shape.n_x, m, t_x).f(), A::one());
+    let x = Array3::from_elem((shape.n_x, m, t_x).f(), A::one());
     let targets = Array2::from_shape_fn((m, t_x).f(), |(j, t)| (t * t + t + j) % n_y);
     let a0 = Array2::zeros((shape.n_a, m));
     let dropout = Dropout::new(1).inputs(0.3).recurrent(0.1);

@@ -71,6 +71,18 @@ fn the_forward_pass_agrees_with_the_oracle_in_both_precisions() {
     agrees_with_the_oracle::<f64>();
 }
 
+#[test]
+fn the_cache_of_a_step_has_the_input_and_the_state_before_the_step() {
+    for (seed, shape) in (1..).zip(shapes()) {
+        let inputs = inputs(&mut Numpy::seed(seed), shape);
+        let xt = inputs.x.index_axis(Axis(2), 0);
+        let step = cell::forward(&inputs.parameters(), &xt, &inputs.a0).unwrap();
+        assert_eq!((step.dims(), step.columns()), (shape.dims(), shape.m));
+        assert_eq!((step.xt(), step.a_prev()), (xt, inputs.a0.view()));
+        assert_eq!((step.hidden(), step.output()), (step.a_next(), step.y()));
+    }
+}
+
 /// Calls `check` with views of the same numbers in different memory layouts.
 fn every_layout3<A: Scalar>(x: &Array3<A>, mut check: impl FnMut(&str, ArrayView3<'_, A>)) {
     let (n, m, t) = x.dim();

@@ -375,6 +375,129 @@ fn a_wrong_argument_of_a_stack_is_named() {
 }
 
 #[test]
+fn results_of_a_stack_are_equal_only_where_all_their_parts_are() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let [x, other] = [0.5, 0.25].map(|value| Array3::from_elem((3, 4, 6), value));
+    let cache = stack::forward(&p, &x, None).unwrap();
+    assert_eq!(cache, cache.clone());
+    assert_ne!(cache, stack::forward(&p, &other, None).unwrap());
+    assert!(!cache.is_empty() && stack::Cache::<f64>::default().is_empty());
+    assert!(!p.architecture().is_empty() && Architecture::new(3, [], 2).is_empty());
+
+    let mut back = stack::Backward::with_dx();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
+    let edits: [fn(&mut stack::Backward<f64>); 4] = [
+        |back| back.gradients.by_mut()[0] += 1.0,
+        |back| back.dx.as_mut().unwrap()[[0, 0, 0]] += 1.0,
+        |back| back.dx = None,
+        |back| back.d_states.get_mut(0, Forward).unwrap()[[0, 0]] += 1.0,
+    ];
+    assert_eq!(back, back.clone());
+    for edit in edits {
+        let mut changed = back.clone();
+        edit(&mut changed);
+        assert_ne!(changed, back);
+    }
+    // Twice the same gradient adds up, but for a discarded one.
+    let once = back.gradients.clone();
+    let dlogits = Array3::ones((2, 4, 6));
+    back.discard_gradients();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
+    assert_eq!(back.gradients, once);
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
+    assert_eq!(back.gradients.by(), once.by().mapv(|value| 2.0 * value));
+
+    let cache = stack::forward(&p, Input::vectors(&x).without_dx(), None).unwrap();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
+    assert_eq!(back.dx.unwrap().dim(), (0, 4, 6), "the input is said to need no gradient");
+}
+
+#[test]
+fn a_cache_of_a_stack_shows_where_it_started_and_which_way_time_ran() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(7)], 2), 1);
+    let x = uniform(&mut Numpy::seed(1), (3, 4, 6));
+    let mut states = States::zeros(p.architecture(), 4);
+    for (layer, direction, value) in [(0, Forward, 0.25), (0, Reverse, 0.5), (1, Forward, -0.5)] {
+        states.get_mut(layer, direction).unwrap().fill(value);
+    }
+    for (input, reversed) in [(Input::vectors(&x), false), (Input::vectors(&x).reversed(), true)] {
+        let cache = stack::forward(&p, input, &states).unwrap();
+        assert_eq!(cache.is_reversed(), reversed);
+        for (layer, direction) in [(0, Forward), (0, Reverse), (1, Forward)] {
+            assert_eq!(cache.a0(layer, direction).unwrap(), states.get(layer, direction).unwrap());
+        }
+        assert_eq!((cache.a0(1, Reverse), cache.a0(2, Forward)), (None, None));
+    }
+}
+
+/// ∂L/∂y of the probabilities is y ⊙ (dy − Σ y·dy) at the logits.
+#[test]
+fn a_gradient_of_the_output_of_a_stack_goes_through_the_softmax() {
+    fn copied<T: Clone>(value: &T) -> T {
+        value.clone()
+    }
+    for layer in [Layer::new(5), Layer::new(5).bidirectional()] {
+        let p = parameters::<f64>(&Architecture::new(3, [layer, layer], 4), 1);
+        let x = uniform(&mut Numpy::seed(1), (3, 4, 6));
+        let dy = uniform(&mut Numpy::seed(2), (4, 4, 6));
+        let cache = stack::forward(&p, &x, None).unwrap();
+        let mean = (&cache.output() * &dy).sum_axis(Axis(0)).insert_axis(Axis(0));
+        let dlogits = &cache.output() * &(&dy - &mean);
+        let by_logits = stack::backward(&p, &cache, stack::Upstream::logits(&dlogits)).unwrap().gradients;
+        for upstream in [stack::Upstream::output(&dy), copied(&stack::Upstream::output(&dy))] {
+            let by_output = stack::backward(&p, &cache, upstream).unwrap().gradients;
+            let mut difference = by_output.clone();
+            difference.scaled_add(-1.0, &by_logits).unwrap();
+            assert!(by_output.norm() > 0.1 && difference.norm() < ROUNDING * by_output.norm(), "{}", difference.norm());
+        }
+    }
+}
+
+/// The rounding of sums over 24 columns and steps.
+const ROUNDING: f64 = 1e-13;
+
+#[test]
+fn networks_that_do_not_fit_each_other_are_no_stack() {
+    let network = |n_x, n_a, n_y| {
+        let mut network = Parameters::<f64>::zeros(elman::Dims { n_x, n_a, n_y });
+        network.fill(0.5);
+        network
+    };
+    let without_bias = |mut network: Parameters<f64>| {
+        network.by_mut().fill(0.0);
+        network
+    };
+    let join = |networks: &[Vec<Parameters<f64>>]| stack::Parameters::from_networks(networks);
+    let relu = |network: Parameters<f64>| network.with_activation(Activation::Relu);
+    let both = [vec![network(3, 5, 0), network(3, 5, 0)], vec![network(10, 7, 2), without_bias(network(10, 7, 2))]];
+    let joined = join(&both).unwrap();
+    let layers = [Layer::new(5).bidirectional(), Layer::new(7).bidirectional()];
+    assert_eq!(joined.architecture(), &Architecture::new(3, layers, 2));
+    assert!(joined.as_slice().iter().all(|value| value.to_bits() == 0.5_f64.to_bits()));
+
+    assert!(matches!(join(&[]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![]]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![network(3, 5, 0)], vec![]]), Err(Error::NoLayers)));
+    assert!(matches!(join(&[vec![network(3, 5, 0); 3], vec![network(15, 7, 2)]]), Err(Error::Range { .. })));
+    for networks in [
+        [vec![network(3, 5, 2)], vec![network(5, 7, 2)]],
+        [vec![network(3, 5, 0)], vec![network(4, 7, 2)]],
+        [vec![network(3, 5, 0); 2], vec![network(5, 7, 2)]],
+        [vec![network(3, 5, 0), network(3, 4, 0)], vec![network(9, 7, 2)]],
+        [vec![network(3, 5, 0), network(2, 5, 0)], vec![network(10, 7, 2)]],
+        [vec![network(3, 5, 0)], vec![network(5, 7, 2), network(5, 7, 1)]],
+    ] {
+        assert!(matches!(join(&networks), Err(Error::Network { .. })), "{networks:?}");
+    }
+    let mixed = [vec![network(3, 5, 0), relu(network(3, 5, 0))], vec![network(10, 7, 2)]];
+    assert!(matches!(join(&mixed), Err(Error::Activation { .. })));
+    let upper = [vec![network(3, 5, 0)], vec![relu(network(5, 7, 2))]];
+    assert_eq!(join(&upper).unwrap().architecture().layers()[1].activation, Activation::Relu);
+    let two_biases = [vec![network(3, 5, 2), network(3, 5, 2)]];
+    assert!(matches!(join(&two_biases), Err(Error::OutputBias)));
+}
+
+#[test]
 fn every_element_of_a_stack_has_a_name_and_a_place() {
     let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(2).bidirectional()], 2);
     let mut p = stack::Parameters::<f64>::zeros(architecture.clone());
@@ -407,6 +530,15 @@ fn every_element_of_a_stack_has_a_name_and_a_place() {
     assert!(names.iter().collect::<std::collections::HashSet<_>>().len() == names.len());
     assert_eq!(p.name_of(architecture.len()), None);
     assert_eq!((p.wax(2, Forward), p.waa(0, Reverse).map(|waa| waa.dim())), (None, Some((5, 5))));
+    let squares: f64 = counted.iter().map(|value| value * value).sum();
+    assert!((p.dot(&p).unwrap() - squares).abs() < 1e-6 && (p.norm() - squares.sqrt()).abs() < 1e-9);
+    let mut filled = p.clone();
+    filled.fill(-0.5);
+    filled.as_mut_slice()[7] = 1.5;
+    let mut expected = vec![-0.5; architecture.len()];
+    expected[7] = 1.5;
+    assert_eq!(filled.as_slice(), expected);
+    assert_eq!(p.network(1, Reverse).unwrap().waa(), p.waa(1, Reverse).unwrap());
     let mut q = p.clone();
     q.scaled_add(-1.0, &p).unwrap();
     assert!(q.norm().abs() < f64::MIN_POSITIVE && q.dot(&p).unwrap().abs() < f64::MIN_POSITIVE);
@@ -616,6 +748,47 @@ fn checkpoints_of_a_stack_give_a_bit_identical_gradient_for_every_reading() {
     checkpoints_of_a_stack::<f64>();
 }
 
+/// The gradient that arrives at the last states of a segment is what the segment after it hands back, plus the caller's.
+#[test]
+fn a_gradient_at_the_last_states_of_every_segment_is_added() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let x = uniform(&mut Numpy::seed(1), (3, 4, 31));
+    let dlogits = uniform(&mut Numpy::seed(2), (2, 4, 31));
+    let mut more = States::zeros(p.architecture(), 4);
+    more.get_mut(0, Forward).unwrap().fill(0.25);
+    more.get_mut(1, Forward).unwrap().fill(-0.75);
+
+    let mut run = stack::Checkpointed::forward(&p, &x, None).unwrap();
+    let (mut segments, mut hand) = (Vec::new(), stack::Backward::default());
+    let whole = stack::forward(&p, &x, None).unwrap();
+    while let Some(segment) = run.next_segment().unwrap() {
+        let steps = segment.steps();
+        let part = dlogits.slice(s![.., .., steps.clone()]).to_owned();
+        segment.backward(stack::Upstream::logits(&part).with_last_states(&more)).unwrap();
+
+        let mut states = States::zeros(p.architecture(), 4);
+        let mut last = more.clone();
+        for layer in 0..2 {
+            if let Some(before) = steps.start.checked_sub(1) {
+                let hidden = whole.hidden(layer, Forward).unwrap();
+                states.get_mut(layer, Forward).unwrap().assign(&hidden.index_axis(Axis(2), before));
+            }
+            if !segments.is_empty() {
+                let later = hand.d_states.get(layer, Forward).unwrap();
+                last.get_mut(layer, Forward).unwrap().zip_mut_with(&later, |last, later| *last += later);
+            }
+        }
+        let cache = stack::forward(&p, x.slice(s![.., .., steps.clone()]), &states).unwrap();
+        let upstream = stack::Upstream::logits(&part).with_last_states(&last);
+        stack::backward_into(&p, &cache, upstream, &mut hand).unwrap();
+        segments.push(steps);
+    }
+    assert!(segments.len() > 2, "{segments:?}");
+    let (gradients, d_states) = run.into_gradients();
+    assert_eq!(gradients, hand.gradients);
+    assert_eq!(d_states, hand.d_states);
+}
+
 /// The peak memory of one pass with checkpoints, without the input, the targets and the parameters.
 fn peak_of_checkpoints<'a>(
     p: &'a stack::Parameters<f64>,
@@ -669,6 +842,37 @@ fn checkpoints_of_a_stack_stay_within_their_memory_and_use_at_least_half_of_it()
             }
         }
     }
+}
+
+#[test]
+fn checkpoints_ask_for_the_memory_that_the_layers_and_their_dropout_need() {
+    fn needed<T>(run: Result<T, Error>) -> usize {
+        match run {
+            Err(Error::Memory { expected, .. }) => expected,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("one byte is enough"),
+        }
+    }
+    let (x, ids) = (Array3::<f64>::zeros((3, 5, 700)), Array2::zeros((5, 700)));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(17), Layer::new(7)], 2), 1);
+    for input in [Input::vectors(&x), Input::tokens(&ids), Input::vectors(&x).without_dx()] {
+        let of = |input| needed(stack::Checkpointed::forward_within(1, &p, input, None));
+        assert_eq!(of(input.dropout(Dropout::new(1))), of(input), "a rate of zero");
+        let between = of(input.dropout(Dropout::new(1).between_layers(0.1)));
+        assert!(between > of(input), "masks and what they leave take memory");
+    }
+    // A stack of one layer is that layer, but for the structures around it.
+    let more = [1, 3, 17, 64].map(|n_x| {
+        let x = Array3::<f64>::zeros((n_x, 5, 700));
+        let p = parameters::<f64>(&Architecture::new(n_x, [Layer::new(17)], 2), 1);
+        let layer = network(&p, 0, Forward);
+        [Input::vectors(&x), Input::tokens(&ids).without_dx(), Input::vectors(&x).without_dx()].map(|input| {
+            let alone = needed(sequence::Checkpointed::forward_within(1, &layer, input, None));
+            needed(stack::Checkpointed::forward_within(1, &p, input, None)) - alone
+        })
+    });
+    let structures = more[0][0];
+    assert!(more.iter().flatten().all(|&more| more == structures), "{more:?}");
 }
 
 #[test]

@@ -265,8 +265,8 @@ impl Rnn {
     }
 
     /// Writes the tensors of an operator of one direction.
-    fn write_one<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
-        self.weights().write(p, tensors)?;
+    fn write_one<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error> {
+        self.weights().write(p, tensors, below)?;
         let Some(name) = self.b.find(tensors)? else {
             return self.b.write("ba", &p.ba(), tensors);
         };
@@ -277,7 +277,7 @@ impl Rnn {
 }
 
 impl RecurrentLayer for Rnn {
-    fn read<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<Recurrence<A>, Error> {
+    fn read<A: Scalar>(&self, tensors: &Tensors<A>, below: usize) -> Result<Recurrence<A>, Error> {
         check_activation(self.activation, tensors, "", "activations")?;
         self.check_attributes(tensors)?;
         for name in [&self.w, &self.r] {
@@ -286,18 +286,18 @@ impl RecurrentLayer for Rnn {
                 return Err(network(name, "a bidirectional network", expected));
             }
         }
-        let matrices = self.weights().read(tensors)?;
+        let matrices = self.weights().read(tensors, below)?;
         let ba = self.read_biases(tensors, matrices.1.nrows())?;
         Ok(Recurrence::new(matrices, ba))
     }
 
-    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>) -> Result<(), Error> {
+    fn write<A: Scalar>(&self, p: &Parameters<A>, tensors: &mut Tensors<A>, below: usize) -> Result<(), Error> {
         self.check_attributes(tensors)?;
         match self.half {
-            None => self.write_one(p, tensors),
+            None => self.write_one(p, tensors, below),
             Some(half) => {
                 let mut one = Tensors::new();
-                self.write_one(p, &mut one)?;
+                self.write_one(p, &mut one, below)?;
                 write_half(half, one, tensors)
             }
         }

@@ -154,3 +154,17 @@ fn invalid_numbers_round_trip_too() {
         }
     }
 }
+
+#[test]
+fn a_run_is_saved_in_a_file_and_loaded_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    for seed in [1.0, 2.0] {
+        let mut p = Parameters::<f32>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
+        p.fill(seed);
+        let mut run = Checkpoint::new(p).with_optimizer(Adam::new(0.1));
+        run.metadata.insert("seed".into(), seed.to_string());
+        run.save(&path).unwrap();
+        assert_eq!(Checkpoint::load(&path).unwrap(), run);
+    }
+}

@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 
 use elman::Scalar;
 use elman::io::{Checkpoint, Error, Tensors, npy, npz, safetensors};
-use ndarray::{Array1, Array2, Ix1, Ix2, array};
+use ndarray::{Array1, Array2, ArrayD, Ix1, Ix2, array};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -60,7 +60,7 @@ fn another_format_is_recognized_by_every_reader() {
 fn the_formats_of_this_crate_are_recognized_by_each_others_readers() {
     let safe = safetensors::to_bytes(&tensors::<f32>()).unwrap();
     let zipped = npz::to_bytes(&tensors::<f32>()).unwrap();
-    let single = npy::to_bytes(&Array1::<f32>::zeros(3));
+    let single = npy::to_bytes(&Array1::<f32>::zeros(3)).unwrap();
     for (bytes, reads, advice) in
         [(safe, 0, "io::safetensors::load"), (zipped, 1, "io::npz::load"), (single, 2, "io::npy::load")]
     {
@@ -79,7 +79,7 @@ fn a_damaged_file_is_not_taken_for_another_format() {
     safe.truncate(safe.len() - 1);
     let mut zipped = npz::to_bytes(&tensors::<f32>()).unwrap();
     zipped.truncate(zipped.len() - 1);
-    let mut single = npy::to_bytes(&Array1::<f32>::zeros(3));
+    let mut single = npy::to_bytes(&Array1::<f32>::zeros(3)).unwrap();
     single.truncate(single.len() - 1);
     let [message, ..] = messages(&safe);
     assert!(message.unwrap_err().contains("tensor `x` ends at byte 24 of the data, but the file has 23"));
@@ -87,6 +87,15 @@ fn a_damaged_file_is_not_taken_for_another_format() {
     assert!(!message.unwrap_err().contains("it is"));
     let [.., message] = messages(&single);
     assert!(message.unwrap_err().contains("11 bytes of data"));
+    // The length of a header may begin as a pickle, a gzip file or an ONNX model.
+    for length in [0x0280_u64, 0x8b1f, 0x0012_0108] {
+        let mut bytes = length.to_le_bytes().to_vec();
+        bytes.extend(b"{\"x\":");
+        let [message, others @ ..] = messages(&bytes);
+        let expected = format!("the header is {length} bytes, and the file ends after 5 of them");
+        assert!(message.unwrap_err().contains(&expected));
+        assert!(others.into_iter().all(|message| message.unwrap_err().contains("it is a safetensors file")));
+    }
     // An archive without a known name is what the reader makes of it.
     assert_eq!(messages(&archive(&["notes.txt"]))[1], Ok(()));
 }
@@ -116,20 +125,20 @@ fn an_error_of_a_files_content_names_the_path() {
 #[test]
 fn npy_files_round_trip_in_any_layout_and_refuse_another_element_type() {
     let x = array![[1.0_f32, -0.0, f32::NAN], [4.0, f32::INFINITY, 6.0]];
-    let back = npy::from_bytes::<f32>(&npy::to_bytes(&x)).unwrap().into_dimensionality::<Ix2>().unwrap();
+    let back = npy::from_bytes::<f32>(&npy::to_bytes(&x).unwrap()).unwrap().into_dimensionality::<Ix2>().unwrap();
     assert_eq!(back.mapv(f32::to_bits), x.mapv(f32::to_bits));
-    let back = npy::from_bytes::<f32>(&npy::to_bytes(&x.t())).unwrap().into_dimensionality::<Ix2>().unwrap();
+    let back = npy::from_bytes::<f32>(&npy::to_bytes(&x.t()).unwrap()).unwrap().into_dimensionality::<Ix2>().unwrap();
     assert_eq!(back.mapv(f32::to_bits), x.t().mapv(f32::to_bits));
 
-    let error = npy::from_bytes::<f64>(&npy::to_bytes(&x)).unwrap_err();
+    let error = npy::from_bytes::<f64>(&npy::to_bytes(&x).unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`the array` has elements of type <f4, expected f64; load the file as f32 (`Parameters::to_f64` converts a network)"
     );
-    let mut longer = npy::to_bytes(&x);
+    let mut longer = npy::to_bytes(&x).unwrap();
     longer.push(0);
     assert!(npy::from_bytes::<f32>(&longer).unwrap_err().to_string().contains("25 bytes of data"));
-    let mut huge = npy::to_bytes(&Array1::<f32>::zeros(0));
+    let mut huge = npy::to_bytes(&Array1::<f32>::zeros(0)).unwrap();
     let at = huge.windows(4).position(|text| text == b"(0,)").unwrap();
     huge[at..at + 4].copy_from_slice(b"(9,)");
     assert!(npy::from_bytes::<f32>(&huge).unwrap_err().to_string().contains("0 bytes of data, and those are not [9]"));
@@ -182,4 +191,53 @@ fn one_vector_of_a_matrix_is_refused_by_its_number_of_axes() {
     assert_eq!(tensors.array::<Ix2>("x").unwrap().dim(), (2, 3));
     let error = tensors.array::<Ix1>("x").unwrap_err();
     assert_eq!(error.to_string(), "`x` has shape [2, 3], expected 1 axes");
+}
+
+/// Every reader refuses more than 64 axes, as NumPy does.
+#[test]
+fn an_array_of_more_than_64_axes_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let most = ArrayD::from_elem(vec![1; 64], 0.5_f64);
+    npy::save(&path, &most).unwrap();
+    assert_eq!(npy::load::<f64>(&path).unwrap(), most);
+    let deep = ArrayD::from_elem(vec![1; 65], 0.5_f64);
+    let tensors: Tensors<f64> = [("x", deep.clone())].into_iter().collect();
+    let read =
+        safetensors::from_bytes::<f64>(&safetensors::to_bytes(&[("x", most.clone())].into_iter().collect()).unwrap());
+    assert_eq!(read.unwrap().get("x").unwrap(), most);
+    for (error, format) in [
+        (npy::to_bytes(&deep).unwrap_err(), ".npy"),
+        (npy::save(&path, &deep).unwrap_err(), ".npy"),
+        (npz::to_bytes(&tensors).unwrap_err(), ".npz"),
+        (safetensors::to_bytes(&tensors).unwrap_err(), "safetensors"),
+    ] {
+        assert!(error.to_string().starts_with(&format!("not a valid {format} file: ")), "{error}");
+        assert!(error.to_string().contains(" 65 axes"), "{error}");
+    }
+    assert_eq!(npy::load::<f64>(&path).unwrap(), most, "the old file is still there");
+}
+
+/// The text, spaces and a line break fill a multiple of 64 bytes together with the ten bytes before them.
+#[test]
+fn the_header_of_an_npy_file_is_what_numpy_writes() {
+    for axes in 0..=64 {
+        for first in [0, 1, 10, 1000] {
+            let mut shape = vec![1; axes];
+            shape.iter_mut().take(1).for_each(|n| *n = first);
+            let array = ArrayD::from_elem(shape.clone(), 1.0_f32);
+            let bytes = npy::to_bytes(&array).unwrap();
+            let tuple = match &shape[..] {
+                [n] => format!("({n},)"),
+                shape => format!("({})", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            };
+            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple}, }}");
+            let length = (10 + text.len() + 1).div_ceil(64) * 64 - 10;
+            let mut expected = b"\x93NUMPY\x01\x00".to_vec();
+            expected.extend(u16::try_from(length).unwrap().to_le_bytes());
+            expected.extend(format!("{text:<width$}\n", width = length - 1).bytes());
+            expected.extend(1.0_f32.to_le_bytes().repeat(array.len()));
+            assert_eq!(bytes, expected, "{shape:?}");
+        }
+    }
 }

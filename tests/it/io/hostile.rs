@@ -122,6 +122,8 @@ fn an_invalid_header_is_refused() {
     for header in ["", "[]", "{", "{}{}", "nul", "{\"\\ud800\":{}}"] {
         assert_refused(&file(header, 0), &["header: "]);
     }
+    assert_refused(&file("[]", 0), &["expected tensors by name"]);
+    assert_refused(&file(r#"{"__metadata__":[]}"#, 0), &["expected strings by name"]);
     let mut no_text = file(r#"{"wax":0}"#, 0);
     no_text[10] = 0xff;
     assert_refused(&no_text, &["header: ", "utf-8"]);
@@ -367,6 +369,14 @@ fn dimensions_that_would_be_refused_are_not_written() {
     );
 }
 
+#[test]
+fn a_network_with_hidden_units_may_have_any_number_of_inputs_and_outputs() {
+    let p = Parameters::<f64>::zeros(Dims { n_x: 300, n_a: 1, n_y: 300 });
+    assert_eq!(Parameters::try_from(&Tensors::from(&p)).unwrap(), p);
+    let linear = torch::Rnn::new("", Tanh).without_bias().with_linear("head.").without_head_bias();
+    assert_eq!(linear.from_tensors(&linear.to_tensors(&p).unwrap()).unwrap(), p);
+}
+
 /// A bias has one element for each output.
 #[test]
 fn the_number_of_outputs_is_not_limited_if_the_bias_confirms_it() {
@@ -473,4 +483,37 @@ fn a_message_does_not_repeat_long_input() {
         let error = safetensors::from_bytes::<f32>(&file(&header, 0)).unwrap_err().to_string();
         assert!(error.len() < 1024, "{} bytes", error.len());
     }
+}
+
+/// The first 256 and the last 257 characters of a message say where the error is, and what it is.
+#[test]
+fn the_middle_of_a_message_is_left_out_only_where_it_is_too_long() {
+    let (mut whole, mut cut) = (0, 0);
+    for length in 100..600 {
+        let name = "F".repeat(length);
+        let header = format!(r#"{{"w":{{"dtype":"{name}","shape":[0],"data_offsets":[0,0]}}}}"#);
+        let error = safetensors::from_bytes::<f32>(&file(&header, 0)).unwrap_err().to_string();
+        let message = error.strip_prefix("not a valid safetensors file: header: ").unwrap();
+        if message.contains(" … ") {
+            assert_eq!(message.chars().count(), 256 + 3 + 257, "{message}");
+            cut += 1;
+        } else {
+            assert!(message.contains(&name) && message.len() <= 513, "{message}");
+            whole = whole.max(message.len());
+        }
+    }
+    assert!(whole == 513 && cut > 0, "{whole} characters at most, {cut} messages were cut");
+}
+
+/// The format's own library reads headers of up to 100 MB.
+#[test]
+fn a_header_that_is_too_long_for_a_reader_is_not_written() {
+    let named = |length: usize| -> Tensors<f32> { [("n".repeat(length), Array1::zeros(0))].into_iter().collect() };
+    let most = 100_000_000;
+    // The header of a short name, before it is filled up to a multiple of eight.
+    let rest = r#"{"":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#.len();
+    let bytes = safetensors::to_bytes(&named(most - rest)).unwrap();
+    assert_eq!(bytes.len(), 8 + most);
+    let error = safetensors::to_bytes(&named(most - rest + 1)).unwrap_err().to_string();
+    assert_eq!(error, "not a valid safetensors file: a header of 100000008 bytes, expected at most 100000000");
 }

@@ -439,6 +439,12 @@ fn torch_refuses_networks_that_are_not_elman_networks() {
             &format!("`encoder.rnn.weight_hh_l0` shows {found} of 7 units, expected a network without gates"),
         );
     }
+    for rows in [14, 20, 22, 27, 29, 35] {
+        assert_refused(
+            torch_with(|tensors| tensors.insert("encoder.rnn.weight_hh_l0", zeros(&[rows, 7]))),
+            &format!("`encoder.rnn.weight_hh_l0` has shape [{rows}, 7], expected [n_a, n_a]"),
+        );
+    }
 }
 
 #[test]
@@ -622,6 +628,8 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     let tensors = weights::<f64>(&fixture("onnx"), "rnn");
     for (name, shape, message) in [
         ("W", &[7, 3][..], "`W` has shape [7, 3], expected [1, n_a, n_x]"),
+        ("W", &[3, 7, 3], "`W` has shape [3, 7, 3], expected [1, n_a, n_x]"),
+        ("W", &[1, 1, 7, 3], "`W` has shape [1, 1, 7, 3], expected [1, n_a, n_x]"),
         ("R", &[1, 7, 5], "`R` has shape [1, 7, 5], expected [1, n_a, n_a]"),
         ("B", &[1, 7], "`B` has shape [1, 7], expected [1, 14]"),
         ("head.weight", &[7, 5], "`head.weight` has shape [7, 5], expected [n_y, 7]"),

@@ -147,6 +147,19 @@ fn a_file_round_trips_bit_for_bit() {
     assert!(matches!(npz::load::<f64>(folder.path().join("none")), Err(Error::File { action: "read", .. })));
 }
 
+/// A local header takes 30 bytes and the name, an entry of the directory 46 and the name, and the end 22: no field for large
+/// files, no comment.
+#[test]
+fn a_small_archive_has_no_fields_of_large_files() {
+    let tensors: Tensors<f32> =
+        [("wax", ArrayD::zeros(vec![3, 5])), ("by", ArrayD::zeros(vec![7])), ("", ArrayD::zeros(vec![0]))]
+            .into_iter()
+            .collect();
+    let npy: usize = tensors.arrays().map(|(_, array)| 128 + 4 * array.len()).sum();
+    let names = "wax.npyby.npy.npy".len();
+    assert_eq!(npz::to_bytes(&tensors).unwrap().len(), npy + 3 * (30 + 46) + 2 * names + 22);
+}
+
 #[test]
 fn content_that_an_archive_cannot_hold_is_an_error() {
     let mut tensors = samples::<f32>();
@@ -199,6 +212,29 @@ fn headers_of_other_writers_are_read() {
     }
 }
 
+/// A record's element type is a list, in which NumPy writes names as Python does. In version 3 of `.npy` they are UTF-8, and
+/// before it Latin-1.
+#[test]
+fn a_record_is_listed_by_the_text_of_its_type() {
+    for descr in
+        [r"[('it\'s', '<f4')]", r#"[("a\"]", '<f4')]"#, r"[('back\\', '<f4')]", "[('☃', '<f4')]", "[('ä', '<f4')]"]
+    {
+        let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (2,)}}");
+        for (version, name) in [(1, header.bytes().map(char::from).collect()), (3, header.clone())] {
+            let start = name.find('[').unwrap();
+            let shown = &name[start..=name.rfind(']').unwrap()];
+            let mut file = npy(&header, &[0; 8]);
+            if version == 3 {
+                let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+                file = [b"\x93NUMPY\x03\x00", &length[..], header.as_bytes(), &[0; 8]].concat();
+            }
+            let tensors = npz::from_bytes::<f32>(&archive(CompressionMethod::Stored, &[("wax.npy", &file)])).unwrap();
+            let error = tensors.get("wax").unwrap_err().to_string();
+            assert_eq!(error, format!("`wax` has elements of type {shown}, expected f32"), "version {version}");
+        }
+    }
+}
+
 #[test]
 fn malformed_headers_are_refused() {
     let nested = format!("{{'descr': {}", "[".repeat(60_000));
@@ -227,8 +263,11 @@ fn malformed_headers_are_refused() {
         "{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}",
         "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'shape': (2,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} more",
         "{'descr': None, 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': 4, 'fortran_order': False, 'shape': (2,)}",
         "{'descr': ), 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999,)}",
         &nested,

@@ -117,6 +117,8 @@ fn written_models_are_those_that_onnxruntime_has_run() {
     for (name, p) in networks() {
         let written = onnx::to_bytes(&p).unwrap();
         let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.onnx"));
+        // An earlier run may have left it.
+        let _ = fs::remove_file(&new);
         onnx::save(&new, &p).unwrap();
         assert_eq!(fs::read(&new).unwrap(), written);
         let fixture = fs::read(path(name)).unwrap_or_default();

@@ -1,7 +1,10 @@
 //! Stacks as named arrays and checkpoints: they come back, and what does not fit is refused.
 
 use allocation_counter::measure;
-use elman::io::{StackCheckpoint, Tensors};
+use elman::Activation::Tanh;
+#[cfg(feature = "onnx")]
+use elman::io::onnx;
+use elman::io::{Stack, StackCheckpoint, Tensors, keras, torch};
 use elman::optim::{Adam, Optimizer};
 use elman::stack::{self, Architecture, Layer};
 use ndarray::Array2;
@@ -116,5 +119,62 @@ fn a_run_of_a_stack_is_restored_and_continues_with_the_same_bits() {
         }
         let alone = StackCheckpoint::from_tensors(&Tensors::from(&checkpoint.parameters)).unwrap();
         assert_eq!((alone.parameters, alone.optimizer), (checkpoint.parameters, None));
+    }
+}
+
+/// Its matrices have no elements, but those of the layer below show how many outputs that one has.
+#[test]
+fn a_layer_without_units_may_stand_above_a_layer_of_any_width() {
+    let one = |index: usize| keras::SimpleRnn::new(&format!("{index}/"), Tanh).with_dense("head/");
+    let [forward, reverse] = ["forward/", "reverse/"].map(|prefix| keras::SimpleRnn::new(prefix, Tanh));
+    for (n_a, upper) in [(257, Layer::new(0)), (263, Layer::new(0).bidirectional())] {
+        let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(n_a), upper, Layer::new(5)], 2));
+        let tensors = Tensors::from(&p);
+        assert_eq!(stack::Parameters::try_from(&tensors).unwrap(), p);
+        let checkpoint = StackCheckpoint::new(p.clone());
+        assert_eq!(StackCheckpoint::from_tensors(&checkpoint.to_tensors().unwrap()).unwrap(), checkpoint);
+        #[cfg(feature = "onnx")]
+        assert_eq!(onnx::from_bytes::<f64>(&onnx::to_bytes(&p).unwrap()).unwrap(), p);
+        if upper.bidirectional {
+            let both = Stack::new().layer(one(0)).bidirectional(forward.clone(), reverse.clone()).layer(one(2));
+            assert_eq!(both.from_tensors(&both.to_tensors(&p).unwrap()).unwrap(), p);
+        } else {
+            let rnn = torch::Rnn::new("", Tanh).with_linear("head.");
+            assert_eq!(rnn.stack_from_tensors(&rnn.stack_to_tensors(&p).unwrap()).unwrap(), p);
+        }
+
+        // One more than the layer below has is what no element shows.
+        let mut wrong = tensors;
+        wrong.insert("layers.1.forward.wax", Array2::zeros((0, n_a + 1)));
+        let error = stack::Parameters::try_from(&wrong).unwrap_err().to_string();
+        let expected = format!("expected (n_a, n_x) with n_x at most {n_a}, because n_a is 0");
+        assert_eq!(error, format!("`layers.1.forward.wax` has shape [0, {}], {expected}", n_a + 1));
+        wrong.insert("layers.1.forward.wax", Array2::zeros((0, n_a - 1)));
+        assert!(stack::Parameters::try_from(&wrong).is_err(), "fewer than the layer below has");
+    }
+
+    // The layer above reads the sum of both directions.
+    let sum = Stack::new().bidirectional_sum(forward, reverse).layer(one(1));
+    let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(257).bidirectional(), Layer::new(0)], 2));
+    let mut tensors = sum.to_tensors(&p).unwrap();
+    assert_eq!(tensors.shape("1/kernel").unwrap(), [257, 0]);
+    assert_eq!(sum.from_tensors(&tensors).unwrap(), p);
+    for rows in [258, 1 << 62] {
+        tensors.insert("1/kernel", Array2::zeros((rows, 0)));
+        let error = sum.from_tensors(&tensors).unwrap_err().to_string();
+        let expected = "expected [n_x, n_a] with n_x at most 257, because n_a is 0";
+        assert_eq!(error, format!("`1/kernel` has shape [{rows}, 0], {expected}"));
+    }
+}
+
+/// Without one, nothing shows that the caller expects the sum of both.
+#[test]
+fn the_sum_of_two_directions_needs_a_layer_that_reads_it() {
+    let [forward, reverse] = ["forward/", "reverse/"].map(|prefix| keras::SimpleRnn::new(prefix, Tanh));
+    let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5).bidirectional()], 0));
+    let tensors = Stack::new().bidirectional(forward.clone(), reverse.clone()).to_tensors(&p).unwrap();
+    let sum = Stack::new().bidirectional_sum(forward, reverse);
+    for error in [sum.from_tensors(&tensors).unwrap_err(), sum.to_tensors(&p).unwrap_err()] {
+        assert_eq!(error.to_string(), "`layer 0` shows none, expected a dense layer above the sum of two directions");
     }
 }

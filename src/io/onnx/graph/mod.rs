@@ -394,8 +394,10 @@ impl<'g, A: Scalar> Reader<'g, A> {
     fn joined(&mut self, forward: &Hidden, reverse: &Hidden) -> Result<Value<'g>, String> {
         let [first, second] = [forward, reverse].map(|hidden| self.layers[hidden.layer]);
         let directions = [first, second].map(|layer| self.operators[layer.forward].direction);
-        let alone = first.reverse.is_none() && second.reverse.is_none();
-        if !alone || directions != [Direction::Forward, Direction::Reverse] || first.below != second.below {
+        if first.reverse.is_some()
+            || directions != [Direction::Forward, Direction::Reverse]
+            || first.below != second.below
+        {
             return Err("a Concat of other layers than a forward and a reverse one of the same input".into());
         }
         self.layers.push(Layer { reverse: Some(second.forward), ..first });
