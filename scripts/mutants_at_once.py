@@ -43,7 +43,7 @@ SWITCH = """use std::sync::LazyLock;
 static ACTIVE: LazyLock<u32> = LazyLock::new(|| std::env::var("MUTANT").map_or(0, |number| number.parse().unwrap()));
 pub(crate) fn active() -> u32 { *ACTIVE }
 """
-# Less than a second together, and they notice most mutants.
+# Quick modules, which run before those of the area.
 QUICK = ["edges::", "errors::", "initial_state::", "naive::", "notebook::", "readings::", "sliding::", "stepper::"]
 # Minutes each, and they repeat what the modules of an area check.
 SLOW = ["stress::", "digests::", "properties::", "gradients::", "memory::", "accuracy::"]

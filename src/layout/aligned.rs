@@ -47,6 +47,7 @@ impl<A: Clone + Default> Aligned<A> {
         aligned
     }
 
+    /// The memory of so many elements.
     pub(crate) fn bytes(length: usize) -> Bytes {
         Bytes::of::<A>([length]) + Bytes(LINE)
     }
