@@ -2,7 +2,7 @@
 
 use elman::loss::{Reduction, cross_entropy};
 use elman::sequence::Input;
-use elman::{Activation, Dims, Dropout, Parameters, Upstream, cell, sequence};
+use elman::{Activation, Dims, Dropout, Gradients, Parameters, Upstream, cell, sequence};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::support::naive::{self, Inputs, Shape};
@@ -378,5 +378,21 @@ fn caches_are_equal_only_where_each_of_their_parts_is() {
         assert!(left == left.clone() && right == right.clone(), "{part}");
         assert_ne!(left, right, "{part}");
         assert_ne!(right, left, "{part}");
+    }
+}
+
+#[test]
+fn results_of_a_backward_pass_are_equal_only_where_each_of_them_is() {
+    let mut back = sequence::Backward::default();
+    back.gradients = Gradients::<f64>::zeros(Dims { n_x: 2, n_a: 3, n_y: 1 });
+    (back.dx, back.da0) = (Array3::zeros((2, 4, 5)), Array2::zeros((3, 4)));
+    assert_eq!(back, back.clone());
+    let edits: [fn(&mut sequence::Backward<f64>); 3] =
+        [|back| back.gradients.by_mut()[0] = 1.0, |back| back.dx[[1, 2, 3]] = 1.0, |back| back.da0[[2, 1]] = 1.0];
+    for edit in edits {
+        let mut changed = back.clone();
+        edit(&mut changed);
+        assert_ne!(changed, back);
+        assert_ne!(back, changed);
     }
 }
