@@ -379,7 +379,17 @@ fn checkpoints_see_the_masks_of_the_whole_sequence() {
         segment.backward(elman::Upstream::logits(&part)).unwrap();
     }
     assert_eq!(run.into_gradients(), (expected.gradients, expected.da0));
-    assert_eq!(cache.step(0), None, "a step of a pass with dropout is no cell");
+}
+
+#[test]
+fn a_step_of_a_pass_with_dropout_is_no_cell() {
+    let p = elman::Parameters::<f64>::zeros(elman::Dims { n_x: 3, n_a: 5, n_y: 2 });
+    let x = Array3::ones((3, 4, 2));
+    let step = |dropout| sequence::forward(&p, Input::vectors(&x).dropout(dropout), None).unwrap().step(0);
+    assert!(step(Dropout::new(1)).is_some());
+    for dropout in [Dropout::new(1).inputs(0.3), Dropout::new(1).recurrent(0.2)] {
+        assert_eq!(step(dropout), None);
+    }
 }
 
 #[test]
