@@ -14,8 +14,8 @@ writes each of them into the source, where it acts if the variable MUTANT has it
 Mutants that do not compile are taken out again, by the lines of the compiler's errors. Mutants in constants, in `const fn`
 and in chains of `let` cannot be chosen at run time: they are counted as left out, and `scripts/mutants` runs them.
 
-Every mutant runs tests until the first one fails: the unit tests of its area, a few quick modules, all tests but for a few slow
-ones, and then the slow ones in the test modules of its area (`scripts/mutants --tests AREA`). The results are in
+Every mutant runs tests until the first one fails: the unit tests of its area, a few quick modules, and then all tests but for
+the slow ones. After the last mutant of an area, the missed ones run the slow tests, too. The results are in
 target/mutants/at-once/results.tsv.
 It works on a clone of the last commit, and knows `.cargo/mutants.toml` as cargo-mutants does.
 """
@@ -43,14 +43,16 @@ SWITCH = """use std::sync::LazyLock;
 static ACTIVE: LazyLock<u32> = LazyLock::new(|| std::env::var("MUTANT").map_or(0, |number| number.parse().unwrap()));
 pub(crate) fn active() -> u32 { *ACTIVE }
 """
-# Quick modules, which run before those of the area.
-QUICK = ["edges::", "errors::", "initial_state::", "naive::", "notebook::", "readings::", "sliding::", "stepper::"]
+# Quick tests that read most of the library. They run before the others.
+QUICK = [
+    "edges::", "errors::", "initial_state::", "naive::", "notebook::", "readings::", "sliding::", "stepper::", "the_digests_are",
+    "the_least_memory",
+]
 # Seconds or minutes each.
 SLOW = [
-    "accuracy::", "digests::", "gradients::", "memory::", "properties::", "stress::",
-    "a_column_is_bit_identical_alone", "a_header_that_is_too_long", "a_reused_workspace", "a_sequence_in_chunks",
-    "after_discarding", "checkpoints_of_a_stack", "dropout::gradients_agree", "gradients_of_every_stack", "nan_in_reused",
-    "no_bytes_panic", "one_two_three_and_eight_threads",
+    "accuracy::", "gradients::", "memory::a_million", "memory::checkpoints", "memory::the_gradient", "properties::", "stress::",
+    "a_header_that_is_too_long", "a_reused_workspace", "checkpoints_of_a_stack", "dropout::gradients_agree",
+    "every_instruction_set", "gradients_of_every_stack", "nan_in_reused", "no_bytes_panic",
 ]
 
 
@@ -291,20 +293,23 @@ def run(program, number, filters, seconds):
     return ("missed" if code == 0 else "time-out"), "", used
 
 
-def run_all(runs, number, seconds):
-    """Runs these programs, each with its filters, until the first failed test."""
-    used = 0
-    for program, filters in runs:
-        result, test, more = run(program, number, filters, seconds)
-        used += more
+def run_all(runs, number):
+    """Runs programs, each with its filters and its processor's seconds, until the first failed test."""
+    for program, filters, seconds in runs:
+        result, test, _ = run(program, number, filters, seconds)
         if result != "missed":
             break
-    return result, test, used
+    return result, test
 
 
-def modules(area):
-    listed = subprocess.run([ROOT / "scripts/mutants", "--tests", area], check=True, capture_output=True, text=True)
-    return [name.replace("/", "::") + "::" for name in listed.stdout.split()]
+def with_limits(runs):
+    """The runs, each with a limit of time, which depends on the time without a mutant."""
+    limited = []
+    for program, filters in runs:
+        result, test, used = run(program, 0, filters, 3600)
+        assert result == "missed", f"without a mutant: {result} {test}"
+        limited.append((program, filters, int(3 * used + 10)))
+    return limited
 
 
 def main():
@@ -317,24 +322,33 @@ def main():
     prepare()
     (units, tests), unviable, left_out = compile_all(mutants)
     fast = [option for name in SLOW for option in ("--skip", name)]
+    quick, slow = with_limits([(tests, QUICK), (units, fast), (tests, fast)]), with_limits([(units, SLOW), (tests, SLOW)])
     with open(WORK / "results.tsv", "a") as results:
         for area in areas:
-            ours = [m for m in mutants if re.match(rf"src/{area}(\.rs|/)", m["file"])]
-            runs = [(units, [f"{area}::", *fast]), (tests, QUICK), (units, fast), (tests, fast), (tests, modules(area))]
-            result, test, used = run_all(runs, 0, 3600)
-            assert result == "missed", f"without a mutant: {result} {test}"
             counts = collections.Counter()
-            for index, mutant in enumerate(ours):
-                number = mutant["number"]
-                result, test = ("does not compile" if number in unviable else "left out"), ""
-                if number not in unviable | left_out:
-                    if index % shard[1] != shard[0]:
-                        continue
-                    result, test, _ = run_all(runs, number, int(3 * used + 20))
+
+            def note(result, test, mutant):
                 counts[result] += 1
                 print(area, result, test, mutant["name"], sep="\t", file=results, flush=True)
                 if result in ("missed", "time-out"):
                     print(f"{result}: {mutant['name']}", flush=True)
+
+            ours = [m for m in mutants if re.match(rf"src/{area}(\.rs|/)", m["file"])]
+            runs = with_limits([(units, [f"{area}::", *fast])]) + quick
+            missed = []
+            for index, mutant in enumerate(ours):
+                result, test = ("does not compile" if mutant["number"] in unviable else "left out"), ""
+                if mutant["number"] not in unviable | left_out:
+                    if index % shard[1] != shard[0]:
+                        continue
+                    result, test = run_all(runs, mutant["number"])
+                    if result == "missed":
+                        print(f"missed by quick tests: {mutant['name']}", flush=True)
+                        missed.append(mutant)
+                        continue
+                note(result, test, mutant)
+            for mutant in missed:
+                note(*run_all(slow, mutant["number"]), mutant)
             print(f"{area}: {len(ours)} mutants, {dict(counts)}", flush=True)
 
 
