@@ -263,7 +263,7 @@ pub(crate) fn last_steps<A: Scalar>(values: &ArrayView3<'_, A>, lengths: &[usize
 }
 
 /// What a pass reads instead of its own memory. A layer of a stack reads other layers' memory without a copy.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Sources<'a, A> {
     /// The input: the hidden states of the layer below, or the input of the other direction.
     pub(crate) input: Option<Read<'a, A>>,
@@ -272,14 +272,6 @@ pub(crate) struct Sources<'a, A> {
     /// The probabilities of both directions together.
     pub(crate) output: Option<&'a [A]>,
 }
-
-impl<A> Clone for Sources<'_, A> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<A> Copy for Sources<'_, A> {}
 
 impl<A> Default for Sources<'_, A> {
     fn default() -> Self {

@@ -21,8 +21,8 @@ pub struct Footprint {
     pub(crate) outputs: usize,
     pub(crate) gradients: usize,
     pub(crate) n_y: usize,
-    /// Bytes of the structures of all passes.
-    pub(crate) structures: usize,
+    /// The structures of all passes.
+    pub(crate) structures: Bytes,
 }
 
 /// A footprint in bytes: the size of an element is known.
@@ -75,8 +75,8 @@ impl<A: Scalar> Size<A> {
         // before it; and the gradient after it.
         let states = self.state() * t_x.div_ceil(length).saturating_add(3);
         let lengths = Bytes::of_list::<usize>(m) + Bytes::of_list::<bool>(m.max(8));
-        let lengths = lengths + Bytes(self.footprint.structures);
-        states
+        self.footprint.structures
+            + states
             + Aligned::<A>::bytes(self.footprint.parameters)
             + lengths
             + self.steps(length)

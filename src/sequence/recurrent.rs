@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView3, Ix3};
 
 use super::footprint::Footprint;
 use super::{Backward, Cache, InitialState, Input, backward_into, forward_into};
-use crate::layout::{copy_time_major, step_view};
+use crate::layout::{Bytes, copy_time_major, step_view};
 use crate::upstream::check_last_hidden;
 use crate::{Dims, Error, Gradients, Parameters, Scalar, Upstream};
 
@@ -138,6 +138,14 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
         let pass = input.extent(self.dims());
         let dx = if input.has_dx() { n_x } else { 0 };
         let parameters = self.dims().len();
-        Footprint { passes: vec![pass], parameters, masks: 0, outputs: 0, gradients: dx, n_y, structures: 0 }
+        Footprint {
+            passes: vec![pass],
+            parameters,
+            masks: 0,
+            outputs: 0,
+            gradients: dx,
+            n_y,
+            structures: Bytes::default(),
+        }
     }
 }

@@ -230,13 +230,68 @@ impl Schedule<'_> {
     /// Fills the padding after the end of each column.
     pub(super) fn fill_padding<A: Copy>(self, sequence: &mut ArrayViewMut3<A>, value: A) {
         for (mut column, &length) in sequence.axis_iter_mut(Axis(1)).zip(self.lengths) {
-            if length < self.t_x {
-                column.slice_axis_mut(Axis(0), (length..).into()).fill(value);
-            }
+            column.slice_axis_mut(Axis(0), (length..).into()).fill(value);
         }
     }
 }
 
 fn each_position(runs: &[Run]) -> impl Iterator<Item = (&Run, usize)> {
     runs.iter().flat_map(|run| run.positions.clone().map(move |position| (run, position)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `T_x` and the lengths of batches, in both directions of time.
+    fn batches() -> impl Iterator<Item = (usize, Vec<usize>, bool)> {
+        let ragged = |m: usize, t_x: usize| (0..m).map(|column| column * column * 7 % (t_x + 1)).collect();
+        [
+            (1000, vec![1000]),
+            (300, vec![300; 7]),
+            (31, ragged(97, 31)),
+            (700, ragged(5, 700)),
+            (40, vec![3, 39, 0, 0, 11, 11]),
+            (5, vec![5; 513]),
+            (9, vec![2, 1, 0]),
+            (4, vec![]),
+            (0, vec![0; 3]),
+        ]
+        .into_iter()
+        .flat_map(|(t_x, lengths)| [false, true].map(|reversed| (t_x, lengths.clone(), reversed)))
+    }
+
+    #[test]
+    fn a_block_is_as_long_as_its_rows_fit_or_a_single_position() {
+        for (t_x, lengths, reversed) in batches() {
+            let (schedule, mut cuts) = (Schedule { t_x, lengths: &lengths, first: 0, reversed }, Vec::new());
+            schedule.cut(&mut cuts);
+            assert_eq!((cuts.first(), cuts.last()), (Some(&0), Some(&t_x)), "{schedule:?}");
+            for block in cuts.windows(2) {
+                let [start, end] = *block else { unreachable!() };
+                assert!(start < end || t_x == 0, "{cuts:?} of {schedule:?}");
+                assert!(end <= start + 1 || schedule.rows(&(start..end)) <= BLOCK_ROWS, "{cuts:?} of {schedule:?}");
+                assert!(end == t_x || schedule.rows(&(start..end + 1)) > BLOCK_ROWS, "{cuts:?} of {schedule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shares_have_about_equally_many_steps() {
+        for (t_x, lengths, reversed) in batches() {
+            let schedule = Schedule { t_x, lengths: &lengths, first: 0, reversed };
+            for parts in [1, 2, 3, 5, 8] {
+                let mut bounds = Vec::new();
+                schedule.share(parts, &mut bounds);
+                assert_eq!((bounds.len(), bounds[0], bounds[parts]), (parts + 1, 0, lengths.len()));
+                for share in bounds.windows(2) {
+                    let steps = lengths[share[0]..share[1]].iter().sum::<usize>();
+                    // The columns at both ends belong to it by half or less.
+                    let longest = lengths.iter().max().unwrap_or(&0);
+                    let difference = (steps * parts).abs_diff(schedule.steps());
+                    assert!(difference <= longest * parts, "{bounds:?} of {schedule:?}");
+                }
+            }
+        }
+    }
 }

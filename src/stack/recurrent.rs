@@ -1,10 +1,13 @@
 use ndarray::{Array2, Array3, ArrayView3};
 
 use super::architecture::Part;
-use super::{Backward, Cache, Gradients, Parameters, States, Upstream, backward_into, forward_into};
+use super::forward::Output;
+use super::states::State;
+use super::{Backward, Cache, Gradients, Layer, Parameters, States, Upstream, backward_into, forward_into};
+use crate::cell::Weights;
 use crate::dropout::Site;
-use crate::layout::{copy_time_major, sequence_view, step_view};
-use crate::sequence::{CheckpointedOf, Footprint, Input, Recurrent, SlidingOf, TruncatedOf};
+use crate::layout::{Bytes, copy_time_major, sequence_view, step_view};
+use crate::sequence::{self, CheckpointedOf, Footprint, Input, Recurrent, SlidingOf, TruncatedOf};
 use crate::{Dims, Error, Scalar};
 
 /// Truncated back-propagation through a stack with layers of one direction: see [`TruncatedOf`].
@@ -90,8 +93,15 @@ impl<A: Scalar> Checkpointed<'_, A> {
     }
 }
 
-/// An upper bound for the bytes of a layer's structures: a cache, an output, three states, and three shapes.
-const STRUCTURES: usize = 2048;
+/// Returns the bytes of the structures of so many layers, without the arrays that they hold: of the caches, the outputs, the
+/// packed weights, four states and three shapes.
+fn structures<A: Scalar>(layers: usize) -> Bytes {
+    Bytes::of_list::<sequence::Cache<A>>(layers)
+        + Bytes::of_list::<Output<A>>(layers)
+        + Bytes::of_list::<Weights<A>>(layers)
+        + Bytes::of_list::<State<A>>(layers) * 4
+        + Bytes::of_list::<Layer>(layers) * 3
+}
 
 impl<A: Scalar> Recurrent<A> for Parameters<A> {
     type Cache = Cache<A>;
@@ -197,7 +207,7 @@ impl<A: Scalar> Recurrent<A> for Parameters<A> {
             outputs,
             gradients: upper().max().unwrap_or(0).saturating_mul(2).saturating_add(dx),
             n_y: architecture.n_y(),
-            structures: architecture.layers().len().saturating_mul(STRUCTURES),
+            structures: structures::<A>(architecture.layers().len()),
         }
     }
 }

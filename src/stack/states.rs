@@ -24,8 +24,11 @@ use crate::scalar::Scalar;
 #[derive(Debug, Clone, PartialEq)]
 pub struct States<A> {
     /// In the order of the flat buffer.
-    pub(super) arrays: Vec<((usize, Direction), Array2<A>)>,
+    pub(super) arrays: Vec<State<A>>,
 }
+
+/// The layer, the direction, and their state: (`n_a`, m).
+pub(super) type State<A> = ((usize, Direction), Array2<A>);
 
 impl<A> Default for States<A> {
     fn default() -> Self {

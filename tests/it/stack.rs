@@ -797,10 +797,7 @@ fn peak_of_checkpoints<'a>(
     dlogits: &Array3<f64>,
 ) -> usize {
     let pass = || {
-        let mut run = stack::Checkpointed::forward_within(memory, p, input, None).unwrap();
-        if dlogits.len_of(Axis(1)) > 1 {
-            run = run.with_dx();
-        }
+        let mut run = stack::Checkpointed::forward_within(memory, p, input, None).unwrap().with_dx();
         while let Some(segment) = run.next_segment().unwrap() {
             let mut part = Array3::zeros(segment.cache().logits().raw_dim().f());
             part.assign(&dlogits.slice(s![.., .., segment.steps()]));
@@ -815,7 +812,7 @@ fn peak_of_checkpoints<'a>(
 /// logits, and a description.
 fn for_each_input(
     sizes: impl IntoIterator<Item = (Vec<usize>, usize, usize, usize, usize)>,
-    check: impl Fn(&stack::Parameters<f64>, Input<'_, f64>, &Array3<f64>, &str),
+    check: impl for<'p> Fn(&'p stack::Parameters<f64>, Input<'p, f64>, &Array3<f64>, &str),
 ) {
     let dropout = Dropout::new(1).inputs(0.3).recurrent(0.1).between_layers(0.2);
     for (widths, n_x, n_y, m, t_x) in sizes {
@@ -845,10 +842,9 @@ fn checkpoints_of_a_stack_stay_within_their_memory_and_use_at_least_half_of_it()
         (vec![33], 5, 3, 7, 9_000),
     ];
     for_each_input(sizes, |p, input, dlogits, description| {
-        for memory in [7_500_000, 9_000_000] {
-            let peak = peak_of_checkpoints(p, memory, input, dlogits);
-            assert!((memory / 2..=memory).contains(&peak), "{peak} of {memory} bytes for {description}");
-        }
+        let memory = 7_500_000;
+        let peak = peak_of_checkpoints(p, memory, input, dlogits);
+        assert!((memory / 2..=memory).contains(&peak), "{peak} of {memory} bytes for {description}");
     });
 }
 
@@ -867,6 +863,7 @@ fn the_least_memory_of_a_stack_is_enough_and_most_of_it_is_used() {
         let refused = stack::Checkpointed::forward_within(0, p, input, None);
         let Err(Error::Memory { expected: least, .. }) = refused else { panic!("no memory is enough") };
         let peak = peak_of_checkpoints(p, least, input, dlogits);
-        println!("{:.3} {peak} of {least} {description}", peak as f64 / least as f64);
+        // All passes share a workspace, which is as large as the largest of each dimension.
+        assert!((least / 4 * 3..=least).contains(&peak), "{peak} of {least} bytes for {description}");
     });
 }

@@ -63,8 +63,8 @@ impl<A: Scalar> Packed<A> {
         let rows = x + Bytes::of::<A>([rows, n_a]) + Bytes::of::<A>([rows, n_y]) * 2;
         let dropped = Bytes::of::<A>([extent.rows_of_a_thread(), n_a]) + Mask::bytes(m, n_a);
         let dropped = dropped * usize::from(extent.drops.states);
-        // The value of a token's one-hot vector.
-        let values = Bytes::of::<A>([extent.rows_of_a_thread()]) * usize::from(extent.tokens() && extent.drops.inputs);
+        // A token's one-hot vector has one value.
+        let values = Bytes::of::<A>([extent.rows_of_a_thread()]) * usize::from(extent.drops.inputs);
         let dropped = dropped + values;
         extent.cuts() + extent.runs() + rows + Bytes::of::<A>([m, n_a]) + dropped
     }

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use elman::loss::{Reduction, cross_entropy};
 use elman::sequence::{self, Backward, Checkpointed, Input, Truncated};
-use elman::{Error, Scalar, Upstream};
+use elman::{Error, Gradients, Scalar, Upstream};
 use ndarray::{Array2, Array3, Axis, Slice, concatenate, s};
 
 use crate::support::naive::Shape;
-use crate::support::problem::Linear;
+use crate::support::numpy::Numpy;
+use crate::support::problem::{Linear, uniform};
 use crate::support::results::{Problem, Results};
 
 const SHAPES: [(usize, usize, usize, usize, usize); 6] =
@@ -99,6 +100,38 @@ fn checkpoints_give_the_bits_of_the_plain_gradient<A: Scalar>() {
 fn checkpoints_give_a_bit_identical_gradient_for_every_reading() {
     checkpoints_give_the_bits_of_the_plain_gradient::<f32>();
     checkpoints_give_the_bits_of_the_plain_gradient::<f64>();
+}
+
+#[test]
+fn without_a_backward_pass_the_gradients_are_zero() {
+    let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 31 });
+    let run = Checkpointed::forward(&problem.parameters, &problem.inputs.x, None).unwrap();
+    assert_eq!(run.into_gradients(), (Gradients::zeros(problem.shape.dims()), Array2::zeros((5, 7))));
+}
+
+#[test]
+fn a_gradient_at_the_last_state_of_every_segment_is_added() {
+    // The same terms in another order.
+    const ROUNDING: f64 = 1e-12;
+    let problem = Problem::<f64>::draw(1, Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 31 });
+    let Problem { parameters, inputs, .. } = &problem;
+    let (mut dhidden, mut rng) = (Array3::zeros((5, 7, 31)), Numpy::seed(1));
+    let mut run = Checkpointed::forward(parameters, &inputs.x, &inputs.a0).unwrap();
+    let mut segments = 0;
+    while let Some(segment) = run.next_segment().unwrap() {
+        let last = uniform(&mut rng, (5, 7));
+        dhidden.index_axis_mut(Axis(2), segment.steps().end - 1).assign(&last);
+        segment.backward(Upstream::default().with_last_hidden(&last)).unwrap();
+        segments += 1;
+    }
+    assert!(segments > 2);
+    let expected = sequence::backward(parameters, &problem.forward(), Upstream::hidden(&dhidden)).unwrap();
+    let (gradients, da0) = run.into_gradients();
+    let difference =
+        |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f64::max);
+    let found = difference(gradients.as_slice(), expected.gradients.as_slice());
+    assert!(found < ROUNDING, "{found} between the gradients of the parameters");
+    assert!((&da0 - &expected.da0).iter().all(|difference| difference.abs() < ROUNDING));
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn a_window_has_the_bits_of_truncated_gradients<A: Scalar>(problem: &Problem<A>,
     let [mut p, mut q] = [(); 2].map(|()| parameters.clone());
     let mut truncated = Truncated::new(problem.input(), &inputs.a0, 1, k).unwrap();
     let mut sliding = Sliding::new(SHAPE.m, k).unwrap().with_state(inputs.a0.clone());
+    assert_eq!((sliding.columns(), sliding.len(), sliding.is_empty()), (SHAPE.m, 0, true));
     let rate = A::narrow(-0.1);
     for t in 0..SHAPE.t_x {
         let window = truncated.next_window(&p).unwrap().unwrap();
@@ -38,7 +39,7 @@ fn a_window_has_the_bits_of_truncated_gradients<A: Scalar>(problem: &Problem<A>,
         assert_eq!(found, expected);
         p.scaled_add(rate, &expected.gradients).unwrap();
         q.scaled_add(rate, &found.gradients).unwrap();
-        assert_eq!(sliding.len(), k.min(t + 1));
+        assert_eq!((sliding.len(), sliding.is_empty()), (k.min(t + 1), false));
     }
     assert_eq!(p, q);
     assert_ne!(&p, parameters);
