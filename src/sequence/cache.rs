@@ -280,7 +280,7 @@ impl<A> Default for Sources<'_, A> {
 }
 
 /// The input of a pass: that of its sources, or else that of its cache.
-pub(super) fn input<'a, A>(sources: Sources<'a, A>, tokens: Option<&'a [usize]>, x: &'a [A]) -> Read<'a, A> {
+pub(super) fn input<'a, A: Copy>(sources: Sources<'a, A>, tokens: Option<&'a [usize]>, x: &'a [A]) -> Read<'a, A> {
     sources.input.unwrap_or(tokens.map_or(Read::Vectors(x), Read::Tokens))
 }
 
