@@ -277,7 +277,7 @@ def run(program, number, filters, seconds):
     process = subprocess.Popen([program, *filters], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                preexec_fn=limits, env=environment, cwd=TREE)
     # Processor time does not pass in a deadlock.
-    timer = threading.Timer(600, os.killpg, (process.pid, signal.SIGKILL))
+    timer = threading.Timer(600 + seconds, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()
     for line in process.stdout:
         if match := re.match(r"test (\S+) .*FAILED$", line):
@@ -322,7 +322,7 @@ def main():
     prepare()
     (units, tests), unviable, left_out = compile_all(mutants)
     fast = [option for name in SLOW for option in ("--skip", name)]
-    quick, slow = with_limits([(tests, QUICK), (units, fast), (tests, fast)]), with_limits([(units, SLOW), (tests, SLOW)])
+    quick, slow = with_limits([(tests, QUICK), (units, fast), (tests, fast)]), []
     with open(WORK / "results.tsv", "a") as results:
         for area in areas:
             counts = collections.Counter()
@@ -347,6 +347,8 @@ def main():
                         missed.append(mutant)
                         continue
                 note(result, test, mutant)
+            if missed:
+                slow = slow or with_limits([(units, SLOW), (tests, SLOW)])
             for mutant in missed:
                 note(*run_all(slow, mutant["number"]), mutant)
             print(f"{area}: {len(ours)} mutants, {dict(counts)}", flush=True)
