@@ -34,6 +34,7 @@ fn zero_dimensions_give_the_arrays_of_the_equations() {
         let cache = inputs.forward();
         let expected = naive::forward(&inputs);
         assert_eq!((cache.dims(), cache.columns(), cache.len()), (shape.dims(), m, t_x));
+        assert_eq!(cache.is_empty(), t_x == 0);
         assert_eq!(cache.x(), inputs.x);
         assert_eq!(cache.a0(), inputs.a0);
         assert_eq!(cache.hidden().dim(), (n_a, m, t_x), "{shape:?}");
@@ -363,6 +364,8 @@ fn caches_are_equal_only_where_each_of_their_parts_is() {
     let run = |p: &Parameters<f64>, input: Input<'_, f64>| sequence::forward(p, input, &a0).unwrap();
     let without_columns = |p: &Parameters<f64>, x: &Array3<f64>| sequence::forward(p, x, None).unwrap();
     let masked = |seed| run(&p, plain.dropout(Dropout::new(seed).inputs(0.5).recurrent(0.5)));
+    assert_eq!(run(&p, Input::tokens(&others)).tokens(), Some(others.view()));
+    assert_eq!(run(&p, plain).tokens(), None);
     for (part, left, right) in [
         ("dims", without_columns(&p, &none), without_columns(&network(3, 0), &Array3::zeros((3, 0, 3)))),
         ("activation", run(&p, plain), run(&p.clone().with_activation(Activation::Identity), plain)),
