@@ -35,7 +35,7 @@ impl<A: Lanes> WithSimd for Softmax<'_, A> {
         let Softmax { y, z, n } = self;
         debug_assert_eq!(y.len(), z.len());
         // A single row needs no division.
-        if n == z.len() {
+        if n == z.len() && n > 0 {
             return row(simd, y, z);
         }
         for (y, z) in y.chunks_exact_mut(n.max(1)).zip(z.chunks_exact(n.max(1))) {

@@ -144,7 +144,7 @@ impl<'a, A: Lanes> Left<'a, A> for RowMajor<'a, A> {
         self.a
     }
 
-    /// Tiles of nearly equal height, the tall ones first. There are at least two rows: [`Tiles::row`] takes a single one.
+    /// Tiles of nearly equal height, the tall ones first.
     #[inline(always)]
     fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], group: usize) {
         let (k, n) = (self.k, product.b.n());
@@ -156,6 +156,7 @@ impl<'a, A: Lanes> Left<'a, A> for RowMajor<'a, A> {
         for (height, tiles, c, a) in [(height + 1, tall, c0, a0), (height, tiles - tall, c1, a1)] {
             match height {
                 _ if tiles == 0 => {}
+                1 => product.column::<1, V>(c, RowMajor { a, k }, group, tiles),
                 2 => product.column::<2, V>(c, RowMajor { a, k }, group, tiles),
                 3 => product.column::<3, V>(c, RowMajor { a, k }, group, tiles),
                 4 => product.column::<4, V>(c, RowMajor { a, k }, group, tiles),

@@ -230,7 +230,9 @@ impl Schedule<'_> {
     /// Fills the padding after the end of each column.
     pub(super) fn fill_padding<A: Copy>(self, sequence: &mut ArrayViewMut3<A>, value: A) {
         for (mut column, &length) in sequence.axis_iter_mut(Axis(1)).zip(self.lengths) {
-            column.slice_axis_mut(Axis(0), (length..).into()).fill(value);
+            if length < self.t_x {
+                column.slice_axis_mut(Axis(0), (length..).into()).fill(value);
+            }
         }
     }
 }

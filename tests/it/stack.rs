@@ -823,6 +823,7 @@ fn for_each_input(
         let dlogits = Array3::from_elem((n_y, m, t_x).f(), 1.0);
         for (reading, input) in [
             ("vectors", Input::vectors(&x)),
+            ("without dx", Input::vectors(&x).without_dx()),
             ("tokens", Input::tokens(&ids)),
             ("reversed", Input::vectors(&x).reversed()),
             ("dropout", Input::vectors(&x).dropout(dropout)),
