@@ -868,3 +868,70 @@ fn the_least_memory_of_a_stack_is_enough_and_most_of_it_is_used() {
         assert!((least / 4 * 3..=least).contains(&peak), "{peak} of {least} bytes for {description}");
     });
 }
+
+#[test]
+fn checkpoints_ask_for_the_memory_that_the_layers_and_their_dropout_need() {
+    fn needed<T>(run: Result<T, Error>) -> usize {
+        match run {
+            Err(Error::Memory { expected, .. }) => expected,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("one byte is enough"),
+        }
+    }
+    let (x, ids) = (Array3::<f64>::zeros((3, 5, 700)), Array2::zeros((5, 700)));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(17), Layer::new(7)], 2), 1);
+    for input in [Input::vectors(&x), Input::tokens(&ids), Input::vectors(&x).without_dx()] {
+        let of = |input| needed(stack::Checkpointed::forward_within(1, &p, input, None));
+        assert_eq!(of(input.dropout(Dropout::new(1))), of(input), "a rate of zero");
+        let between = of(input.dropout(Dropout::new(1).between_layers(0.1)));
+        assert!(between > of(input), "masks and what they leave take memory");
+    }
+    // A stack of one layer is that layer, but for the structures around it.
+    let more = [1, 3, 17, 64].map(|n_x| {
+        let x = Array3::<f64>::zeros((n_x, 5, 700));
+        let p = parameters::<f64>(&Architecture::new(n_x, [Layer::new(17)], 2), 1);
+        let layer = network(&p, 0, Forward);
+        [Input::vectors(&x), Input::tokens(&ids).without_dx(), Input::vectors(&x).without_dx()].map(|input| {
+            let alone = needed(sequence::Checkpointed::forward_within(1, &layer, input, None));
+            needed(stack::Checkpointed::forward_within(1, &p, input, None)) - alone
+        })
+    });
+    let structures = more[0][0];
+    assert!(more.iter().flatten().all(|&more| more == structures), "{more:?}");
+}
+
+#[test]
+fn a_stack_that_checkpoints_cannot_run_is_refused() {
+    let x = Array3::<f64>::zeros((3, 4, 6));
+    let both = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
+    assert!(matches!(stack::Checkpointed::forward(&both, &x, None), Err(Error::Bidirectional { layer: 1 })));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let error = stack::Checkpointed::forward(&p, &x, &States::zeros(p.architecture(), 3)).unwrap_err();
+    assert!(matches!(error, Error::States { argument: "states", .. }), "{error}");
+    assert!(matches!(stack::Checkpointed::forward_within(9, &p, &x, None), Err(Error::Memory { .. })));
+    let run = stack::Checkpointed::forward(&p, &x, None).unwrap();
+    let (gradients, d_states) = run.into_gradients();
+    assert!(gradients == stack::Parameters::zeros(p.architecture().clone()));
+    assert_eq!(d_states, States::zeros(p.architecture(), 4), "no segment has had a backward pass");
+}
+
+#[test]
+fn a_stack_that_windows_cannot_run_is_refused() {
+    let x = Array3::<f64>::zeros((3, 4, 6));
+    let both = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7).bidirectional()], 2), 1);
+    let mut windows = stack::Truncated::new(&x, None, 2, 3).unwrap();
+    let error = windows.next_window(&both).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "layer 1 of the stack has two directions, expected one: a reverse direction needs the whole sequence"
+    );
+    let none = stack::Parameters::zeros(Architecture::new(3, [], 2));
+    assert!(matches!(windows.next_window(&none), Err(Error::NoLayers)));
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let window = windows.next_window(&p).unwrap().unwrap();
+    assert_eq!((window.steps, window.fresh), (0..2, 0..2));
+    let wrong = States::zeros(p.architecture(), 3);
+    let mut windows = stack::Truncated::new(&x, &wrong, 2, 3).unwrap();
+    assert!(matches!(windows.next_window(&p), Err(Error::States { .. })));
+    assert!(matches!(stack::Truncated::<f64>::new(&x, None, 0, 3), Err(Error::Range { .. })));
+}
