@@ -49,11 +49,7 @@ QUICK = [
     "the_least_memory",
 ]
 # Seconds or minutes each.
-SLOW = [
-    "accuracy::", "gradients::", "memory::a_million", "memory::checkpoints", "memory::the_gradient", "properties::", "stress::",
-    "a_header_that_is_too_long", "a_reused_workspace", "checkpoints_of_a_stack", "dropout::gradients_agree",
-    "digests::every", "gradients_of_every_stack", "nan_in_reused", "no_bytes_panic",
-]
+SLOW = (ROOT / "scripts/slow-tests").read_text().split()
 
 
 def is_constant_function(node):
