@@ -20,7 +20,7 @@ macro_rules! approximate {
             }
         }
 
-        #[doc = concat!("Equal where ", $doc, " and each element is within `max_relative` of the larger one.")]
+        #[doc = concat!("Equal where ", $doc, " and each element is within `epsilon`, or within `max_relative` times the larger magnitude.")]
         impl<A: Scalar + RelativeEq<Epsilon: Copy>> RelativeEq for $parameters {
             fn default_max_relative() -> A::Epsilon {
                 A::default_max_relative()
@@ -31,7 +31,7 @@ macro_rules! approximate {
             }
         }
 
-        #[doc = concat!("Equal where ", $doc, " and each element is within `max_ulps` representable numbers.")]
+        #[doc = concat!("Equal where ", $doc, " and each element is within `epsilon`, or within `max_ulps` representable numbers.")]
         impl<A: Scalar + UlpsEq<Epsilon: Copy>> UlpsEq for $parameters {
             fn default_max_ulps() -> u32 {
                 A::default_max_ulps()

@@ -185,7 +185,7 @@ pub enum Error {
         found: usize,
     },
     /// A step of a sliding window is of another kind than those before it.
-    #[error("`{argument}` is {found}, but the window holds {expected}")]
+    #[error("`{argument}` holds {found}, but the window holds {expected}")]
     Inputs {
         /// The argument's name.
         argument: &'static str,
@@ -213,7 +213,7 @@ pub enum Error {
         found: usize,
     },
     /// A column is longer than the sequence.
-    #[error("`{argument}` says {found} for column {column}, expected at most {expected}")]
+    #[error("`{argument}` holds {found} for column {column}, expected at most {expected}")]
     Length {
         /// The argument's name.
         argument: &'static str,
@@ -258,7 +258,7 @@ fn hint(argument: &str, expected: &Shape, found: &Shape) -> &'static str {
     let (n_x, found): (_, Vec<_>) = (expected.lengths().next(), found.lengths().collect());
     match (argument, &found[..]) {
         ("x", [first, _, last]) if n_x.as_ref() == Some(last) && first != last => {
-            "; `x.permuted_axes([2, 1, 0])` has that shape"
+            "; `x.permuted_axes([2, 1, 0])` if x is (T_x, m, n_x), `x.permuted_axes([2, 0, 1])` if x is (m, T_x, n_x)"
         }
         _ => "",
     }

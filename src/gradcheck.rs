@@ -219,9 +219,9 @@ pub fn parameters<R: Outcome>(
     mut loss: impl FnMut(&Parameters<f64>) -> R,
 ) -> Result<Report, Error> {
     check_network("gradients", gradients.dims().triple(), values.dims().triple())?;
-    let present = loss(values).loss()?;
+    let current = loss(values).loss()?;
     let numeric = gradient_by_differences(&mut values.clone(), Parameters::as_mut_slice, |p| loss(p).loss())?;
-    Ok(Report::of(present, gradients.as_slice(), &numeric, |i| values.name_of(i).unwrap_or_default()))
+    Ok(Report::of(current, gradients.as_slice(), &numeric, |i| values.name_of(i).unwrap_or_default()))
 }
 
 /// [`parameters`] for a stack of layers.
@@ -291,13 +291,13 @@ pub fn array<D: Dimension, R: Outcome>(
     let analytic: Vec<f64> = gradient.iter().copied().collect();
     let elements = values.iter().copied().collect();
     let mut moved = Array::from_shape_vec(values.raw_dim(), elements).expect("as many elements as the shape says");
-    let present = loss(&moved).loss()?;
+    let current = loss(&moved).loss()?;
     let numeric = gradient_by_differences(
         &mut moved,
         |moved| moved.as_slice_mut().expect("it was made in standard order"),
         |moved| loss(moved).loss(),
     )?;
-    Ok(Report::of(present, &analytic, &numeric, |i| element_name(name, values.shape(), i)))
+    Ok(Report::of(current, &analytic, &numeric, |i| element_name(name, values.shape(), i)))
 }
 
 /// The derivative with respect to each element of `point`. `flat` borrows its elements.

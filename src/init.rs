@@ -7,7 +7,8 @@
 //! | [`irnn`] | N(0, 0.001²) | identity | N(0, 0.001²) | 0 | 0 |
 //! | [`spectral`] | U(±b) | U(±b), scaled to ρ(`waa`) = radius | U(±b) | U(±b) + U(±b) | U(±b) |
 //!
-//! Here b = 1/√`n_a`, U(±b) is uniform on [−b, b], N is normal and ρ is the spectral radius.
+//! Here b = 1/√`n_a`, U(±b) is uniform on [−b, b], N is normal and ρ is the spectral radius. [`torch_stack`], [`keras_stack`]
+//! and [`irnn_stack`] do the same for every layer of a stack.
 //!
 //! The same generator gives bit-identical parameters on every machine. A uniform number consumes one `u64` of the
 //! generator. So does a normal number, N(0, 1) = Φ⁻¹(u): Wichura's quantile of a uniform u, without the platform's math
@@ -44,7 +45,7 @@ use normal::normal;
 /// The standard deviation of [`irnn`]'s normal weights.
 const IRNN_DEVIATION: f64 = 0.001;
 
-/// PyTorch's default: every parameter uniform on ±1/√`n_a`.
+/// PyTorch's default: weights and `by` uniform on ±1/√`n_a`, and `ba` the sum of two such numbers.
 ///
 /// The distributions are those of `torch.nn.RNN(n_x, n_a)` and `torch.nn.Linear(n_a, n_y)`. Torch adds two hidden biases;
 /// `ba` is their sum, so each element takes two draws. (The fan-in of `Linear` is `n_a`, so its bound is ±1/√`n_a` too.)
@@ -144,6 +145,19 @@ pub fn keras<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters
 
 /// [`keras`] for every layer of a stack. The head's Glorot range counts the outputs of both directions.
 ///
+/// # Examples
+///
+/// ```
+/// use elman::init;
+/// use elman::stack::{Architecture, Layer};
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let architecture = Architecture::new(3, [Layer::new(4), Layer::new(8).bidirectional()], 2);
+/// let p = init::keras_stack::<f64>(architecture, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+/// assert_eq!(p.by(), ndarray::Array1::<f64>::zeros(2));
+/// # Ok::<(), elman::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
 pub fn keras_stack<A: Scalar>(
@@ -191,6 +205,20 @@ pub fn irnn<A: Scalar>(dims: Dims, rng: &mut (impl Rng + ?Sized)) -> Parameters<
 }
 
 /// [`irnn`] for every layer of a stack.
+///
+/// # Examples
+///
+/// ```
+/// use elman::init;
+/// use elman::stack::{Architecture, Direction, Layer};
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let architecture = Architecture::new(3, [Layer::new(4), Layer::new(8)], 2);
+/// let p = init::irnn_stack::<f64>(architecture, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+/// let upper = p.network(1, Direction::Forward).unwrap();
+/// assert_eq!(upper.waa(), ndarray::Array2::<f64>::eye(8));
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::StackTooLarge`] where a machine cannot address so many parameters.
@@ -278,15 +306,15 @@ pub fn set_spectral_radius<A: Scalar>(parameters: &mut Parameters<A>, radius: f6
 fn factor_to_radius<A: Scalar, B: Scalar>(matrix: &ArrayRef2<A>, radius: f64) -> Result<f64, Error> {
     let is_finite = |value: f64| narrow::<B>(value).is_finite();
     check_range("radius", radius, "finite and at least 0", is_finite(radius) && radius >= 0.0)?;
-    let present = spectral_radius(matrix)?;
-    if matrix.is_empty() || (present == 0.0 && radius == 0.0) {
+    let current = spectral_radius(matrix)?;
+    if matrix.is_empty() || (current == 0.0 && radius == 0.0) {
         return Ok(1.0);
     }
-    check_range("spectral_radius(waa)", present, "finite and above 0", present.is_finite() && present > 0.0)?;
-    let factor = radius / present;
+    check_range("spectral_radius(waa)", current, "finite and above 0", current.is_finite() && current > 0.0)?;
+    let factor = radius / current;
     let largest = matrix.iter().fold(0.0, |largest: f64, weight| largest.max(widen(*weight).abs()));
     let scaled = is_finite(largest * factor);
-    check_range("spectral_radius(waa)", present, "large enough that the scaled weights are finite", scaled)?;
+    check_range("spectral_radius(waa)", current, "large enough that the scaled weights are finite", scaled)?;
     Ok(factor)
 }
 
@@ -326,14 +354,16 @@ pub fn spectral_radius<A: Scalar>(matrix: &ArrayRef2<A>) -> Result<f64, Error> {
     let mut square = vec![0.0; power.len()];
     let mut packed = Packed::default();
     let mut scales = [0.0; SQUARINGS + 1];
-    for scale in &mut scales {
+    for (squarings, scale) in scales.iter_mut().enumerate() {
+        if squarings > 0 {
+            packed.pack_rows(n, n, Rows::ascending(&power, n));
+            product(&mut square, Start::Zero, &power, &packed, Epilogue::Store);
+            std::mem::swap(&mut power, &mut square);
+        }
         *scale = scale_to_one(&mut power);
         if *scale == 0.0 || scale.is_nan() {
             return Ok(*scale);
         }
-        packed.pack_rows(n, n, Rows::ascending(&power, n));
-        product(&mut square, Start::Zero, &power, &packed, Epilogue::Store);
-        std::mem::swap(&mut power, &mut square);
     }
     // ρ = s₀·√(s₁·√(s₂·…)). Roots of numbers near one lose no precision, and neither do powers of two.
     Ok(scales.iter().rev().fold(1.0, |root: f64, scale| scale * root.sqrt()))

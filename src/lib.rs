@@ -83,9 +83,9 @@
 //!
 //! # Errors
 //!
-//! A wrong argument is an [`Error`] that names the argument, what was expected and what was found. NaN and infinity are no
-//! errors: they follow IEEE rules and stay in their column. [`io::Error`] is the error of files, and [`Error`] converts into
-//! it.
+//! A wrong argument is an [`Error`] that names the argument, what was expected and what was found. NaN and infinity
+//! are not errors: they follow IEEE rules, and a forward pass keeps them in their column. [`io::Error`] is the error of
+//! files, and [`Error`] converts into it.
 //!
 //! # Features
 //!

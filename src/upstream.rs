@@ -55,11 +55,13 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
     pub fn hidden(hidden: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_hidden(hidden)
     }
+
     /// For a loss that reads the logits.
     #[must_use]
     pub fn logits(logits: &'a ArrayRef<A, D>) -> Self {
         Upstream::default().with_logits(logits)
     }
+
     /// For a loss that reads the probabilities. For one that reads the logits, such as a squared error, use
     /// [`logits`](Upstream::logits): with one output, the probability is always 1, so its gradient is zero.
     #[must_use]
@@ -72,11 +74,13 @@ impl<'a, A, D: Dimension> Upstream<'a, A, D> {
     pub fn with_hidden(self, hidden: &'a ArrayRef<A, D>) -> Self {
         Upstream { hidden: Some(hidden), ..self }
     }
+
     /// Adds the gradient of the logits.
     #[must_use]
     pub fn with_logits(self, logits: &'a ArrayRef<A, D>) -> Self {
         Upstream { logits: Some(logits), ..self }
     }
+
     /// Adds the gradient of the probabilities.
     #[must_use]
     pub fn with_output(self, output: &'a ArrayRef<A, D>) -> Self {
@@ -109,6 +113,7 @@ impl<'a, A> Upstream<'a, A, Ix3> {
     pub fn last_hidden(last_hidden: &'a ArrayRef<A, Ix2>) -> Self {
         Upstream::default().with_last_hidden(last_hidden)
     }
+
     /// Adds the gradient of the last hidden state, such as the `da0` of the next chunk.
     #[must_use]
     pub fn with_last_hidden(self, last_hidden: &'a ArrayRef<A, Ix2>) -> Self {

@@ -39,8 +39,8 @@ pub struct Backward<A> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another shape than
-/// its array.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Activation`] where the cache belongs to a network
+/// with another nonlinearity; [`Error::Shape`] where a gradient has another shape than its array.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -64,7 +64,7 @@ pub fn backward<A: Scalar>(
     // There is no gradient from a later step.
     let mut da_prev = vec![A::zero(); n_a * m];
     let mut dxt = vec![A::zero(); n_x * m];
-    head_gradient(&mut dz, Start::Present, dlogits, &weights);
+    head_gradient(&mut dz, Start::Accumulate, dlogits, &weights);
     recurrence_gradient(&mut dz, &mut da_prev, &cache.states[n_a * m..], None, &weights);
     input_gradient(&mut dxt, &dz, &weights);
 

@@ -7,7 +7,7 @@ use super::{ForwardWeights, Weights};
 use crate::dropout::MaskRows;
 use crate::error::{HIDDEN, X, check_first_axis, check_shape};
 use crate::kernel::{Epilogue, Inside, Kernel, Lanes, PickedRows, Product, Recurrence, Run, Softmax, Start, kernel};
-use crate::layout::{copy_time_major, step_view};
+use crate::layout::{copy_time_major, product, step_view};
 use crate::{Activation, Dims, Error, Parameters, Scalar};
 
 /// The result of one step: its outputs, and all data that the backward pass reads.
@@ -110,8 +110,8 @@ pub fn forward<A: Scalar>(
         m,
         xt: vec![A::zero(); dims.n_x * m],
         states: vec![A::zero(); 2 * dims.n_a * m],
-        logits: vec![A::zero(); dims.n_y * m],
-        y: vec![A::zero(); dims.n_y * m],
+        logits: vec![A::zero(); product([dims.n_y, m])],
+        y: vec![A::zero(); product([dims.n_y, m])],
     };
     let Cache { xt: own_xt, states, logits, y, .. } = &mut cache;
     let (own_a_prev, a_next) = states.split_at_mut(dims.n_a * m);
@@ -215,7 +215,7 @@ impl<A: NdFloat> Dropped<'_, A> {
 /// The second direction of a layer has no `by`: it adds Wya·a to the first direction's logits.
 #[inline(always)]
 fn logits<A>(run: impl Run<A>, logits: &mut [A], a: &[A], weights: &ForwardWeights<A>) {
-    let start = if weights.by.len() == weights.dims.n_y { Start::Bias(weights.by) } else { Start::Present };
+    let start = if weights.by.len() == weights.dims.n_y { Start::Bias(weights.by) } else { Start::Accumulate };
     run.run(Product { c: logits, start, a, b: weights.wya, epilogue: Epilogue::Store });
 }
 

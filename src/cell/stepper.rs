@@ -264,7 +264,7 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     /// [`Error::Shape`] where `tokens.len() != m`; [`Error::Token`] where an id is not below `n_x`. An error leaves the
     /// states unchanged.
     pub fn step_tokens(&mut self, tokens: &[usize]) -> Result<(), Error> {
-        check_tokens(tokens, self.columns(), self.n_x())?;
+        check_tokens(tokens, self.columns(), self.n_x(), |position| position)?;
         self.memory.step(self.network.layers(), Read::Tokens(tokens), None);
         Ok(())
     }
@@ -294,7 +294,7 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     /// As [`step_columns`](Self::step_columns) and [`step_tokens`](Self::step_tokens).
     pub fn step_columns_tokens(&mut self, columns: &[usize], tokens: &[usize]) -> Result<(), Error> {
         self.memory.check(columns)?;
-        check_tokens(tokens, columns.len(), self.n_x())?;
+        check_tokens(tokens, columns.len(), self.n_x(), |position| columns[position])?;
         self.memory.step(self.network.layers(), Read::Tokens(tokens), Some(columns));
         Ok(())
     }
@@ -407,11 +407,18 @@ impl<A: Scalar, N: Steppable<A>> StepperOf<A, N> {
     }
 }
 
-/// Checks m token ids of one step, each below `n_x`.
-pub(crate) fn check_tokens(tokens: &[usize], m: usize, n_x: usize) -> Result<(), Error> {
+/// Checks the token ids of one step, m numbers below `n_x`. `column` returns the batch column of each.
+pub(crate) fn check_tokens(
+    tokens: &[usize],
+    m: usize,
+    n_x: usize,
+    column: impl Fn(usize) -> usize,
+) -> Result<(), Error> {
     check_len("tokens", tokens, &["m"], m)?;
-    match tokens.iter().position(|&token| token >= n_x) {
-        Some(column) => Err(Error::Token { argument: "tokens", column, step: 0, expected: n_x, found: tokens[column] }),
+    match tokens.iter().enumerate().find(|&(_, &token)| token >= n_x) {
+        Some((position, &found)) => {
+            Err(Error::Token { argument: "tokens", column: column(position), step: 0, expected: n_x, found })
+        }
         None => Ok(()),
     }
 }

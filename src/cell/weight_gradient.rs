@@ -143,7 +143,7 @@ impl<A: Scalar> WeightGradient<A> {
         if steps.rows == 0 {
             return;
         }
-        let mut start = Start::Present;
+        let mut start = Start::Accumulate;
         if mem::take(&mut self.overwrite) {
             start = Start::Zero;
             let [.., dba, dby] = gradients.split();

@@ -17,7 +17,7 @@ pub struct Weights<A> {
     pub(super) by: Vec<A>,
     /// What is packed; `None` before the first call.
     packed: Option<Packing>,
-    /// What the last forward pass read where it is stored.
+    /// The weights that the last forward pass read without packing them.
     unpacked: Option<Packing>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct BackwardWeights<'a, A> {
     pub(super) wya: Factor<'a, A>,
 }
 
-/// Up to so many rows, a pass is faster if it packs nothing: its products read the weights where they are stored, and the
+/// Up to this number of rows, a pass is faster if it packs nothing: its products read the weights where they are stored, and the
 /// weights' gradients are sums of outer products.
 pub(super) const FEW_ROWS: usize = 4;
 
@@ -114,7 +114,7 @@ impl<A: Scalar> Weights<A> {
         self.wya.pack_transposed(n_a, n_y, p.wya());
     }
 
-    /// The factors of the products of a backward pass over so many rows: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed,
+    /// The factors of the products of a backward pass over `rows` rows: Waaᵀ·dz, Wyaᵀ·dlogits and, if `dx` is computed,
     /// Waxᵀ·dz.
     pub(crate) fn backward<'a>(&'a mut self, p: View<'a, A>, dx: bool, rows: usize) -> BackwardWeights<'a, A> {
         let Dims { n_x, n_a, .. } = p.dims;

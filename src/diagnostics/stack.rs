@@ -1,8 +1,7 @@
 use ndarray::Array2;
 use rand::Rng;
 
-use super::through_time::{check_threshold, gradient_norms_of, jacobian_norms_of, saturation_of};
-use crate::error::check_count;
+use super::through_time::{check_probes, check_threshold, gradient_norms_of, jacobian_norms_of, saturation_of};
 use crate::stack::{Cache, Direction, Parameters, Upstream, check_architecture, each_pass};
 use crate::{Error, Scalar};
 
@@ -74,7 +73,8 @@ pub fn stack_gradient_norms<A: Scalar>(
 /// ```
 ///
 /// # Errors
-/// [`Error::Architecture`] where `cache` belongs to another stack; [`Error::Range`] where `probes` is 0.
+/// [`Error::Architecture`] where `cache` belongs to another stack; [`Error::Range`] where `probes` is 0 or more than memory
+/// holds.
 pub fn stack_jacobian_norms<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -82,7 +82,8 @@ pub fn stack_jacobian_norms<A: Scalar>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Result<ByLayer<Array2<f64>>, Error> {
     check_architecture("cache", cache.architecture(), parameters.architecture())?;
-    check_count("probes", probes, "at least 1", probes > 0)?;
+    let widest = parameters.architecture().layers().iter().map(|layer| layer.n_a).max().unwrap_or_default();
+    check_probes::<A>(probes, widest)?;
     let passes = parameters.views().zip(cache.passes());
     Ok(passes.map(|((_, p), (key, pass))| (key, jacobian_norms_of(p, pass, probes, rng))).collect())
 }

@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 use crate::cell::{BackwardWeights, Weights, head_gradient, logits_gradient, recurrence_gradient};
 use crate::error::{check_activation, check_count, check_network, check_range};
 use crate::kernel::Start;
-use crate::layout::copy_time_major;
+use crate::layout::{Bytes, copy_time_major};
 use crate::parameters::{View, norm, sum_of_squares};
 use crate::scalar::widen;
 use crate::sequence::Cache;
@@ -44,8 +44,8 @@ use crate::{Dims, Error, Parameters, Scalar, Upstream};
 /// ```
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient does not have the shape
-/// of its array.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Activation`] where the cache belongs to a network
+/// with another nonlinearity; [`Error::Shape`] where a gradient does not have the shape of its array.
 pub fn gradient_norms<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -76,7 +76,7 @@ pub(super) fn gradient_norms_of<A: Scalar>(
     if let Some(hidden) = upstream.hidden {
         copy_time_major(&mut own, hidden);
     }
-    head_gradient(&mut own, Start::Present, dlogits, &weights);
+    head_gradient(&mut own, Start::Accumulate, dlogits, &weights);
 
     let mut norms = Array2::zeros((m, t_x));
     for j in 0..m {
@@ -126,7 +126,8 @@ pub(super) fn gradient_norms_of<A: Scalar>(
 /// ```
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Range`] where `probes` is 0.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Activation`] where the cache belongs to a network
+/// with another nonlinearity; [`Error::Range`] where `probes` is 0 or more than memory holds.
 pub fn jacobian_norms<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -134,7 +135,7 @@ pub fn jacobian_norms<A: Scalar>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Result<Array2<f64>, Error> {
     check_cache(parameters, cache)?;
-    check_count("probes", probes, "at least 1", probes > 0)?;
+    check_probes::<A>(probes, parameters.dims().n_a)?;
     Ok(jacobian_norms_of(parameters.view(), cache, probes, rng))
 }
 
@@ -157,6 +158,17 @@ pub(super) fn jacobian_norms_of<A: Scalar>(
         back(&weights, cache, j, &mut vectors.clone(), |t, da| norms[[j, t]] = (sum_of_squares(da) / count).sqrt());
     }
     norms
+}
+
+/// Checks a number of random vectors of `n_a` elements each.
+pub(super) fn check_probes<A>(probes: usize, n_a: usize) -> Result<(), Error> {
+    let fits = Bytes::of::<A>([probes, n_a]) <= Bytes(isize::MAX.unsigned_abs());
+    check_count(
+        "probes",
+        probes,
+        "at least 1, and so few that their n_a elements each fit in memory",
+        probes > 0 && fits,
+    )
 }
 
 fn check_cache<A: Scalar>(parameters: &Parameters<A>, cache: &Cache<A>) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use crate::error::{Error, check_len, check_range};
 /// - [`inputs`](Self::inputs) and [`recurrent`](Self::recurrent) are `dropout` and `recurrent_dropout` of Keras's `SimpleRNN`,
 ///   in every layer. For token ids, `inputs` drops whole words of the vocabulary.
 ///
-/// A rate of 0 has the bits of no dropout. A pass for evaluation has no `Dropout`, and no scaling.
+/// A rate of 0 is bit-identical to no dropout. A pass for evaluation has no `Dropout`, and no scaling.
 ///
 /// # One mask, however the batch is run
 ///

@@ -79,6 +79,7 @@ pub type StackCheckpoint<A> = CheckpointOf<A, stack::Parameters<A>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CheckpointOf<A, P> {
     /// The parameters θ.
     pub parameters: P,

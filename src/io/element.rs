@@ -3,6 +3,9 @@
 use crate::Scalar;
 use crate::scalar::{from_bits, to_bits};
 
+/// The maximum number of axes of a NumPy array.
+pub(super) const MAX_AXES: usize = 64;
+
 /// Converts little-endian bytes to elements. Bytes after the last whole element are ignored.
 pub(super) fn from_le<A: Scalar>(bytes: &[u8]) -> Vec<A> {
     let element = |bytes: &[u8]| {

@@ -137,10 +137,10 @@ impl SimpleCell {
     /// Converts a network to tensors.
     ///
     /// # Errors
-    /// - [`Error::Network`] where this cell is residual.
+    /// - [`Error::Network`] where this cell is residual, and where a bias is not zero and its layer has none.
     /// - [`Error::DuplicateName`] where two arrays would have the same name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
-    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, or where [`from_tensors`](Self::from_tensors) would refuse
+    ///   the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         write_network(self, parameters)
     }

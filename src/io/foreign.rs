@@ -1,10 +1,11 @@
 //! Recognises files of other formats, and says how to get the weights out of them.
 
 /// The advice for PyTorch.
-const TORCH: &str = "in Python, `safetensors.torch.save_file(model.state_dict(), path)` writes a file to read";
+const TORCH: &str =
+    "in Python, `safetensors.torch.save_file(model.state_dict(), path)` writes a file that this crate reads";
 /// The advice for Keras.
 const KERAS: &str =
-    "in Python, `np.savez(path, **{w.path: np.asarray(w) for w in model.weights})` writes a file to read";
+    "in Python, `np.savez(path, **{w.path: np.asarray(w) for w in model.weights})` writes a file that this crate reads";
 
 /// The number of bytes at each end of a zip archive that are searched for the names of its entries.
 const ENDS: usize = 1 << 16;
@@ -19,17 +20,17 @@ pub(super) fn recognized(bytes: &[u8], own: &str) -> Option<String> {
         // The length of the header, and its first byte. Such a length may begin as another format does.
         [_, _, _, _, _, _, 0, 0, b'{', ..] if own == "safetensors" => return None,
         [_, _, _, _, _, _, 0, 0, b'{', ..] => {
-            ("a safetensors file", "read it by `elman::io::safetensors::load` (feature `safetensors`)")
+            ("a safetensors file", "read it with `elman::io::safetensors::load` (feature `safetensors`)")
         }
         [b'\x93', b'N', b'U', b'M', b'P', b'Y', ..] if own != ".npy" => {
-            ("a single NumPy array (.npy)", "read it by `elman::io::npy::load` (feature `npz`)")
+            ("a single NumPy array (.npy)", "read it with `elman::io::npy::load` (feature `npz`)")
         }
         [b'\x89', b'H', b'D', b'F', ..] => ("an HDF5 file (.h5)", KERAS),
         [0x80, 2..=5, ..] => ("a Python pickle, perhaps of an old PyTorch (.pt)", TORCH),
         [0x1f, 0x8b, ..] => ("a gzip file", "decompress it first"),
         // Field 1 of a protobuf message is the version of ONNX's representation. A text or message follows.
         [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42, ..] if own != "ONNX" => {
-            ("an ONNX model (.onnx)", "read it by `elman::io::onnx::load` (feature `onnx`)")
+            ("an ONNX model (.onnx)", "read it with `elman::io::onnx::load` (feature `onnx`)")
         }
         _ => return None,
     };
@@ -45,7 +46,7 @@ fn archive(bytes: &[u8], own: &str) -> Option<(&'static str, &'static str)> {
     } else if contains("model.weights.h5") {
         Some(("a Keras model (.keras)", KERAS))
     } else if own != ".npz" && contains(".npy") {
-        Some(("an archive of NumPy arrays (.npz)", "read it by `elman::io::npz::load` (feature `npz`)"))
+        Some(("an archive of NumPy arrays (.npz)", "read it with `elman::io::npz::load` (feature `npz`)"))
     } else {
         None
     }

@@ -130,9 +130,10 @@ impl SimpleRnn {
     /// Converts a network to tensors.
     ///
     /// # Errors
+    /// - [`Error::Network`] where a bias is not zero and its layer has none.
     /// - [`Error::DuplicateName`] where two arrays would have the same name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, where a bias is not zero and its layer has none, or
-    ///   where [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Dense`, or where [`from_tensors`](Self::from_tensors) would refuse
+    ///   the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         write_network(self, parameters)
     }

@@ -194,7 +194,7 @@ impl Bias {
         if bias.iter().all(|bias| bias.is_zero() && bias.is_sign_positive()) {
             return Ok(());
         }
-        Err(wrong_shape(own, "zeros, because the layer has no bias".into(), bias.shape()))
+        Err(network(own, "a value other than zero", "zeros, because the layer has no bias"))
     }
 }
 

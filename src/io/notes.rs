@@ -33,7 +33,7 @@ impl Notes {
             return Err(Error::Metadata {
                 key: abridged(key),
                 expected: format!("one that does not begin with `{PREFIX}`"),
-                found: "a key of the caller's".into(),
+                found: "reserved for this crate".into(),
             });
         }
         let own = self.0.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value));

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use ndarray::{ArrayD, ArrayRef, ArrayViewD, Dimension, IxDyn, ShapeBuilder};
 
-use super::element::{extend_le, from_le};
+use super::element::{MAX_AXES, extend_le, from_le};
 use super::error::abridged;
 use super::{Error, file, foreign};
 use crate::Scalar;
@@ -23,8 +23,6 @@ use crate::scalar::type_name;
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// The number of bytes that are converted at a time: a multiple of the size of every element type.
 const CHUNK: usize = 1 << 16;
-/// The maximum number of axes of a NumPy array.
-const MAX_AXES: usize = 64;
 
 /// Reads a file: [`from_bytes`] of [`read`](super::read).
 ///
@@ -150,7 +148,9 @@ fn check_size(shape: &[usize], size: usize, data: usize, element_type: &str) -> 
     if bytes == Some(data) {
         return Ok(());
     }
-    Err(format!("it has {data} bytes of data, and those are not {shape:?} elements of {element_type}"))
+    Err(format!(
+        "it has {data} bytes of data, which is not the size of an array of shape {shape:?} and type {element_type}"
+    ))
 }
 
 /// Returns the size of an element in bytes, by NumPy's code of its type: `<i8`, `|b1`, `<U5`, `<M8[ns]`. `None` for records

@@ -23,7 +23,7 @@ use safetensors::tensor::TensorInfo;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
-use super::element::{extend_le, from_le};
+use super::element::{MAX_AXES, extend_le, from_le};
 use super::error::{abridged, shortened};
 use super::{Error, Tensors, file, foreign};
 use crate::Scalar;
@@ -40,9 +40,6 @@ const LENGTH: usize = size_of::<u64>();
 
 /// The maximum length of a header that the format's own library reads.
 const LONGEST_HEADER: usize = 100_000_000;
-
-/// The maximum number of axes of a NumPy array.
-const MOST_AXES: usize = 64;
 
 /// Reads a file: [`from_bytes`] of [`read`](super::read).
 ///
@@ -140,7 +137,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
     let mut end = 0;
     for name in tensors.names() {
         let array = tensors.get(name)?;
-        if name == METADATA || array.ndim() > MOST_AXES {
+        if name == METADATA || array.ndim() > MAX_AXES {
             let axes = array.ndim();
             return Err(invalid(format!("it cannot hold a tensor `{}` of {axes} axes", abridged(name))));
         }
@@ -168,7 +165,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Err(invalid(format!(
-            "it is {} bytes long, and begins with {LENGTH} that say the header's",
+            "it is {} bytes long, expected at least {LENGTH}, the length of the header",
             bytes.len()
         )));
     };
@@ -187,13 +184,13 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
 /// Returns the bytes of a tensor, which must begin where the previous tensor ended. An error says what is wrong.
 fn elements<'a>(info: &TensorInfo, before: usize, data: &'a [u8]) -> Result<&'a [u8], String> {
     let &TensorInfo { dtype, ref shape, data_offsets: (start, end) } = info;
-    if shape.len() > MOST_AXES {
-        return Err(format!("has {} axes, expected at most {MOST_AXES}", shape.len()));
+    if shape.len() > MAX_AXES {
+        return Err(format!("has {} axes, expected at most {MAX_AXES}", shape.len()));
     }
     // Ignore axes of length zero: `ndarray` refuses a shape whose other axes together exceed memory.
     let bits = shape.iter().filter(|&&n| n != 0).try_fold(dtype.bitsize(), |bits, &n| bits.checked_mul(n));
     let Some(mut bits) = bits else {
-        return Err(format!("has shape {shape:?}, which is more than memory can be"));
+        return Err(format!("has shape {shape:?}, which no machine can address"));
     };
     if shape.contains(&0) {
         bits = 0;
@@ -293,7 +290,7 @@ impl<'de, V: Value> Visitor<'de> for UniqueVisitor<V> {
         let mut values = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             if values.contains_key(&name) {
-                return Err(M::Error::custom(format_args!("{} is there twice", V::describe(&name))));
+                return Err(M::Error::custom(format_args!("{} occurs twice", V::describe(&name))));
             }
             let value = V::read(&name, &mut map);
             let value = value.map_err(|error| M::Error::custom(format_args!("{}: {error}", V::describe(&name))))?;

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, ArrayView1, Ix1};
+use ndarray::{Array1, Ix1};
 
 use super::networks::{Directions, RecurrentLayer, read_stack, write_stack};
 use super::notes::PREFIX;
-use super::tensors::{ACTIVATION, check_confirmed, parse_activation, wrong_shape};
+use super::tensors::{ACTIVATION, read_network};
 use super::{Error, Tensors};
 use crate::stack::Direction;
 use crate::{Activation, Parameters, Scalar, stack};
@@ -135,15 +135,23 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
         let by = tensors.array::<Ix1>("by")?;
-        let none = ArrayView1::from(&[]);
+        let (zeros, none) = (Array1::zeros(by.len()), Array1::zeros(0));
         let mut networks: Vec<Vec<Parameters<A>>> = Vec::new();
         let layers = layers(tensors);
         for (layer, &bidirectional) in layers.iter().enumerate() {
-            let by = if layer + 1 == layers.len() { &by } else { &none };
+            let is_top = layer + 1 == layers.len();
             let both = [Direction::Forward, Direction::Reverse];
             let directions = both.into_iter().take(1 + usize::from(bidirectional));
             let below = networks.last().map_or(0, |below| below.iter().map(|network| network.dims().n_a).sum());
-            let network = |direction| read_layer(tensors, by, layer, direction, below);
+            let network = |direction: Direction| {
+                let by = match direction {
+                    _ if !is_top => none.view(),
+                    Direction::Forward => by.view(),
+                    Direction::Reverse => zeros.view(),
+                };
+                let name = |array: &str| name_of(layer, direction, array);
+                read_network(tensors, name, &activation_key(layer), Some(by), below)
+            };
             networks.push(directions.map(network).collect::<Result<_, _>>()?);
         }
         Ok(stack::Parameters::from_networks(&networks)?)
@@ -162,38 +170,6 @@ fn layers<A>(tensors: &Tensors<A>) -> Vec<bool> {
     }
     // If a layer number is skipped, reading that layer fails.
     (0..found.len()).map(|layer| found.get(&layer).copied().unwrap_or_default()).collect()
-}
-
-/// Reads one layer and direction, with as many outputs as `by` has elements. `below` is the width of the layer below, or 0.
-fn read_layer<A: Scalar>(
-    tensors: &Tensors<A>,
-    by: &ArrayView1<'_, A>,
-    layer: usize,
-    direction: Direction,
-    below: usize,
-) -> Result<Parameters<A>, Error> {
-    let [wax_name, waa_name, wya_name, ba_name] =
-        ["wax", "waa", "wya", "ba"].map(|name| name_of(layer, direction, name));
-    let wax = tensors.matrix(&wax_name, "(n_a, n_x)")?;
-    let (n_a, n_y) = (wax.nrows(), by.len());
-    let waa = tensors.matrix(&waa_name, "(n_a, n_a)")?;
-    let wya = tensors.matrix(&wya_name, "(n_y, n_a)")?;
-    for (name, matrix, expected) in [(&waa_name, &waa, [n_a, n_a]), (&wya_name, &wya, [n_y, n_a])] {
-        if matrix.shape() != expected {
-            return Err(wrong_shape(name, format!("{expected:?}"), matrix.shape()));
-        }
-    }
-    let ba = tensors.vector(&ba_name, n_a)?;
-    check_confirmed(&wax_name, "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), n_a, below)?;
-    let by = match direction {
-        Direction::Forward => by.to_owned(),
-        Direction::Reverse => Array1::zeros(n_y),
-    };
-    let key = activation_key(layer);
-    let stated = tensors.metadata().get(&format!("{PREFIX}{key}"));
-    let activation = stated.map_or(Ok(Activation::default()), |name| parse_activation(&key, name))?;
-    let network = Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked");
-    Ok(network.with_activation(activation))
 }
 
 fn name_of(layer: usize, direction: Direction, array: &str) -> String {

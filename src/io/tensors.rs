@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, btree_map};
 
-use ndarray::{Array, ArrayD, ArrayView, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
+use ndarray::{Array, ArrayD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
 
 use super::Error;
 use super::error::abridged;
@@ -323,30 +323,45 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for Parameters<A> {
     type Error = Error;
 
     fn try_from(tensors: &Tensors<A>) -> Result<Self, Error> {
-        let wax = tensors.matrix("wax", "(n_a, n_x)")?;
-        let n_a = wax.nrows();
-        let waa = tensors.matrix("waa", "(n_a, n_a)")?;
-        let wya = tensors.matrix("wya", "(n_y, n_a)")?;
-        for (name, matrix, expected) in [("waa", &waa, [n_a, n_a]), ("wya", &wya, [wya.nrows(), n_a])] {
-            if matrix.shape() != expected {
-                return Err(wrong_shape(name, format!("{expected:?}"), matrix.shape()));
-            }
-        }
-        let ba = tensors.vector("ba", n_a)?;
-        let by = tensors.vector("by", wya.nrows())?;
-        check_inputs(&wax)?;
-        let parameters = Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked");
-        Ok(parameters.with_activation(activation_of(tensors)?))
+        read_network(tensors, str::to_owned, ACTIVATION, None, 0)
     }
 }
 
-/// The key of the nonlinearity in the metadata, after the prefix. Without it, the nonlinearity is tanh.
-pub(super) const ACTIVATION: &str = "activation";
-
-fn activation_of<A>(tensors: &Tensors<A>) -> Result<Activation, Error> {
-    let key = format!("{PREFIX}{ACTIVATION}");
-    tensors.metadata.get(&key).map_or(Ok(Activation::default()), |stated| parse_activation(ACTIVATION, stated))
+/// Reads a network of one layer.
+///
+/// - `name`: returns the name of a tensor, from this crate's symbol of the array
+/// - `key`: the key of the nonlinearity in the metadata, after the prefix; without the key, it is tanh
+/// - `by`: the output bias; `None` reads it
+/// - `below`: the width of the layer below, or 0
+pub(super) fn read_network<A: Scalar>(
+    tensors: &Tensors<A>,
+    name: impl Fn(&str) -> String,
+    key: &str,
+    by: Option<ArrayView1<'_, A>>,
+    below: usize,
+) -> Result<Parameters<A>, Error> {
+    let [wax_name, waa_name, wya_name] = ["wax", "waa", "wya"].map(&name);
+    let wax = tensors.matrix(&wax_name, "[n_a, n_x]")?;
+    let waa = tensors.matrix(&waa_name, "[n_a, n_a]")?;
+    let wya = tensors.matrix(&wya_name, "[n_y, n_a]")?;
+    let n_a = wax.nrows();
+    let n_y = by.map_or(wya.nrows(), |by| by.len());
+    for (name, matrix, expected) in [(&waa_name, &waa, [n_a, n_a]), (&wya_name, &wya, [n_y, n_a])] {
+        if matrix.shape() != expected {
+            return Err(wrong_shape(name, format!("{expected:?}"), matrix.shape()));
+        }
+    }
+    let ba = tensors.vector(&name("ba"), n_a)?;
+    let by = by.map_or_else(|| tensors.vector(&name("by"), n_y), Ok)?;
+    check_confirmed(&wax_name, "[n_a, n_x]", wax.shape(), ("n_x", wax.ncols()), n_a, below)?;
+    let stated = tensors.metadata.get(&format!("{PREFIX}{key}"));
+    let activation = stated.map_or(Ok(Activation::default()), |stated| parse_activation(key, stated))?;
+    let network = Parameters::from_arrays(&wax, &waa, &wya, &ba, &by).expect("every shape was checked");
+    Ok(network.with_activation(activation))
 }
+
+/// The key of a network's nonlinearity in the metadata, after the prefix.
+pub(super) const ACTIVATION: &str = "activation";
 
 /// The nonlinearity of this name, the value of a key without its prefix.
 pub(super) fn parse_activation(key: &str, stated: &str) -> Result<Activation, Error> {
@@ -365,7 +380,7 @@ pub(super) fn wrong_shape(tensor: &str, expected: String, found: &[usize]) -> Er
 
 /// Refuses a `wax` that declares many inputs and has no elements.
 pub(super) fn check_inputs<A: Scalar>(wax: &ArrayView2<'_, A>) -> Result<(), Error> {
-    check_confirmed("wax", "(n_a, n_x)", wax.shape(), ("n_x", wax.ncols()), wax.nrows(), 0)
+    check_confirmed("wax", "[n_a, n_x]", wax.shape(), ("n_x", wax.ncols()), wax.nrows(), 0)
 }
 
 /// Refuses a large number of inputs or outputs that no element confirms.

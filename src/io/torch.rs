@@ -121,9 +121,10 @@ macro_rules! layer {
             /// Converts a network to tensors. `ba` is the first of the two biases, the second is zero.
             ///
             /// # Errors
+            /// - [`Error::Network`] where a bias is not zero and its layer has none.
             /// - [`Error::DuplicateName`] where two arrays would have the same name.
-            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, where a bias is not zero and its layer has
-            ///   none, or where [`from_tensors`](Self::from_tensors) would refuse the shape.
+            /// - [`Error::Shape`] where `n_y != 0` and there is no `Linear`, or where
+            ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
             pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
                 write_network(&self.0, parameters)
             }
@@ -180,11 +181,11 @@ impl Layer {
             return Ok(());
         }
         if let Some((name, _, _)) = self.found(tensors).find(|(_, _, reverse)| *reverse) {
-            let expected = "one direction: read it by `stack_from_tensors`";
+            let expected = "one direction: read it with `stack_from_tensors`";
             return Err(network(name, "a bidirectional network", expected));
         }
         if let Some((name, _, _)) = self.found(tensors).find(|(_, layer, _)| *layer > 0) {
-            let expected = "a single layer: read it by `stack_from_tensors`";
+            let expected = "a single layer: read it with `stack_from_tensors`";
             return Err(network(name, "a stack of layers", expected));
         }
         Ok(())
@@ -263,7 +264,7 @@ impl Rnn {
     /// ```
     ///
     /// # Errors
-    /// As [`from_tensors`](Self::from_tensors), except that several layers and two directions are no error.
+    /// As [`from_tensors`](Self::from_tensors), except that several layers and two directions are accepted.
     pub fn stack_from_tensors<A: Scalar>(&self, tensors: &Tensors<A>) -> Result<stack::Parameters<A>, Error> {
         let (layers, bidirectional) = self.0.extent(tensors);
         read_stack(&self.0.stack(layers, bidirectional), tensors)

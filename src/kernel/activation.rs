@@ -62,9 +62,7 @@ impl Activation {
             Activation::Identity => "identity",
         }
     }
-}
 
-impl Activation {
     /// The one of this [`name`](Self::name).
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Activation::ALL.into_iter().find(|activation| activation.name() == name)

@@ -3,7 +3,7 @@
 //! Every operation acts on each lane separately and rounds once, so results are bit-identical for every vector width.
 
 use super::math::Constants;
-use super::transpose::{SIDE, turn_f32, turn_f64, turn_wide_f32, turn_wide_f64};
+use super::transpose::{SIDE, transpose_f32, transpose_f64, transpose_wide_f32, transpose_wide_f64};
 use ndarray::NdFloat;
 use pulp::Simd;
 
@@ -51,9 +51,9 @@ pub(crate) trait Lanes: NdFloat + Constants {
     /// Bitwise or.
     fn or<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// Transposes a square of elements.
-    fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
+    fn transpose_square(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE];
     /// Transposes a square of as many rows as a vector has lanes, if the instruction set has shuffles for it.
-    fn turn_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool;
+    fn transpose_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool;
     /// Shifts each 32-bit word of the vector left.
     fn shift_words_left<S: Simd>(simd: S, a: Self::Vector<S>, bits: u32) -> Self::Vector<S>;
 }
@@ -78,8 +78,8 @@ macro_rules! lanes {
         select: $select:ident,
         and: $and:ident,
         or: $or:ident,
-        turn: $turn:ident,
-        turn_wide: $turn_wide:ident,
+        transpose_square: $square:ident,
+        transpose_wide: $wide:ident,
     }) => {
         impl Lanes for $element {
             type Vector<S: Simd> = S::$vector;
@@ -152,12 +152,12 @@ macro_rules! lanes {
                 simd.$or(a, b)
             }
             #[inline(always)]
-            fn turn(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
-                $turn(square)
+            fn transpose_square(square: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+                $square(square)
             }
             #[inline(always)]
-            fn turn_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool {
-                $turn_wide(simd, panel, k, column, target)
+            fn transpose_wide<S: Simd>(simd: S, panel: &[Self], k: usize, column: usize, target: &mut [Self]) -> bool {
+                $wide(simd, panel, k, column, target)
             }
             #[inline(always)]
             fn shift_words_left<S: Simd>(simd: S, a: S::$vector, bits: u32) -> S::$vector {
@@ -187,8 +187,8 @@ lanes!(f32 {
     select: select_f32s,
     and: and_f32s,
     or: or_f32s,
-    turn: turn_f32,
-    turn_wide: turn_wide_f32,
+    transpose_square: transpose_f32,
+    transpose_wide: transpose_wide_f32,
 });
 lanes!(f64 {
     Vector: f64s,
@@ -209,6 +209,6 @@ lanes!(f64 {
     select: select_f64s,
     and: and_f64s,
     or: or_f64s,
-    turn: turn_f64,
-    turn_wide: turn_wide_f64,
+    transpose_square: transpose_f64,
+    transpose_wide: transpose_wide_f64,
 });

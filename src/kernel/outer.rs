@@ -58,7 +58,7 @@ impl<A: Lanes> WithSimd for OuterProducts<'_, A> {
                 3 => add::<3, S, A>(simd, c, start, group),
                 _ => add::<GROUP, S, A>(simd, c, start, group),
             }
-            start = Start::Present;
+            start = Start::Accumulate;
         }
     }
 }
@@ -68,7 +68,7 @@ impl<A: Lanes> WithSimd for OuterProducts<'_, A> {
 fn add<const R: usize, S: Simd, A: Lanes>(simd: S, c: &mut [A], start: Start<A>, group: [(&[A], &[A]); GROUP]) {
     match start {
         Start::Zero => add_to::<R, true, S, A>(simd, c, group),
-        Start::Present => add_to::<R, false, S, A>(simd, c, group),
+        Start::Accumulate => add_to::<R, false, S, A>(simd, c, group),
         Start::Bias(bias) => {
             c.chunks_exact_mut(bias.len()).for_each(|c| c.copy_from_slice(bias));
             add_to::<R, false, S, A>(simd, c, group);
@@ -122,11 +122,11 @@ mod tests {
                 let outputs = 5;
                 let (a, b) = (values(1, rows * outputs), values(2, rows * n));
                 let (c, bias) = (values(3, outputs * n), values(4, n));
-                for start in [Start::Zero, Start::Present, Start::Bias(&bias)] {
+                for start in [Start::Zero, Start::Accumulate, Start::Bias(&bias)] {
                     let chain = |i: usize, j: usize| {
                         let first = match start {
                             Start::Zero => 0.0,
-                            Start::Present => c[i * n + j],
+                            Start::Accumulate => c[i * n + j],
                             Start::Bias(bias) => bias[j],
                         };
                         (0..rows).fold(first, |sum, r| a[r * outputs + i].mul_add(b[r * n + j], sum))

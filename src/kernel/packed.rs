@@ -1,6 +1,6 @@
 //! A matrix packed in panels for the vector loads of the product.
 //!
-//! `B` of shape (k, n) is stored panel by panel. A panel (`group`) holds `LANES` columns as `k` vectors, one after the
+//! `B` of shape (k, n) is stored panel by panel. A panel holds `LANES` columns as `k` vectors, one after the
 //! other. Columns of zeros pad the last panel. The product then reads memory forward only, for any number of panels at once.
 
 use std::array;
@@ -11,9 +11,9 @@ use pulp::{Simd, WithSimd};
 #[cfg(test)]
 use super::Isa;
 use super::elementwise::load;
-use super::rows::TOGETHER;
+use super::rows::PACK_ROWS;
 use super::run::{Kernel, kernel};
-use super::transpose::{SIDE, turn};
+use super::transpose::{SIDE, transpose_square};
 use super::{Lanes, Rows};
 use crate::Scalar;
 use crate::layout::{Aligned, Bytes, product};
@@ -114,12 +114,12 @@ impl<'a, A> Terms<'a, A> {
 
     /// The vectors of one panel, row by row.
     #[inline(always)]
-    pub(super) fn group<S: Simd>(self, group: usize) -> &'a [A::Vector<S>]
+    pub(super) fn panel<S: Simd>(self, panel: usize) -> &'a [A::Vector<S>]
     where
         A: Lanes,
     {
         let lanes = A::lanes::<S>();
-        let first = (group * self.packed.k + self.first) * lanes;
+        let first = (panel * self.packed.k + self.first) * lanes;
         A::vectors::<S>(self.packed.panels.part(first, self.k * lanes)).0
     }
 }
@@ -141,7 +141,7 @@ impl<A: Lanes> WithSimd for PackRows<'_, A> {
     fn with_simd<S: Simd>(self, simd: S) {
         let PackRows { storage, k, n, mut rows } = self;
         let lanes = A::lanes::<S>();
-        for first in (0..k).step_by(TOGETHER) {
+        for first in (0..k).step_by(PACK_ROWS) {
             let (block, height) = rows.next_block();
             for (panel, column) in storage.chunks_exact_mut(lanes * k).zip((0..).step_by(lanes)) {
                 let panel = &mut A::vectors_mut::<S>(panel).0[first..][..height];
@@ -180,7 +180,7 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
                 strip.fill(A::zero());
             }
             let whole = k / SIDE * SIDE;
-            let wide = turn_panels(simd, strip, w, k);
+            let wide = transpose_squares(simd, strip, w, k);
             for (square, w) in w.chunks(SIDE * k).enumerate() {
                 let place = |row: usize, column: usize| {
                     let output = square * SIDE + row;
@@ -190,9 +190,9 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
                 if w.len() == SIDE * k {
                     let rows = array::from_fn(|row| &w[row * k..][..k]);
                     for column in (done..whole).step_by(SIDE) {
-                        for (i, turned) in turn(&rows, column).iter().enumerate() {
+                        for (i, line) in transpose_square(&rows, column).iter().enumerate() {
                             for row in (0..SIDE).step_by(piece) {
-                                strip[place(row, column + i)..][..piece].copy_from_slice(&turned[row..][..piece]);
+                                strip[place(row, column + i)..][..piece].copy_from_slice(&line[row..][..piece]);
                             }
                         }
                     }
@@ -209,25 +209,25 @@ impl<A: Lanes> WithSimd for PackTransposed<'_, A> {
 }
 
 /// The part of a strip that is transposed.
-struct Turned {
+struct Covered {
     rows: usize,
     columns: usize,
 }
 
 /// Transposes the squares of whole panels, whose side is the width of a panel. Each one fills consecutive vectors.
 #[inline(always)]
-fn turn_panels<S: Simd, A: Lanes>(simd: S, strip: &mut [A], w: &[A], k: usize) -> Turned {
+fn transpose_squares<S: Simd, A: Lanes>(simd: S, strip: &mut [A], w: &[A], k: usize) -> Covered {
     let lanes = A::lanes::<S>();
-    let mut turned = Turned { rows: 0, columns: k / lanes * lanes };
+    let mut covered = Covered { rows: 0, columns: k / lanes * lanes };
     for (panel, w) in strip.chunks_exact_mut(lanes * k).zip(w.chunks_exact(lanes * k)) {
-        for column in (0..turned.columns).step_by(lanes) {
-            if !A::turn_wide(simd, w, k, column, &mut panel[column * lanes..][..lanes * lanes]) {
-                return Turned { rows: 0, columns: 0 };
+        for column in (0..covered.columns).step_by(lanes) {
+            if !A::transpose_wide(simd, w, k, column, &mut panel[column * lanes..][..lanes * lanes]) {
+                return Covered { rows: 0, columns: 0 };
             }
         }
-        turned.rows += lanes;
+        covered.rows += lanes;
     }
-    turned
+    covered
 }
 
 #[cfg(test)]
@@ -241,12 +241,12 @@ mod tests {
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
             let (k, n, lanes) = (self.0.k, self.0.n, f32::lanes::<S>());
             let mut out = vec![f32::NAN; k * n];
-            for group in 0..n.next_multiple_of(STRIP) / lanes {
-                for (row, vector) in Terms::from(self.0).group::<S>(group).iter().enumerate() {
+            for panel in 0..n.next_multiple_of(STRIP) / lanes {
+                for (row, vector) in Terms::from(self.0).panel::<S>(panel).iter().enumerate() {
                     let mut all = vec![0.0; lanes];
                     f32::store(simd, &mut all, *vector);
                     for (lane, value) in all.into_iter().enumerate() {
-                        let column = group * lanes + lane;
+                        let column = panel * lanes + lane;
                         if column < n {
                             out[row * n + column] = value;
                         } else {

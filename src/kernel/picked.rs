@@ -31,13 +31,13 @@ impl<A: Lanes> WithSimd for PickedRows<'_, A> {
         let lanes = A::lanes::<S>();
         for (i, (z, &row)) in z.chunks_exact_mut(start.len().max(1)).zip(rows).enumerate() {
             let value = A::splat(simd, values.map_or(A::one(), |values| values[i]));
-            for (group, (z, start)) in z.chunks_mut(lanes).zip(start.chunks(lanes)).enumerate() {
+            for (panel, (z, start)) in z.chunks_mut(lanes).zip(start.chunks(lanes)).enumerate() {
                 let b = match b {
-                    Factor::Packed(b) => b.group::<S>(group)[row],
-                    Factor::Plain { b, n } => load(simd, &b[row * n + group * lanes..][..z.len()]),
+                    Factor::Packed(b) => b.panel::<S>(panel)[row],
+                    Factor::Plain { b, n } => load(simd, &b[row * n + panel * lanes..][..z.len()]),
                     Factor::Transposed { w, k, .. } => {
                         let mut column = [A::zero(); 16];
-                        for (to, w) in column.iter_mut().zip(w[group * lanes * k..].chunks_exact(k)).take(lanes) {
+                        for (to, w) in column.iter_mut().zip(w[panel * lanes * k..].chunks_exact(k)).take(lanes) {
                             *to = w[row];
                         }
                         load(simd, &column)

@@ -26,7 +26,7 @@ pub(crate) enum Start<'a, A> {
     /// One value per column, the same for every row. C is not read.
     Bias(&'a [A]),
     /// The values in C.
-    Present,
+    Accumulate,
 }
 
 /// The operation on each finished chain.
@@ -188,7 +188,7 @@ mod tests {
             let first = match start {
                 Start::Zero => 0.0,
                 Start::Bias(bias) => bias[column],
-                Start::Present => c[i],
+                Start::Accumulate => c[i],
             };
             (0..k).fold(first, |sum, term| a[row * k + term].mul_add(b[term * n + column], sum))
         };
@@ -206,7 +206,7 @@ mod tests {
                     let w: Vec<f64> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();
                     let (c, bias) = (noise(3, rows * n), noise(4, n));
                     let nans = vec![f64::NAN; rows * n];
-                    let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Present, &c)];
+                    let starts = [(Start::Zero, &nans), (Start::Bias(&bias), &nans), (Start::Accumulate, &c)];
                     for (start, before) in starts {
                         let expected = naive(&c, start, &a, &b, k, n);
                         for isa in Isa::all() {
@@ -229,10 +229,10 @@ mod tests {
     fn each_row_of_several_blocks_is_computed_once() {
         let (rows, k, n) = (2 * ROW_BLOCK + 5, 3, 5);
         let (a, b, c) = (noise(1, rows * k), noise(2, k * n), noise(3, rows * n));
-        let expected = naive(&c, Start::Present, &a, &b, k, n);
+        let expected = naive(&c, Start::Accumulate, &a, &b, k, n);
         for isa in Isa::all() {
             let mut found = c.clone();
-            on(isa, &mut found, Start::Present, &a, &b, [k, n], Epilogue::Store);
+            on(isa, &mut found, Start::Accumulate, &a, &b, [k, n], Epilogue::Store);
             assert_eq!(found, expected, "{isa:?}");
         }
     }

@@ -32,10 +32,10 @@ impl<A: Lanes> WithSimd for Recurrence<'_, A> {
         }
         // A single step needs no division.
         if a.len() == a_prev.len() {
-            return blocks(simd, a, Start::Present, a_prev, b, Epilogue::Activate(activation));
+            return blocks(simd, a, Start::Accumulate, a_prev, b, Epilogue::Activate(activation));
         }
         for a_next in a.chunks_exact_mut(a_prev.len()) {
-            blocks(simd, a_next, Start::Present, a_prev, b, Epilogue::Activate(activation));
+            blocks(simd, a_next, Start::Accumulate, a_prev, b, Epilogue::Activate(activation));
             a_prev = a_next;
         }
     }

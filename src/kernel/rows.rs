@@ -2,8 +2,8 @@
 
 use std::slice::{ChunksExact, Iter};
 
-/// Rows that are packed together.
-pub(super) const TOGETHER: usize = 16;
+/// The number of rows that are packed at once.
+pub(super) const PACK_ROWS: usize = 16;
 
 /// Rows of a sequence: in memory order, by step with the last step first (columns ascend within a step), or from a list.
 #[derive(Debug, Clone)]
@@ -48,10 +48,10 @@ impl<'a, A> Rows<'a, A> {
         Rows { n, order: Order::Picked { flat, picks: picks.iter() } }
     }
 
-    /// The next [`TOGETHER`] rows, or those that are left, and their number. What is packed from them fills whole cache lines.
+    /// The next [`PACK_ROWS`] rows, or those that are left, and their number. What is packed from them fills whole cache lines.
     #[inline(always)]
-    pub(super) fn next_block(&mut self) -> ([&'a [A]; TOGETHER], usize) {
-        let (mut block, mut height) = ([&[][..]; TOGETHER], 0);
+    pub(super) fn next_block(&mut self) -> ([&'a [A]; PACK_ROWS], usize) {
+        let (mut block, mut height) = ([&[][..]; PACK_ROWS], 0);
         for (slot, row) in block.iter_mut().zip(&mut *self) {
             *slot = row;
             height += 1;

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::Start;
-use super::rows::TOGETHER;
+use super::rows::PACK_ROWS;
 use super::run::{Kernel, kernel};
 use super::tiles::{Left, TileRows, Tiles, add_terms_of_strips};
 use super::{Lanes, Rows, Terms};
@@ -12,7 +12,7 @@ use crate::layout::{Bytes, fit};
 
 /// Columns of A in a strip, which are the rows of C in a tile.
 const WIDTH: usize = 6;
-/// About so many bytes of strips are multiplied by all panels of B before the next strips: they stay in an L2 cache of 512 KiB.
+/// The bytes of strips that are multiplied by all panels of B before the next strips. They fit in an L2 cache of 512 KiB.
 const BLOCK_BYTES: usize = 384 << 10;
 
 /// A, packed for C ← C₀ + Aᵀ·B. A strip holds [`WIDTH`] columns of A, row by row; the last strip holds the rest.
@@ -33,7 +33,7 @@ impl<A: Scalar> PackedStrips<A> {
     pub(crate) fn pack(&mut self, k: usize, n: usize, mut rows: Rows<A>) {
         fit(&mut self.flat, k * n);
         self.k = k;
-        for first in (0..k).step_by(TOGETHER) {
+        for first in (0..k).step_by(PACK_ROWS) {
             let (block, height) = rows.next_block();
             for (strip, column) in self.flat.chunks_mut(WIDTH * k).zip((0..n).step_by(WIDTH)) {
                 let width = strip.len() / k;
@@ -136,7 +136,7 @@ impl<'a, A: Lanes> Left<'a, A> for Strips<'a, A> {
     }
 
     #[inline(always)]
-    fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], group: usize) {
+    fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], panel: usize) {
         let rows = c.len() / product.b.n();
         const { assert!(Tiles::<S, A>::ACCUMULATORS >= WIDTH, "a tile has the rows of a strip") };
         // A tile of one panel needs the chains of two strips to hide the latency of a multiply-add.
@@ -146,18 +146,18 @@ impl<'a, A: Lanes> Left<'a, A> for Strips<'a, A> {
         let (c0, a0, c, a) = split(c, self, 2 * WIDTH * pairs, product.b.n());
         let (c1, a1, c2, a2) = split(c, a, WIDTH * singles, product.b.n());
         if pairs > 0 {
-            product.column::<{ 2 * WIDTH }, V>(c0, TwoStrips(a0), group, pairs);
+            product.column::<{ 2 * WIDTH }, V>(c0, TwoStrips(a0), panel, pairs);
         }
         if singles > 0 {
-            product.column::<WIDTH, V>(c1, OneStrip(a1), group, singles);
+            product.column::<WIDTH, V>(c1, OneStrip(a1), panel, singles);
         }
         match rows % WIDTH {
             0 => {}
-            1 => product.column::<1, V>(c2, OneStrip(a2), group, 1),
-            2 => product.column::<2, V>(c2, OneStrip(a2), group, 1),
-            3 => product.column::<3, V>(c2, OneStrip(a2), group, 1),
-            4 => product.column::<4, V>(c2, OneStrip(a2), group, 1),
-            _ => product.column::<5, V>(c2, OneStrip(a2), group, 1),
+            1 => product.column::<1, V>(c2, OneStrip(a2), panel, 1),
+            2 => product.column::<2, V>(c2, OneStrip(a2), panel, 1),
+            3 => product.column::<3, V>(c2, OneStrip(a2), panel, 1),
+            4 => product.column::<4, V>(c2, OneStrip(a2), panel, 1),
+            _ => product.column::<5, V>(c2, OneStrip(a2), panel, 1),
         }
     }
 }
@@ -249,12 +249,12 @@ mod tests {
             let (middle, left, right) = strips.strips().split_at(outputs / 2);
             let (top, bottom) = found.split_at_mut(middle * n);
             for (c, a) in [(top, left), (bottom, right)].into_iter().filter(|(c, _)| !c.is_empty()) {
-                isa.run(TransposedProduct { c, start: Start::Present, a, b: (&packed).into() });
+                isa.run(TransposedProduct { c, start: Start::Accumulate, a, b: (&packed).into() });
             }
             assert_eq!(found, expected, "{isa:?}: {outputs} outputs, {k} rows, n = {n}");
 
             let [mut zeros, mut found] = [vec![0.0; outputs * n], vec![f32::NAN; outputs * n]];
-            for (c, start) in [(&mut zeros, Start::Present), (&mut found, Start::Zero)] {
+            for (c, start) in [(&mut zeros, Start::Accumulate), (&mut found, Start::Zero)] {
                 isa.run(TransposedProduct { c, start, a: strips.strips(), b: (&packed).into() });
             }
             assert_eq!(found, zeros, "{isa:?}: from zero, {outputs} outputs, {k} rows, n = {n}");

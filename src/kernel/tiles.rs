@@ -18,8 +18,8 @@ pub(super) trait Left<'a, A: Lanes>: Copy {
     /// All elements. Where there is one row, these are its terms in their order.
     fn elements(self) -> &'a [A];
 
-    /// Computes `V` neighbouring panels of C, from panel `group` on.
-    fn columns<const V: usize, S: Simd>(self, tiles: Tiles<S, A>, c: &mut [A], group: usize);
+    /// Computes `V` neighbouring panels of C, from this one on.
+    fn columns<const V: usize, S: Simd>(self, tiles: Tiles<S, A>, c: &mut [A], panel: usize);
 }
 
 /// The rows of A that the tiles of one column of tiles read.
@@ -71,47 +71,47 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         if c.len() == n {
             return self.row(c, a.elements());
         }
-        let (groups, rows) = (n / A::lanes::<S>(), c.len() / n);
-        let mut group = 0;
+        let (panels, rows) = (n / A::lanes::<S>(), c.len() / n);
+        let mut panel = 0;
         // With 24 accumulators, six rows of four panels need the fewest loads. With 12, tall tiles of two panels do.
-        while (rows <= Self::tallest::<4>() || Self::ACCUMULATORS >= 24) && group + 4 <= groups {
-            a.columns::<4, S>(self, c, group);
-            group += 4;
+        while (rows <= Self::tallest::<4>() || Self::ACCUMULATORS >= 24) && panel + 4 <= panels {
+            a.columns::<4, S>(self, c, panel);
+            panel += 4;
         }
-        while Self::ACCUMULATORS >= 12 && group + 2 <= groups {
-            a.columns::<2, S>(self, c, group);
-            group += 2;
+        while Self::ACCUMULATORS >= 12 && panel + 2 <= panels {
+            a.columns::<2, S>(self, c, panel);
+            panel += 2;
         }
-        while group * A::lanes::<S>() < n {
-            a.columns::<1, S>(self, c, group);
-            group += 1;
+        while panel * A::lanes::<S>() < n {
+            a.columns::<1, S>(self, c, panel);
+            panel += 1;
         }
     }
 
     /// A single row: up to eight panels at once. There are then enough chains to hide the latency of a multiply-add.
     #[inline(always)]
     fn row(self, c: &mut [A], a: &[A]) {
-        let groups = c.len() / A::lanes::<S>();
-        let mut group = 0;
-        if groups >= 8 && Self::ACCUMULATORS >= 8 {
-            group = groups / 8 * 8;
-            self.eights(c, a, group);
+        let panels = c.len() / A::lanes::<S>();
+        let mut panel = 0;
+        if panels >= 8 && Self::ACCUMULATORS >= 8 {
+            panel = panels / 8 * 8;
+            self.eights(c, a, panel);
         }
         // Inlined: between two steps of a small network, a call would cost more than the tile.
-        while group + 4 <= groups {
-            Row::<4, S, A> { product: self, c, a, group }.call();
-            group += 4;
+        while panel + 4 <= panels {
+            Row::<4, S, A> { product: self, c, a, panel }.call();
+            panel += 4;
         }
-        while group * A::lanes::<S>() < c.len() {
-            Row::<1, S, A> { product: self, c, a, group }.call();
-            group += 1;
+        while panel * A::lanes::<S>() < c.len() {
+            Row::<1, S, A> { product: self, c, a, panel }.call();
+            panel += 1;
         }
     }
 
-    /// The first `groups` panels of a single row, eight at once. Never inlined, as [`column`](Self::column).
+    /// The first `panels` panels of a single row, eight at once. Never inlined, as [`column`](Self::column).
     #[inline(never)]
-    fn eights(self, c: &mut [A], a: &[A], groups: usize) {
-        self.simd.vectorize(Eights { product: self, c, a, groups });
+    fn eights(self, c: &mut [A], a: &[A], panels: usize) {
+        self.simd.vectorize(Eights { product: self, c, a, panels });
     }
 
     /// `tiles` tiles of `R` rows and `V` panels, one below the other. Never inlined, so that each tile shape has all
@@ -121,12 +121,13 @@ impl<S: Simd, A: Lanes> Tiles<'_, S, A> {
         self,
         c: &mut [A],
         a: impl TileRows<A, R>,
-        group: usize,
+        panel: usize,
         tiles: usize,
     ) {
         debug_assert!(R * V <= Self::ACCUMULATORS);
+        // Always true. The compiler then generates no larger shapes.
         if R * V <= Self::ACCUMULATORS {
-            self.simd.vectorize(Column::<R, V, S, A, _> { product: self, c, a, group, tiles });
+            self.simd.vectorize(Column::<R, V, S, A, _> { product: self, c, a, panel, tiles });
         }
     }
 }
@@ -146,7 +147,7 @@ impl<'a, A: Lanes> Left<'a, A> for RowMajor<'a, A> {
 
     /// Tiles of nearly equal height, the tall ones first.
     #[inline(always)]
-    fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], group: usize) {
+    fn columns<const V: usize, S: Simd>(self, product: Tiles<S, A>, c: &mut [A], panel: usize) {
         let (k, n) = (self.k, product.b.n());
         let rows = c.len() / n;
         let tiles = rows.div_ceil(Tiles::<S, A>::tallest::<V>());
@@ -156,16 +157,16 @@ impl<'a, A: Lanes> Left<'a, A> for RowMajor<'a, A> {
         for (height, tiles, c, a) in [(height + 1, tall, c0, a0), (height, tiles - tall, c1, a1)] {
             match height {
                 _ if tiles == 0 => {}
-                1 => product.column::<1, V>(c, RowMajor { a, k }, group, tiles),
-                2 => product.column::<2, V>(c, RowMajor { a, k }, group, tiles),
-                3 => product.column::<3, V>(c, RowMajor { a, k }, group, tiles),
-                4 => product.column::<4, V>(c, RowMajor { a, k }, group, tiles),
-                5 => product.column::<5, V>(c, RowMajor { a, k }, group, tiles),
-                6 => product.column::<6, V>(c, RowMajor { a, k }, group, tiles),
-                7 => product.column::<7, V>(c, RowMajor { a, k }, group, tiles),
-                8 => product.column::<8, V>(c, RowMajor { a, k }, group, tiles),
-                9 => product.column::<9, V>(c, RowMajor { a, k }, group, tiles),
-                _ => product.column::<10, V>(c, RowMajor { a, k }, group, tiles),
+                1 => product.column::<1, V>(c, RowMajor { a, k }, panel, tiles),
+                2 => product.column::<2, V>(c, RowMajor { a, k }, panel, tiles),
+                3 => product.column::<3, V>(c, RowMajor { a, k }, panel, tiles),
+                4 => product.column::<4, V>(c, RowMajor { a, k }, panel, tiles),
+                5 => product.column::<5, V>(c, RowMajor { a, k }, panel, tiles),
+                6 => product.column::<6, V>(c, RowMajor { a, k }, panel, tiles),
+                7 => product.column::<7, V>(c, RowMajor { a, k }, panel, tiles),
+                8 => product.column::<8, V>(c, RowMajor { a, k }, panel, tiles),
+                9 => product.column::<9, V>(c, RowMajor { a, k }, panel, tiles),
+                _ => product.column::<10, V>(c, RowMajor { a, k }, panel, tiles),
             }
         }
     }
@@ -199,7 +200,7 @@ struct Eights<'a, S, A> {
     product: Tiles<'a, S, A>,
     c: &'a mut [A],
     a: &'a [A],
-    groups: usize,
+    panels: usize,
 }
 
 impl<S: Simd, A: Lanes> NullaryFnOnce for Eights<'_, S, A> {
@@ -207,9 +208,9 @@ impl<S: Simd, A: Lanes> NullaryFnOnce for Eights<'_, S, A> {
 
     #[inline(always)]
     fn call(self) {
-        let Eights { product, c, a, groups } = self;
-        for group in (0..groups).step_by(8) {
-            Row::<8, S, A> { product, c, a, group }.call();
+        let Eights { product, c, a, panels } = self;
+        for panel in (0..panels).step_by(8) {
+            Row::<8, S, A> { product, c, a, panel }.call();
         }
     }
 }
@@ -219,25 +220,25 @@ struct Row<'a, const V: usize, S, A> {
     product: Tiles<'a, S, A>,
     c: &'a mut [A],
     a: &'a [A],
-    group: usize,
+    panel: usize,
 }
 
 impl<const V: usize, S: Simd, A: Lanes> Row<'_, V, S, A> {
     #[inline(always)]
     fn call(self) {
-        let Row { product: Tiles { start, b, simd }, c, a, group } = self;
-        let first = group * A::lanes::<S>();
+        let Row { product: Tiles { start, b, simd }, c, a, panel } = self;
+        let first = panel * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(c.len() - first) } else { A::lanes::<S>() };
         let mut sums = [[A::splat(simd, A::zero()); V]];
         for (v, sum) in sums[0].iter_mut().enumerate() {
             let c = match start {
                 Start::Zero => continue,
                 Start::Bias(bias) => &bias[first..][..V * lanes],
-                Start::Present => &c[first..][..V * lanes],
+                Start::Accumulate => &c[first..][..V * lanes],
             };
             *sum = load(simd, &c[v * lanes..][..lanes]);
         }
-        add_terms(simd, &mut sums, [a], panels(b, group));
+        add_terms(simd, &mut sums, [a], panels(b, panel));
         let c = &mut c[first..][..V * lanes];
         for (v, sum) in sums[0].iter().enumerate() {
             store(simd, &mut c[v * lanes..][..lanes], *sum);
@@ -250,7 +251,7 @@ struct Column<'a, const R: usize, const V: usize, S, A, T> {
     product: Tiles<'a, S, A>,
     c: &'a mut [A],
     a: T,
-    group: usize,
+    panel: usize,
     tiles: usize,
 }
 
@@ -261,11 +262,11 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
     // instructions.
     #[inline(always)]
     fn call(self) {
-        let Column { product: Tiles { start, b, simd }, c, a, group, tiles } = self;
+        let Column { product: Tiles { start, b, simd }, c, a, panel, tiles } = self;
         let n = b.n();
-        let first = group * A::lanes::<S>();
+        let first = panel * A::lanes::<S>();
         let lanes = if V == 1 { A::lanes::<S>().min(n - first) } else { A::lanes::<S>() };
-        let b = panels(b, group);
+        let b = panels(b, panel);
         let shared = a.shared();
         for tile in 0..tiles {
             let c = &mut c[tile * R * n..][..R * n];
@@ -275,7 +276,7 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
                 let c = match start {
                     Start::Zero => continue,
                     Start::Bias(bias) => &bias[first..][..V * lanes],
-                    Start::Present => &c[r * n + first..][..V * lanes],
+                    Start::Accumulate => &c[r * n + first..][..V * lanes],
                 };
                 for (v, sum) in sums.iter_mut().enumerate() {
                     *sum = load(simd, &c[v * lanes..][..lanes]);
@@ -294,10 +295,10 @@ impl<const R: usize, const V: usize, S: Simd, A: Lanes, T: TileRows<A, R>> Nulla
 
 /// `V` neighbouring panels of B.
 #[inline(always)]
-fn panels<'a, const V: usize, S: Simd, A: Lanes>(b: Terms<'a, A>, group: usize) -> [&'a [A::Vector<S>]; V] {
+fn panels<'a, const V: usize, S: Simd, A: Lanes>(b: Terms<'a, A>, panel: usize) -> [&'a [A::Vector<S>]; V] {
     let mut panels: [&'a [A::Vector<S>]; V] = [&[]; V];
-    for (v, panel) in panels.iter_mut().enumerate() {
-        *panel = b.group::<S>(group + v);
+    for (v, vectors) in panels.iter_mut().enumerate() {
+        *vectors = b.panel::<S>(panel + v);
     }
     panels
 }

@@ -14,7 +14,7 @@ use pulp::x86::V3;
 use pulp::x86::V4;
 use pulp::{Simd, WithSimd};
 
-use super::rows::TOGETHER;
+use super::rows::PACK_ROWS;
 use super::run::{Kernel, kernel};
 use super::{Lanes, Rows};
 use crate::Scalar;
@@ -44,13 +44,13 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Transpose { target, k, mut rows } = self;
-        for at in (0..k).step_by(TOGETHER) {
+        for at in (0..k).step_by(PACK_ROWS) {
             let (block, height) = rows.next_block();
-            for (target, column) in target.chunks_mut(TOGETHER * k).zip((0..).step_by(TOGETHER)) {
-                if height == TOGETHER && target.len() == TOGETHER * k {
+            for (target, column) in target.chunks_mut(PACK_ROWS * k).zip((0..).step_by(PACK_ROWS)) {
+                if height == PACK_ROWS && target.len() == PACK_ROWS * k {
                     for (quarter, rows) in pulp::as_arrays::<SIDE, _>(&block).0.iter().enumerate() {
-                        for side in (0..TOGETHER).step_by(SIDE) {
-                            for (i, line) in turn(rows, column + side).iter().enumerate() {
+                        for side in (0..PACK_ROWS).step_by(SIDE) {
+                            for (i, line) in transpose_square(rows, column + side).iter().enumerate() {
                                 target[(side + i) * k + at + quarter * SIDE..][..SIDE].copy_from_slice(line);
                             }
                         }
@@ -69,8 +69,8 @@ impl<A: Lanes> WithSimd for Transpose<'_, A> {
 
 /// Transposes the square of `rows` that starts at `column`.
 #[inline(always)]
-pub(super) fn turn<A: Lanes>(rows: &[&[A]; SIDE], column: usize) -> [[A; SIDE]; SIDE] {
-    A::turn(rows.map(|row| *row[column..].first_chunk().expect("the square lies inside the rows")))
+pub(super) fn transpose_square<A: Lanes>(rows: &[&[A]; SIDE], column: usize) -> [[A; SIDE]; SIDE] {
+    A::transpose_square(rows.map(|row| *row[column..].first_chunk().expect("the square lies inside the rows")))
 }
 
 /// Transposes a square element by element.
@@ -81,7 +81,7 @@ fn plain<A: Copy>(square: [[A; SIDE]; SIDE]) -> [[A; SIDE]; SIDE] {
 
 /// Transposes a square, with shuffles on x86-64.
 #[inline(always)]
-pub(super) fn turn_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+pub(super) fn transpose_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
     #[cfg(target_arch = "x86_64")]
     if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
         let [a, b, c, d] = square.map(pulp::cast::<_, std::arch::x86_64::__m128>);
@@ -96,7 +96,7 @@ pub(super) fn turn_f32(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
 
 /// Transposes a square, with shuffles on x86-64.
 #[inline(always)]
-pub(super) fn turn_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
+pub(super) fn transpose_f64(square: [[f64; SIDE]; SIDE]) -> [[f64; SIDE]; SIDE] {
     #[cfg(target_arch = "x86_64")]
     if let Some(sse) = pulp::core_arch::x86::Sse2::try_new() {
         let [a, b, c, d] = square.map(pulp::cast::<_, [std::arch::x86_64::__m128d; 2]>);
@@ -229,7 +229,7 @@ fn square<A, const N: usize>(panel: &[A], k: usize, column: usize) -> [&[A; N]; 
 /// of k elements each. Returns false, and does nothing, where the instruction set has no shuffles for it.
 #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only x86-64 has these shuffles"))]
 #[inline(always)]
-pub(super) fn turn_wide_f32<S: Simd>(simd: S, panel: &[f32], k: usize, column: usize, target: &mut [f32]) -> bool {
+pub(super) fn transpose_wide_f32<S: Simd>(simd: S, panel: &[f32], k: usize, column: usize, target: &mut [f32]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     if let Some(simd) = as_set::<V4>(&simd) {
         sixteen_f32(simd.avx512f, square(panel, k, column), pulp::as_arrays_mut(target).0);
@@ -243,10 +243,10 @@ pub(super) fn turn_wide_f32<S: Simd>(simd: S, panel: &[f32], k: usize, column: u
     false
 }
 
-/// [`turn_wide_f32`] in double precision.
+/// [`transpose_wide_f32`] in double precision.
 #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only x86-64 has these shuffles"))]
 #[inline(always)]
-pub(super) fn turn_wide_f64<S: Simd>(simd: S, panel: &[f64], k: usize, column: usize, target: &mut [f64]) -> bool {
+pub(super) fn transpose_wide_f64<S: Simd>(simd: S, panel: &[f64], k: usize, column: usize, target: &mut [f64]) -> bool {
     #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     if let Some(simd) = as_set::<V4>(&simd) {
         eight_f64(simd.avx512f, square(panel, k, column), pulp::as_arrays_mut(target).0);

@@ -23,7 +23,7 @@ fn first_values<'c, A: Lanes>(start: Start<'c, A>, c: &'c [A], first: usize, len
     match start {
         Start::Zero => None,
         Start::Bias(bias) => Some(&bias[first..][..length]),
-        Start::Present => Some(&c[first..][..length]),
+        Start::Accumulate => Some(&c[first..][..length]),
     }
 }
 
@@ -156,11 +156,11 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
             let [now, next] = &mut squares;
             let (mut now, mut next) = (now, next);
             if whole > 0 {
-                turn_panels(simd, rows, k, 0..lanes, now);
+                transpose_panels(simd, rows, k, 0..lanes, now);
             }
             for column in (0..whole).step_by(lanes) {
                 if column + lanes < whole {
-                    turn_panels(simd, rows, k, column + lanes..column + 2 * lanes, next);
+                    transpose_panels(simd, rows, k, column + lanes..column + 2 * lanes, next);
                 }
                 // A constant number of terms: the loop over them is unrolled.
                 let b = array::from_fn(|v| A::vectors::<S>(&now[v][..lanes * lanes]).0);
@@ -169,7 +169,7 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
             }
             if whole < k {
                 let terms = k - whole;
-                turn_panels(simd, rows, k, whole..k, now);
+                transpose_panels(simd, rows, k, whole..k, now);
                 let b = array::from_fn(|v| A::vectors::<S>(&now[v][..lanes * terms]).0);
                 add_terms(simd, &mut sums, array::from_fn(|r| &a[r][whole..][..terms]), b);
             }
@@ -186,7 +186,7 @@ impl<const R: usize, S: Simd, A: Lanes> NullaryFnOnce for TransposedRows<'_, R, 
 /// squares ← the transposes of these columns of `PANELS` panels. The rows have k elements, and the last panel may have fewer
 /// of them. A square has lines of one vector.
 #[inline(always)]
-fn turn_panels<S: Simd, A: Lanes>(
+fn transpose_panels<S: Simd, A: Lanes>(
     simd: S,
     rows: &[A],
     k: usize,
@@ -198,7 +198,10 @@ fn turn_panels<S: Simd, A: Lanes>(
         let first = rows.len().min(v * lanes * k);
         let panel = &rows[first..rows.len().min(first + lanes * k)];
         let square = &mut square[..lanes * lanes];
-        if columns.len() == lanes && panel.len() == lanes * k && A::turn_wide(simd, panel, k, columns.start, square) {
+        if columns.len() == lanes
+            && panel.len() == lanes * k
+            && A::transpose_wide(simd, panel, k, columns.start, square)
+        {
             continue;
         }
         for (i, row) in panel.chunks_exact(k).enumerate() {

@@ -8,13 +8,13 @@ const LINE: usize = 64;
 
 /// Elements that start on a cache line.
 pub(crate) struct Aligned<A> {
-    /// Fewer elements than a line has, then the elements, then unused ones.
+    /// Padding up to the start of a line, then the elements, then unused ones.
     buffer: Vec<A>,
     start: usize,
     length: usize,
 }
 
-/// The length of a buffer that has room for so many elements from the start of a line on.
+/// The length of a buffer that has room for `length` elements from the start of a line on.
 fn room<A>(length: usize) -> usize {
     if length == 0 { 0 } else { length.saturating_add(LINE / size_of::<A>()) }
 }
@@ -40,14 +40,14 @@ impl<A: Clone + Default> Aligned<A> {
         self.length = length;
     }
 
-    /// So many default values.
+    /// `length` default values.
     pub(crate) fn new(length: usize) -> Self {
         let mut aligned = Aligned::default();
         aligned.fit(length);
         aligned
     }
 
-    /// The memory of so many elements.
+    /// The memory of `length` elements.
     pub(crate) fn bytes(length: usize) -> Bytes {
         Bytes::of::<A>([length]) + Bytes(LINE)
     }
@@ -75,7 +75,7 @@ impl<A: Clone> Clone for Aligned<A> {
 }
 
 impl<A> Aligned<A> {
-    /// So many elements from `first` on, with fewer checks than a part of the slice of all.
+    /// `length` elements from `first` on. It checks less than an index into the slice of all.
     #[inline(always)]
     pub(crate) fn part(&self, first: usize, length: usize) -> &[A] {
         &self.buffer[self.start + first..][..length]

@@ -157,9 +157,9 @@ impl<T, A, D: Dimension> Targets<'_, T, A, D> {
     /// Checks the shapes and the steps. `shape` is that of targets at each step, and `axes` are its names.
     pub(super) fn check<const N: usize>(&self, axes: &'static [&'static str], shape: [usize; N]) -> Result<(), Error> {
         let t_x = shape[N - 1];
-        check_targets("targets", &self.values, self.last, axes, shape)?;
+        check_targets("targets", &self.values, self.last, axes, shape, N - usize::from(self.last))?;
         if let Some(weights) = &self.weights {
-            check_targets("weights", weights, self.last, axes, shape)?;
+            check_targets("weights", weights, self.last, axes, shape, N)?;
         }
         check_count("steps.end", self.steps.end, "at most T_x", self.steps.end <= t_x || self.steps.end == ALL.end)
     }
@@ -173,13 +173,15 @@ impl<T, A, D: Dimension> Targets<'_, T, A, D> {
     }
 }
 
-/// Checks that an array has one target for each element, or those of the last steps.
+/// Checks that an array has one target for each element, or those of the last steps. An error shows the first `shown` axes: the
+/// caller of [`Targets::last_labels`] has no axis of time.
 fn check_targets<T, D: Dimension, const N: usize>(
     argument: &'static str,
     array: &ArrayView<T, D>,
     last: bool,
     axes: &'static [&'static str],
     mut shape: [usize; N],
+    shown: usize,
 ) -> Result<(), Error> {
     if !last {
         return check_shape(argument, array, axes, shape);
@@ -188,8 +190,6 @@ fn check_targets<T, D: Dimension, const N: usize>(
     if array.shape() == shape {
         return Ok(());
     }
-    // The axis of time is not the caller's, except that of weights.
-    let own = if argument == "targets" { N - 1 } else { N };
-    let (found, axes) = (&array.shape()[..own], if own == N { &[] } else { &axes[..own] });
-    Err(wrong_shape(argument, Shape::of(axes, &shape[..own]), found))
+    let axes = if shown == N { &[] } else { &axes[..shown] };
+    Err(wrong_shape(argument, Shape::of(axes, &shape[..shown]), &array.shape()[..shown]))
 }

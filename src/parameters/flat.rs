@@ -31,7 +31,7 @@ impl<A> Flat<A> {
 }
 
 impl<A: Clone + Default> Flat<A> {
-    /// So many zeros.
+    /// `length` zeros.
     pub(crate) fn zeros(length: usize) -> Self {
         Flat { values: Aligned::new(length), version: Version::next() }
     }

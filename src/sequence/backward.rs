@@ -120,8 +120,8 @@ impl<A: PartialEq> PartialEq for Backward<A> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Shape`] where a gradient has another shape than
-/// its array.
+/// [`Error::Network`] where `cache.dims() != parameters.dims()`; [`Error::Activation`] where the cache belongs to a network
+/// with another nonlinearity; [`Error::Shape`] where a gradient has another shape than its array.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -284,7 +284,7 @@ fn in_place<A: Scalar>(
         let y = &y[of(n_y)];
         let dlogits = logits_gradient(dlogits, dy, logits.as_deref(), output.as_deref(), y, n_y);
         fit(dz, n_a * rows);
-        let mut start = Start::Present;
+        let mut start = Start::Accumulate;
         match hidden {
             Some(hidden) => copy_time_major(dz, &hidden),
             None => start = Start::Zero,

@@ -28,8 +28,9 @@ use crate::{Dims, Dropout, Error, Parameters, Scalar};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.nrows() != n_a` or `lengths.len() != m`; [`Error::Columns`] where
-/// `a0.ncols() != m`; [`Error::Token`] where a token is not below `n_x`; [`Error::Length`] where a length is above `T_x`.
+/// [`Error::Shape`] where `x.dim().0 != n_x`, `a0.nrows() != n_a`, `lengths.len() != m` or `dropout.columns.len() != m`;
+/// [`Error::Columns`] where `a0.ncols() != m`; [`Error::Token`] where a token is not below `n_x`; [`Error::Length`] where a
+/// length is above `T_x`; [`Error::Range`] where a rate of dropout is not from 0 to below 1.
 pub fn forward<'a, 's, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,

@@ -26,15 +26,15 @@
 //!
 //! # Memory
 //!
-//! The table counts elements. ⌈n⌉ is n rounded up to a multiple of 16. b is the number of rows in a block: all m·`T_x` rows,
+//! The table counts elements. pad(n) is n rounded up to a multiple of 16. b is the number of rows in a block: all m·`T_x` rows,
 //! or whole steps up to 512 rows and at least one step.
 //!
 //! | | |
 //! |---|---|
 //! | [`Cache`] | `n_x`·m·`T_x` + `n_a`·m·(`T_x` + 1) + 2·`n_y`·m·`T_x`, and m lengths |
 //! | [`Backward`] | one for each parameter, `n_x`·m·`T_x` for `dx`, `n_a`·m for `da0` |
-//! | packed weights | `n_a` + `n_y`, and forward ⌈`n_a`⌉·(`n_x` + `n_a`) + ⌈`n_y`⌉·`n_a`, backward ⌈`n_x`⌉·`n_a` + ⌈`n_a`⌉·(`n_a` + `n_y`) |
-//! | one block | 2·`n_a`·b + `n_y`·b + ⌈`n_x`⌉·b + ⌈`n_a`⌉·(b + m) |
+//! | packed weights | `n_a` + `n_y`, and forward pad(`n_a`)·(`n_x` + `n_a`) + pad(`n_y`)·`n_a`, backward pad(`n_x`)·`n_a` + pad(`n_a`)·(`n_a` + `n_y`) |
+//! | one block | 2·`n_a`·b + `n_y`·b + pad(`n_x`)·b + pad(`n_a`)·(b + m) |
 //!
 //! - [`forward`] and [`backward`] free the packed weights and the block when they return, so there is one packed copy at a
 //!   time. [`forward_into`] and [`backward_into`] keep theirs, one each, for the next call. They pack again only where the
@@ -43,10 +43,10 @@
 //! - Upstream gradients that are not time-major, or that are gradients of the probabilities, take up to 2·`n_y`·b more.
 //! - Token ids take one `usize` instead of `n_x` elements of x, and have no `dx`.
 //! - [`Dropout`](crate::Dropout) of the inputs takes `n_x`·m·`T_x` more (for token ids m·`T_x`), and of the states
-//!   `n_a`·m·`T_x` and ⌈`n_a`⌉·b. Its masks take one byte for each column and unit.
+//!   `n_a`·m·`T_x` and pad(`n_a`)·b. Its masks take one byte for each column and unit.
 //! - Ragged batches, reversed batches and passes on several threads copy a block's rows together. Forward, this takes
 //!   (`n_x` + `n_a` + 2·`n_y`)·b for each thread and 2·`n_a`·m. Backward, it takes
-//!   (`n_x` + `n_a` + 3·`n_y` + ⌈`n_a`⌉)·b + `n_a`·m and three indices for each row.
+//!   (`n_x` + `n_a` + 3·`n_y` + pad(`n_a`))·b + `n_a`·m and three indices for each row.
 //!
 //! Sources: J. L. Elman, *Finding Structure in Time*, Cognitive Science 14 (1990) 179–211;
 //! P. J. Werbos, *Backpropagation through time*, Proceedings of the IEEE 78 (1990) 1550–1560.

@@ -68,7 +68,7 @@ pub struct SlidingOf<A: Scalar, N: Recurrent<A>> {
 /// The kind of the steps in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// Vectors of so many values.
+    /// Vectors of this number of values.
     Vectors(usize),
     /// Token ids below this number.
     Tokens(usize),
@@ -77,7 +77,7 @@ enum Held {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Held::Vectors(n_x) => write!(f, "vectors of {n_x}"),
+            Held::Vectors(n_x) => write!(f, "vectors of {n_x} values"),
             Held::Tokens(n_x) => write!(f, "token ids below {n_x}"),
         }
     }
@@ -138,7 +138,7 @@ impl<A: Scalar, N: Recurrent<A>> SlidingOf<A, N> {
     /// As [`push`](Self::push); [`Error::Token`] where an id is not below `n_x`.
     pub fn push_tokens(&mut self, parameters: &N, tokens: &[usize]) -> Result<&N::Cache, Error> {
         let n_x = parameters.first_dims()?.n_x;
-        check_tokens(tokens, self.m, n_x)?;
+        check_tokens(tokens, self.m, n_x, |position| position)?;
         self.check(parameters, "tokens", Held::Tokens(n_x), Input::tokens(&step_view(self.m, 1, tokens)))?;
         let steps = self.k.min(self.length + 1);
         slide(&mut self.tokens, steps, self.length, self.m).copy_from_slice(tokens);

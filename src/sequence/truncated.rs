@@ -87,7 +87,7 @@ impl<'a, A: Scalar, N: Recurrent<A>> TruncatedOf<'a, A, N> {
     /// - `k2`: the number of steps that a gradient goes back, at least 1
     ///
     /// # Errors
-    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where the array `a0` has not m columns; [`Error::Shape`] where
+    /// [`Error::Range`] where `k1` or `k2` is 0; [`Error::Columns`] where `a0.ncols() != m`; [`Error::Shape`] where
     /// `lengths.len() != m`; [`Error::Length`] where a length is above `T_x`. [`next_window`](Self::next_window) checks the
     /// rest.
     pub fn new<'s>(

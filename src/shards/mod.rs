@@ -24,7 +24,7 @@
 //! a shard is the mean over that shard. The mean over the batch is
 //!
 //! - [`Reduction::Scaled`](crate::loss::Reduction::Scaled)(1/N) in each shard, where the number N of the batch's elements is
-//!   known before: it is a fact of the data, such as the sum of all lengths. With V = 1 this has the bits of `Mean`;
+//!   known before: it is a fact of the data, such as the sum of all lengths. With V = 1 this is bit-identical to `Mean`;
 //! - else `Sum` in each shard, and [`Part::scale`] of the total by 1/[`count`](Part::count).
 //!
 //! # What a shard must not depend on
@@ -78,12 +78,14 @@ pub struct Shards {
 }
 
 impl Shards {
+    /// Makes the rule for V shards.
+    ///
     /// - `count`: V, at least 1
     ///
     /// # Errors
     /// [`Error::Range`] where `count == 0`.
     pub fn new(count: usize) -> Result<Self, Error> {
-        check_count("shards", count, "at least 1", count > 0)?;
+        check_count("count", count, "at least 1", count > 0)?;
         Ok(Shards { count })
     }
 
@@ -128,5 +130,5 @@ impl Shards {
 /// This is the whole definition of the tree. Every node that begins at a multiple of 2ᵏ and has 2ᵏ shards has the same inner
 /// tree, whatever V is.
 fn middle(node: &Range<usize>) -> usize {
-    node.start + node.len().next_power_of_two() / 2
+    node.start + (1 << (node.len() - 1).ilog2())
 }

@@ -14,8 +14,7 @@ use crate::upstream::Upstream as LayerUpstream;
 
 /// The gradients of a stack, and the workspace of the backward pass.
 ///
-/// `Backward::default()` is the empty start for [`backward_into`]. [`with_dx`](Self::with_dx) is one that also computes
-/// the gradient of the input.
+/// Start [`backward_into`] with `Backward::default()`, or with [`Backward::with_dx`] to compute ∂L/∂x, too.
 #[derive(Debug, Clone)]
 pub struct Backward<A> {
     /// ∂L/∂θ. [`backward_into`] adds to it, or overwrites it after [`discard_gradients`](Self::discard_gradients).
@@ -42,12 +41,18 @@ struct Workspace<A> {
     reverse: Array3<A>,
 }
 
-impl<A: Scalar> Default for Backward<A> {
+impl<A: Scalar> Default for Workspace<A> {
     fn default() -> Self {
         let [even, odd, reverse] = [(); 3].map(|()| Array3::default([0; 3]));
         let pass = sequence::BackwardWorkspace::default();
-        let workspace = Workspace { weights: Vec::new(), pass, inputs: [even, odd], reverse };
-        Backward { gradients: Gradients::default(), dx: None, d_states: States::default(), discarded: false, workspace }
+        Workspace { weights: Vec::new(), pass, inputs: [even, odd], reverse }
+    }
+}
+
+impl<A: Scalar> Default for Backward<A> {
+    fn default() -> Self {
+        let (gradients, d_states) = Default::default();
+        Backward { gradients, dx: None, d_states, discarded: false, workspace: Workspace::default() }
     }
 }
 
@@ -96,7 +101,8 @@ impl<A: Scalar> Backward<A> {
 ///
 /// # Errors
 /// [`Error::Architecture`] where `cache` belongs to another stack; [`Error::Shape`] where a gradient has another shape than
-/// its array; [`Error::States`] where a gradient of a state is missing.
+/// its array; [`Error::States`] where a gradient of a state is missing or not (`n_a`, m); [`Error::StateCount`] where there
+/// are more than layers and directions.
 pub fn backward<A: Scalar>(
     parameters: &Parameters<A>,
     cache: &Cache<A>,
@@ -104,11 +110,28 @@ pub fn backward<A: Scalar>(
 ) -> Result<Backward<A>, Error> {
     let mut back = Backward::default();
     backward_into(parameters, cache, upstream, &mut back)?;
+    back.workspace = Workspace::default();
     Ok(back)
 }
 
-/// [`backward`] into memory that is reused: *adds* to `back.gradients`, overwrites the rest. After
+/// Runs [`backward`], *adds* to `back.gradients`, and overwrites the rest of `back`. It reuses the memory of `back`. After
 /// [`Backward::discard_gradients`] it overwrites `back.gradients`, too.
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{self, Architecture, Layer, Upstream};
+/// use ndarray::Array3;
+///
+/// let p = stack::Parameters::<f64>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
+/// let cache = stack::forward(&p, &Array3::ones((3, 4, 10)), None)?;
+/// let mut back = stack::Backward::default();
+/// for _ in 0..2 {
+///     stack::backward_into(&p, &cache, Upstream::logits(&Array3::ones((2, 4, 10))), &mut back)?;
+/// }
+/// assert_eq!(back.gradients.by()[0], 80.0, "the gradients of two calls, accumulated");
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`backward`], and [`Error::Architecture`] where `back.gradients` belongs to another stack; an error leaves `back`

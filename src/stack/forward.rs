@@ -221,10 +221,10 @@ impl<A> Cache<A> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] where `x.dim().0 != n_x` or `lengths.len() != m`; [`Error::States`] where a state is missing or not
-/// (`n_a`, m); [`Error::StateCount`] where there are more states than layers and directions; [`Error::Token`] where a
-/// token id is not below `n_x`; [`Error::Length`] where a length is above `T_x`; [`Error::NoLayers`] where the stack
-/// has no layer.
+/// [`Error::Shape`] where `x.dim().0 != n_x`, `lengths.len() != m` or `dropout.columns.len() != m`; [`Error::States`] where a
+/// state is missing or not (`n_a`, m); [`Error::StateCount`] where there are more states than layers and directions;
+/// [`Error::Token`] where a token id is not below `n_x`; [`Error::Length`] where a length is above `T_x`; [`Error::Range`]
+/// where a rate of dropout is not from 0 to below 1; [`Error::NoLayers`] where the stack has no layer.
 pub fn forward<'a, 's, A: Scalar>(
     parameters: &Parameters<A>,
     x: impl Into<Input<'a, A>>,
@@ -236,7 +236,22 @@ pub fn forward<'a, 's, A: Scalar>(
     Ok(cache)
 }
 
-/// [`forward`] into a cache, whose memory is reused and whose contents are overwritten.
+/// Runs [`forward`], and overwrites `cache`. It reuses the memory of `cache`.
+///
+/// # Examples
+///
+/// ```
+/// use elman::stack::{self, Architecture, Layer};
+/// use ndarray::Array3;
+///
+/// let p = stack::Parameters::<f32>::zeros(Architecture::new(3, [Layer::new(5), Layer::new(7)], 2));
+/// let mut cache = stack::Cache::default();
+/// for length in [10, 6] {
+///     stack::forward_into(&p, &Array3::ones((3, 4, length)), None, &mut cache)?;
+///     assert_eq!(cache.output().dim(), (2, 4, length));
+/// }
+/// # Ok::<(), elman::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`forward`]; an error leaves `cache` unchanged.

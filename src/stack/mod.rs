@@ -26,8 +26,8 @@
 //! (n₁ + n₂)·m·`T_x` elements for each bidirectional layer with another one above it. Dropout between layers takes as much
 //! for each layer with another one above it, and one byte for each of these elements. All passes share one workspace. A
 //! backward pass takes three gradients of the widest layer's input at most (two without bidirectional layers), and one
-//! workspace. Both keep the packed weights of every layer, about as many elements as there are parameters, until the
-//! parameters change.
+//! workspace. [`forward_into`] and [`backward_into`] also keep the packed weights of every layer, about as many elements as
+//! there are parameters, until the parameters change.
 //!
 //! # Examples
 //!

@@ -93,8 +93,7 @@ impl<A: Scalar> Parameters<A> {
     /// The networks of the highest layer have the outputs; of two directions, only the forward one has an output bias.
     ///
     /// # Errors
-    /// - [`Error::NoLayers`] where there is no layer, or a layer without a network; [`Error::Range`] where a layer has
-    ///   more than two.
+    /// - [`Error::NoLayers`] where there is no layer; [`Error::Range`] where a layer has no network, or more than two.
     /// - [`Error::Network`] where the two networks of a layer have different dimensions, where `n_x` is not the width of the
     ///   layer below, and where a lower layer has outputs; [`Error::Activation`] where the two have different
     ///   nonlinearities.
@@ -108,7 +107,8 @@ impl<A: Scalar> Parameters<A> {
         let n_x = networks.first().and_then(|first| first.first()).map_or(0, |network| network.dims().n_x);
         let n_y = networks.last().and_then(|last| last.first()).map_or(0, |network| network.dims().n_y);
         for (index, directions) in networks.iter().enumerate() {
-            let first = directions.first().ok_or(Error::NoLayers)?;
+            check_count("networks[..].len()", directions.len(), "1 or 2", matches!(directions.len(), 1 | 2))?;
+            let first = &directions[0];
             let expected = Dims {
                 n_x: layers.last().map_or(n_x, |below| below.width()),
                 n_a: first.dims().n_a,
@@ -118,7 +118,6 @@ impl<A: Scalar> Parameters<A> {
                 check_network("networks", network.dims().triple(), expected.triple())?;
                 check_activation("networks", network.activation().name(), first.activation().name())?;
             }
-            check_count("networks[..].len()", directions.len(), "1 or 2", directions.len() <= 2)?;
             let layer = Layer::new(expected.n_a).with_activation(first.activation());
             layers.push(if directions.len() == 2 { layer.bidirectional() } else { layer });
         }

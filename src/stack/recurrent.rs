@@ -93,8 +93,8 @@ impl<A: Scalar> Checkpointed<'_, A> {
     }
 }
 
-/// Returns the bytes of the structures of so many layers, without the arrays that they hold: of the caches, the outputs, the
-/// packed weights, four states and three shapes.
+/// Returns the bytes of the structures of `layers` layers, without the arrays that they hold: of the caches, the outputs,
+/// the packed weights, four states and three shapes.
 fn structures<A: Scalar>(layers: usize) -> Bytes {
     Bytes::of_list::<sequence::Cache<A>>(layers)
         + Bytes::of_list::<Output<A>>(layers)

@@ -40,44 +40,50 @@ impl<A> Clone for Upstream<'_, A> {
 impl<A> Copy for Upstream<'_, A> {}
 
 impl<'a, A: Scalar> Upstream<'a, A> {
-    /// Makes an upstream with the gradient at the highest layer's output.
+    /// For a loss that reads the highest layer's output.
     #[must_use]
     pub fn hidden(hidden: &'a ArrayRef3<A>) -> Self {
         Upstream::default().with_hidden(hidden)
     }
-    /// Makes an upstream with the gradient at the logits.
+
+    /// For a loss that reads the logits.
     #[must_use]
     pub fn logits(logits: &'a ArrayRef3<A>) -> Self {
         Upstream::default().with_logits(logits)
     }
-    /// Makes an upstream with the gradient at the probabilities.
+
+    /// For a loss that reads the probabilities. For one that reads the logits, such as a squared error, use
+    /// [`logits`](Upstream::logits): with one output, the probability is always 1, so its gradient is zero.
     #[must_use]
     pub fn output(output: &'a ArrayRef3<A>) -> Self {
         Upstream::default().with_output(output)
     }
 
-    /// Makes an upstream with the gradients at the last states.
+    /// For a loss that reads the last states.
     #[must_use]
     pub fn last_states(last_states: &'a States<A>) -> Self {
         Upstream::default().with_last_states(last_states)
     }
 
-    /// Adds the gradient at the highest layer's output.
+    /// Adds the gradient of the highest layer's output.
     #[must_use]
     pub fn with_hidden(self, hidden: &'a ArrayRef3<A>) -> Self {
         Upstream { hidden: Some(hidden), ..self }
     }
-    /// Adds the gradient at the logits.
+
+    /// Adds the gradient of the logits.
     #[must_use]
     pub fn with_logits(self, logits: &'a ArrayRef3<A>) -> Self {
         Upstream { logits: Some(logits), ..self }
     }
-    /// Adds the gradient at the probabilities.
+
+    /// Adds the gradient of the probabilities.
     #[must_use]
     pub fn with_output(self, output: &'a ArrayRef3<A>) -> Self {
         Upstream { output: Some(output), ..self }
     }
-    /// Adds the gradients at the last states, from the chunk that comes after.
+
+    /// Adds the gradients of the last states, such as the `d_states` of the next chunk.
     #[must_use]
     pub fn with_last_states(self, last_states: &'a States<A>) -> Self {
         Upstream { last_states: Some(last_states), ..self }

@@ -299,6 +299,9 @@ fn wrong_arguments_are_named() {
     };
     let error = jacobian_norms(&parameters, &cache, 0, &mut rng()).unwrap_err();
     assert!(range(error, "probes").abs() < f64::MIN_POSITIVE);
+    // Times n_a, this number wraps around to 4.
+    let error = jacobian_norms(&parameters, &cache, usize::MAX / 5 + 1, &mut rng()).unwrap_err();
+    assert!(range(error, "probes") > 1e8);
     for threshold in [-0.1, 1.1, f64::INFINITY, f64::NAN] {
         let found = range(saturation(&cache, threshold).unwrap_err(), "threshold");
         assert_eq!(found.to_bits(), threshold.to_bits());
@@ -416,10 +419,10 @@ fn the_norms_of_a_stack_are_those_of_its_layers() {
 
     let other = stack::Parameters::zeros(Architecture::new(3, [Layer::new(5)], 2));
     assert!(matches!(stack_jacobian_norms(&other, &cache, 1, &mut generator), Err(Error::Architecture { .. })));
-    assert!(matches!(
-        stack_jacobian_norms(&p, &cache, 0, &mut generator),
-        Err(Error::Range { argument: "probes", .. })
-    ));
+    for probes in [0, usize::MAX] {
+        let error = stack_jacobian_norms(&p, &cache, probes, &mut generator);
+        assert!(matches!(error, Err(Error::Range { argument: "probes", .. })));
+    }
     assert!(matches!(stack_saturation(&cache, 1.5), Err(Error::Range { argument: "threshold", .. })));
     let wrong = stack::Upstream::logits(&x);
     assert!(matches!(stack_gradient_norms(&p, &cache, wrong), Err(Error::Shape { .. })));

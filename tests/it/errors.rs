@@ -167,7 +167,8 @@ fn an_x_in_the_order_of_torch_is_told_the_order_of_its_axes() {
     let error = sequence::forward(&parameters, torch, None).unwrap_err().to_string();
     assert_eq!(
         error,
-        "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _); `x.permuted_axes([2, 1, 0])` has that shape"
+        "`x` has shape (4, 10, 3), expected (n_x, m, T_x) = (3, _, _); `x.permuted_axes([2, 1, 0])` if x is (T_x, m, n_x), \
+         `x.permuted_axes([2, 0, 1])` if x is (m, T_x, n_x)"
     );
     let other = Array3::zeros((4, 10, 7));
     let error = sequence::forward(&parameters, &other, None).unwrap_err().to_string();

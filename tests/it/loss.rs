@@ -552,7 +552,7 @@ fn what_does_not_fit_is_refused_by_name() {
         ),
         (
             message(squared_error(Predictions::new(&numbers).lengths(&[12; 7]), &numbers, sum)),
-            "`lengths` says 12 for column 0, expected at most 11",
+            "`lengths` holds 12 for column 0, expected at most 11",
         ),
         (
             message(squared_error(&cache, Targets::new(&numbers).steps(3..12), sum)),

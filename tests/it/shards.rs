@@ -533,7 +533,7 @@ fn wrong_arguments_are_errors() {
     };
     assert_eq!(run(2, &mut [(); 2]), Ok(1));
     let message = |result: Result<usize, Error>| result.unwrap_err().to_string();
-    assert_eq!(message(run(0, &mut [])), "`shards` is 0, expected at least 1");
+    assert_eq!(message(run(0, &mut [])), "`count` is 0, expected at least 1");
     assert_eq!(message(run(2, &mut [(); 3])), "`states` has shape (3,), expected (shards,) = (2,)");
     assert_eq!(message(run(4, &mut [(); 4])), "`gradients` has shape (1,), expected (2,)");
 

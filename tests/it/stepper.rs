@@ -234,10 +234,10 @@ fn a_refused_step_of_some_columns_changes_nothing() {
         (stepper.step_columns(&[3, 11], &xt), "`columns` holds column 11, expected one below 11"),
         (stepper.step_columns(&[3, 3], &xt), "`columns` holds column 3 twice, expected each column once at most"),
         (stepper.step_columns(&[3], &xt), "`xt` has shape (3, 2), expected (n_x, m) = (3, 1)"),
-        (stepper.step_columns_tokens(&[3], &[3]), "`tokens` holds token 3 at column 0, step 0, expected one below 3"),
+        (stepper.step_columns_tokens(&[7], &[3]), "`tokens` holds token 3 at column 7, step 0, expected one below 3"),
         (
             stepper.step_columns_tokens(&[3, 4], &[0, 3]),
-            "`tokens` holds token 3 at column 1, step 0, expected one below 3",
+            "`tokens` holds token 3 at column 4, step 0, expected one below 3",
         ),
         (stepper.step_columns_tokens(&[3], &[]), "`tokens` has shape (0,), expected (m,) = (1,)"),
         (stepper.step_columns_tokens(&[usize::MAX], &[0]), "column 18446744073709551615, expected one below 11"),

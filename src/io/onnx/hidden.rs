@@ -24,17 +24,8 @@ pub(super) struct Hidden {
 impl Hidden {
     /// The states with their axes in another order; `None` reverses it.
     pub(super) fn transposed(&self, order: Option<&[i64]>) -> Result<Self, String> {
-        let rank = self.axes.len();
-        let order: Vec<Option<usize>> = match order {
-            Some(order) => order.iter().map(|&axis| place(axis, rank)).collect(),
-            None => (0..rank).rev().map(Some).collect(),
-        };
-        let mut sorted = order.clone();
-        sorted.sort_unstable();
-        if !sorted.into_iter().eq((0..rank).map(Some)) {
-            return Err("a Transpose that is no order of the axes".into());
-        }
-        Ok(Hidden { axes: order.into_iter().flatten().map(|axis| self.axes[axis]).collect(), ..self.clone() })
+        let order = permutation(order, self.axes.len())?;
+        Ok(Hidden { axes: order.into_iter().map(|axis| self.axes[axis]).collect(), ..self.clone() })
     }
 
     /// The states with directions and units as one axis: the result of a Reshape to `shape`.
@@ -63,4 +54,14 @@ pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
     let rank = i64::try_from(rank).ok()?;
     let axis = if axis < 0 { axis.checked_add(rank)? } else { axis };
     usize::try_from(axis).ok().filter(|_| axis < rank)
+}
+
+/// The order of `rank` axes after a Transpose whose `perm` is `order`; `None` reverses them.
+pub(super) fn permutation(order: Option<&[i64]>, rank: usize) -> Result<Vec<usize>, String> {
+    let places: Option<Vec<usize>> = match order {
+        Some(order) => order.iter().map(|&axis| place(axis, rank)).collect(),
+        None => Some((0..rank).rev().collect()),
+    };
+    let is_permutation = |places: &Vec<usize>| places.len() == rank && (0..rank).all(|axis| places.contains(&axis));
+    places.filter(is_permutation).ok_or_else(|| format!("a Transpose whose `perm` is not an order of the {rank} axes"))
 }

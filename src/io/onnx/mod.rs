@@ -208,10 +208,11 @@ impl Rnn {
     /// Converts a network to tensors. `ba` is the first half of `B`, the second half is zero.
     ///
     /// # Errors
-    /// - [`Error::Network`] where [`from_tensors`](Self::from_tensors) would refuse an attribute.
+    /// - [`Error::Network`] where [`from_tensors`](Self::from_tensors) would refuse an attribute, and where a bias is not zero
+    ///   and its layer has none.
     /// - [`Error::DuplicateName`] where two arrays would have the same name.
-    /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, where a bias is not zero and its layer has none, or where
-    ///   [`from_tensors`](Self::from_tensors) would refuse the shape.
+    /// - [`Error::Shape`] where `n_y != 0` and there is no `Gemm`, or where [`from_tensors`](Self::from_tensors) would refuse
+    ///   the shape.
     pub fn to_tensors<A: Scalar>(&self, parameters: &Parameters<A>) -> Result<Tensors<A>, Error> {
         write_network(self, parameters)
     }
@@ -282,7 +283,7 @@ impl RecurrentLayer for Rnn {
         self.check_attributes(tensors)?;
         for name in [&self.w, &self.r] {
             if let (None, Some([2, _, _])) = (self.half, tensors.shape(name)) {
-                let expected = "one direction: read it by `directions` and `io::Stack::bidirectional`";
+                let expected = "one direction: read it with `directions` and `io::Stack::bidirectional`";
                 return Err(network(name, "a bidirectional network", expected));
             }
         }

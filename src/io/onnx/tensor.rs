@@ -5,13 +5,10 @@ use ndarray::{ArrayD, ArrayViewD};
 use super::invalid;
 use super::proto::{EXTERNAL, Tensor, data_type};
 use crate::Scalar;
-use crate::io::element::{extend_le, from_le};
+use crate::io::element::{MAX_AXES, extend_le, from_le};
 use crate::io::error::abridged;
 use crate::io::{Error, Tensors};
 use crate::scalar::{from_bits, type_name};
-
-/// The maximum number of axes of a NumPy array.
-const MOST_AXES: usize = 64;
 
 /// A constant of integers.
 #[derive(Debug)]
@@ -61,8 +58,8 @@ fn shape(name: &str, tensor: &Tensor) -> Result<(Vec<usize>, usize), Error> {
     if tensor.data_location() == EXTERNAL {
         return Err(of_tensor(name, "has its elements in another file, expected them in this one"));
     }
-    if tensor.dims.len() > MOST_AXES {
-        return Err(of_tensor(name, format!("has {} axes, expected at most {MOST_AXES}", tensor.dims.len())));
+    if tensor.dims.len() > MAX_AXES {
+        return Err(of_tensor(name, format!("has {} axes, expected at most {MAX_AXES}", tensor.dims.len())));
     }
     let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&length| usize::try_from(length).ok()).collect();
     let negative = || of_tensor(name, format!("has shape {:?}, expected no negative length", tensor.dims));
@@ -70,7 +67,7 @@ fn shape(name: &str, tensor: &Tensor) -> Result<(Vec<usize>, usize), Error> {
     // An axis of length zero does not make the others smaller.
     let size = shape.iter().try_fold(1_usize, |size, &length| size.checked_mul(length.max(1)));
     let size = size.filter(|size| isize::try_from(size.saturating_mul(8)).is_ok());
-    let size = size.ok_or_else(|| of_tensor(name, format!("has shape {shape:?}, more than memory can be")))?;
+    let size = size.ok_or_else(|| of_tensor(name, format!("has shape {shape:?}, which no machine can address")))?;
     let size = if shape.contains(&0) { 0 } else { size };
     Ok((shape, size))
 }

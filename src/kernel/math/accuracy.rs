@@ -234,7 +234,7 @@ fn tanh_and_exp_of_f32_are_within_one_ulp() {
 
 #[test]
 fn tanh_and_exp_of_f64_are_within_two_ulps() {
-    // tanh has four parts of equal weight: where it is curved, both signs in one logarithmic part, and its ends.
+    // Equal numbers of samples from all of the range, from where tanh is curved, and from tiny to large on a logarithmic scale.
     let mut tanh = of_strata(&TANH_F64, -20.0, 20.0, false);
     for (low, high, log) in [(0.2, 1.3, false), (-60.0, 4.4, true)] {
         tanh.join(of_strata(&TANH_F64, low, high, log));

@@ -185,7 +185,7 @@ impl<A: Scalar> Pass<'_, A> {
             schedule.gather(runs, y, packed_y);
             add_softmax_gradient(dlogits, packed_dy, packed_y, n_y);
         }
-        let mut start = Start::Present;
+        let mut start = Start::Accumulate;
         match hidden {
             Some(hidden) => schedule.gather(runs, hidden, dz),
             None => start = Start::Zero,

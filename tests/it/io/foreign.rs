@@ -141,7 +141,12 @@ fn npy_files_round_trip_in_any_layout_and_refuse_another_element_type() {
     let mut huge = npy::to_bytes(&Array1::<f32>::zeros(0)).unwrap();
     let at = huge.windows(4).position(|text| text == b"(0,)").unwrap();
     huge[at..at + 4].copy_from_slice(b"(9,)");
-    assert!(npy::from_bytes::<f32>(&huge).unwrap_err().to_string().contains("0 bytes of data, and those are not [9]"));
+    assert!(
+        npy::from_bytes::<f32>(&huge)
+            .unwrap_err()
+            .to_string()
+            .contains("0 bytes of data, which is not the size of an array of shape [9]")
+    );
 }
 
 /// Of arrays that are listed and not read, too.
@@ -175,7 +180,10 @@ fn the_shape_of_every_npz_array_has_to_fit_its_bytes() {
         assert!(entry(element_type, "(2, 3)", 6 * bytes).is_ok(), "{element_type}");
         for wrong in [0, 6 * bytes - 1, 6 * bytes + 1] {
             let error = entry(element_type, "(2, 3)", wrong).unwrap_err().to_string();
-            assert!(error.contains(&format!("{wrong} bytes of data, and those are not [2, 3]")), "{error}");
+            assert!(
+                error.contains(&format!("{wrong} bytes of data, which is not the size of an array of shape [2, 3]")),
+                "{error}"
+            );
         }
         assert!(entry(element_type, "(9223372036854775807, 9223372036854775807)", 0).is_err());
     }

@@ -239,10 +239,10 @@ fn an_unexpected_bias_is_refused_by_name() {
 fn a_nonzero_bias_is_not_written_to_a_layer_without_one() {
     fn check(layers: &(impl Layers + Clone), (framework, case): (&str, &str), own: &[&str], head: &str) {
         let expected =
-            |name, length| format!("`{name}` has shape [{length}], expected zeros, because the layer has no bias");
+            |name| format!("`{name}` shows a value other than zero, expected zeros, because the layer has no bias");
         let mut p = layers.from_tensors(&weights(&fixture(framework), case)).unwrap();
-        assert_refused(layers.clone().without_bias().to_tensors(&p), &expected("ba", 7));
-        assert_refused(layers.clone().without_head_bias().to_tensors(&p), &expected("by", 5));
+        assert_refused(layers.clone().without_bias().to_tensors(&p), &expected("ba"));
+        assert_refused(layers.clone().without_head_bias().to_tensors(&p), &expected("by"));
         p.ba_mut().fill(0.0);
         let without = layers.clone().without_bias();
         let written = without.to_tensors(&p).unwrap();
@@ -254,7 +254,7 @@ fn a_nonzero_bias_is_not_written_to_a_layer_without_one() {
         assert!(own.iter().chain([&head]).all(|name| !written.contains(name)), "{framework}");
         assert_eq!(without.from_tensors(&written).unwrap(), p);
         p.by_mut()[0] = -0.0;
-        assert_refused(without.to_tensors(&p), &expected("by", 5));
+        assert_refused(without.to_tensors(&p), &expected("by"));
     }
     for_every_reader!(check);
 }
@@ -310,7 +310,10 @@ fn a_layer_declared_without_bias_does_not_read_the_next_layers_bias() {
     assert_eq!(p.ba(), Array1::<f64>::zeros(7));
     assert_eq!(layer.to_tensors(&p).unwrap().names().collect::<Vec<_>>(), ["arr_0", "arr_1"]);
     let biased = keras::SimpleRnn::by_index(0, Tanh).from_tensors(&tensors).unwrap();
-    assert_refused(layer.to_tensors(&biased), "`ba` has shape [7], expected zeros, because the layer has no bias");
+    assert_refused(
+        layer.to_tensors(&biased),
+        "`ba` shows a value other than zero, expected zeros, because the layer has no bias",
+    );
 }
 
 /// The position after the kernel then belongs to the next layer.
@@ -419,11 +422,11 @@ fn torch_refuses_networks_that_are_not_elman_networks() {
     for (name, message) in [
         (
             "weight_ih_l1",
-            "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer: read it by `stack_from_tensors`",
+            "`encoder.rnn.weight_ih_l1` shows a stack of layers, expected a single layer: read it with `stack_from_tensors`",
         ),
         (
             "weight_ih_l0_reverse",
-            "`encoder.rnn.weight_ih_l0_reverse` shows a bidirectional network, expected one direction: read it by `stack_from_tensors`",
+            "`encoder.rnn.weight_ih_l0_reverse` shows a bidirectional network, expected one direction: read it with `stack_from_tensors`",
         ),
         ("weight_hr_l0", "`encoder.rnn.weight_hr_l0` shows a network with projections, expected one without"),
     ] {
@@ -610,7 +613,7 @@ fn onnx_refuses_networks_that_are_not_elman_networks() {
     both.insert("W", zeros(&[2, 7, 3]));
     assert_refused(
         onnx_rnn().from_tensors(&both),
-        "`W` shows a bidirectional network, expected one direction: read it by `directions` and `io::Stack::bidirectional`",
+        "`W` shows a bidirectional network, expected one direction: read it with `directions` and `io::Stack::bidirectional`",
     );
     for (gates, found) in [(3, "a GRU"), (4, "an LSTM")] {
         let mut gated = tensors.clone();
@@ -647,7 +650,7 @@ fn onnx_refuses_tensors_that_do_not_fit() {
     );
     assert_refused(
         onnx::Rnn::new("W", "R", "", Tanh).with_gemm("V", "c", true).to_tensors(&payloads()),
-        "`ba` has shape [7], expected zeros, because the layer has no bias",
+        "`ba` shows a value other than zero, expected zeros, because the layer has no bias",
     );
 }
 

@@ -315,7 +315,8 @@ fn layers_that_do_not_fit_are_refused_by_what_they_are() {
     let mut biased = network(dims(3, 5, 2));
     biased.by_mut().fill(1.0);
     for (networks, start) in [
-        (vec![vec![network(dims(3, 5, 0))], vec![]], "the stack has no layer"),
+        (vec![], "the stack has no layer"),
+        (vec![vec![network(dims(3, 5, 0))], vec![]], "`networks[..].len()` is 0, expected 1 or 2"),
         (vec![vec![network(dims(3, 5, 2))], vec![network(dims(5, 7, 2))]], "`networks` belongs to a network"),
         (vec![vec![network(dims(3, 5, 2)), network(dims(3, 4, 2))]], "`networks` belongs to a network"),
         (vec![vec![network(dims(3, 5, 2)); 3]], "`networks[..].len()` is 3, expected 1 or 2"),

@@ -290,7 +290,7 @@ fn shapes_that_do_not_match_the_data_are_refused() {
         "(9223372036854775808, 2)",
     ] {
         let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}");
-        refused::<f32>(&single(&header, &[0; 8]), &["`wax`: it has 8 bytes of data", "elements of <f4"]);
+        refused::<f32>(&single(&header, &[0; 8]), &["`wax`: it has 8 bytes of data", "and type <f4"]);
     }
     for order in ["True", "False"] {
         let header = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': (0, 9223372036854775808)}}");

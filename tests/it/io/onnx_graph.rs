@@ -622,17 +622,17 @@ fn an_operator_that_is_not_this_crates_is_refused() {
             ("different units in each direction", |g| {
                 g.node("all0").attributes.push(texts("activations", &["Tanh", "Relu"]));
             }),
-            ("`W`, `R` or `B` is no initialiser", |g| g.node("all0").inputs[1] = "x"),
-            ("`W`, `R` or `B` is no initialiser", |g| g.node("all0").inputs[2] = "axis"),
-            ("`W`, `R` or `B` is no initialiser", |g| g.node("all0").inputs[3] = "nothing"),
-            ("`W`, `R` or `B` is no initialiser", |g| g.node("all0").inputs[2] = ""),
-            ("`W`, `R` or `B` is no initialiser", |g| g.node("all0").inputs.truncate(2)),
+            ("`W`, `R` or `B` is not an initialiser", |g| g.node("all0").inputs[1] = "x"),
+            ("`W`, `R` or `B` is not an initialiser", |g| g.node("all0").inputs[2] = "axis"),
+            ("`W`, `R` or `B` is not an initialiser", |g| g.node("all0").inputs[3] = "nothing"),
+            ("`W`, `R` or `B` is not an initialiser", |g| g.node("all0").inputs[2] = ""),
+            ("`W`, `R` or `B` is not an initialiser", |g| g.node("all0").inputs.truncate(2)),
             ("neither an input nor the hidden states of another one", |g| g.node("all0").inputs[0] = "W0"),
             ("neither an input nor the hidden states of another one", |g| g.node("all0").inputs[0] = "nothing"),
             ("a Squeeze of several axes", |g| g.constant("axis", integers(&[2], &[0, 1]))),
             ("a Squeeze of several axes", |g| g.constant("axis", integers(&[0], &[]))),
-            ("a Squeeze of unnamed axes", |g| g.node("hidden0").inputs.truncate(1)),
-            ("a Squeeze of unnamed axes", |g| g.node("hidden0").inputs[1] = "c"),
+            ("a Squeeze whose axes are not constant", |g| g.node("hidden0").inputs.truncate(1)),
+            ("a Squeeze whose axes are not constant", |g| g.node("hidden0").inputs[1] = "c"),
             (squeeze, |g| g.constant("axis", integers(&[1], &[0]))),
             (squeeze, |g| g.constant("axis", integers(&[1], &[-1]))),
             ("a Squeeze of an axis that does not exist", |g| g.constant("axis", integers(&[1], &[4]))),
@@ -641,19 +641,19 @@ fn an_operator_that_is_not_this_crates_is_refused() {
             ("the operator Dropout", |g| {
                 g.before("product", "same", [node("Dropout", ["hidden0", "c", "c"], ["same"], [])]);
             }),
-            ("a Transpose that is no order of the axes", |g| {
+            ("a Transpose whose `perm` is not an order of the 3 axes", |g| {
                 g.before("product", "same", [node("Transpose", ["hidden0"], ["same"], [ints("perm", &[0, 1])])]);
             }),
-            ("a Transpose that is no order of the axes", |g| {
+            ("a Transpose whose `perm` is not an order of the 3 axes", |g| {
                 g.before("product", "same", [node("Transpose", ["hidden0"], ["same"], [ints("perm", &[0, 1, 1])])]);
             }),
-            ("a Transpose that is no order of the axes", |g| {
+            ("a Transpose whose `perm` is not an order of the 3 axes", |g| {
                 g.before("product", "same", [node("Transpose", ["hidden0"], ["same"], [ints("perm", &[0, 1, 3])])]);
             }),
-            ("a Transpose of an input of other than three axes", |g| {
+            ("a Transpose whose `perm` is not an order of the 3 axes", |g| {
                 g.before("all0", "turned", [node("Transpose", ["x"], ["turned"], [ints("perm", &[1, 0])])]);
             }),
-            ("a Transpose of an input of other than three axes", |g| {
+            ("a Transpose whose `perm` is not an order of the 3 axes", |g| {
                 g.before("all0", "turned", [node("Transpose", ["x"], ["turned"], [ints("perm", &[1, 0, 3])])]);
             }),
             ("a Constant of neither a tensor nor integers", |g| {
@@ -739,9 +739,9 @@ fn the_last_states_are_those_of_the_last_step_or_of_the_operator() {
             (other, |g| picked(g, integers(&[], &[0]), 0)),
             (other, |g| picked(g, integers(&[], &[1]), 0)),
             (other, |g| picked(g, integers(&[], &[-1]), 2)),
-            ("a Gather of several places, or of a list of one", |g| picked(g, integers(&[1], &[-1]), 0)),
+            ("a Gather whose index is not a scalar", |g| picked(g, integers(&[1], &[-1]), 0)),
             ("a Gather of an axis that does not exist", |g| picked(g, integers(&[], &[-1]), 3)),
-            ("a Gather of computed places", |g| picked(g, elements(&[], [0.0]), 0)),
+            ("a Gather whose indices are not constant", |g| picked(g, elements(&[], [0.0]), 0)),
             (other, |g| {
                 g.constant("index", integers(&[], &[1]));
                 *g.node("hidden0") = node("Gather", ["all0", "index"], ["hidden0"], [int("axis", 1)]);

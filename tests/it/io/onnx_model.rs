@@ -150,7 +150,7 @@ fn another_network_is_refused_by_what_it_is() {
         ("torch_plain", "Softmax", "Sigmoid", "`output` shows the operator Sigmoid, which is not supported there"),
         ("torch_plain", "MatMul", "MatDiv", "the operator MatDiv"),
         ("elman_one", "forward", "reverse", "`direction` shows a layer of the reverse direction alone"),
-        ("elman_one", "forward", "onwards", "an RNN of no known direction"),
+        ("elman_one", "forward", "onwards", "an RNN of an unknown direction"),
         ("torch_plain", "Tanh", "Elu1", "an RNN of elu1 units"),
         ("torch_plain", "Squeeze", "Flatten", "the operator Flatten"),
         ("torch_both", "Reshape", "Reverse", "the operator Reverse"),
@@ -269,7 +269,7 @@ fn an_impossible_tensor_of_a_model_is_refused_by_name() {
     let float = [0x10, 1];
     for (file, reason) in [
         (tensor(&[huge, huge], &float), "tensor `w` has shape"),
-        (tensor(&[&[0], huge, huge], &float), "more than memory can be"),
+        (tensor(&[&[0], huge, huge], &float), "which no machine can address"),
         (tensor(&[negative], &float), "expected no negative length"),
         (
             tensor(&[&[2]], &[&float[..], &field(9, &[0; 7])].concat()),
@@ -299,7 +299,7 @@ fn a_model_that_computes_something_else_is_refused() {
         ("lengths_of_the_model", "an RNN whose `sequence_lens` is not an input of the graph"),
         ("state_from_the_sequence", "an initial state that is a part of the sequence"),
         ("last_column", "a Squeeze or Gather of another axis than that of one direction"),
-        ("list_of_one_step", "a Gather of several places, or of a list of one"),
+        ("list_of_one_step", "a Gather whose index is not a scalar"),
         ("reverse_alone", "a layer of the reverse direction alone"),
         ("two_networks", "the last states of layers in another order"),
     ] {

@@ -147,7 +147,7 @@ fn a_layer_without_units_may_stand_above_a_layer_of_any_width() {
         let mut wrong = tensors;
         wrong.insert("layers.1.forward.wax", Array2::zeros((0, n_a + 1)));
         let error = stack::Parameters::try_from(&wrong).unwrap_err().to_string();
-        let expected = format!("expected (n_a, n_x) with n_x at most {n_a}, because n_a is 0");
+        let expected = format!("expected [n_a, n_x] with n_x at most {n_a}, because n_a is 0");
         assert_eq!(error, format!("`layers.1.forward.wax` has shape [0, {}], {expected}", n_a + 1));
         wrong.insert("layers.1.forward.wax", Array2::zeros((0, n_a - 1)));
         assert!(stack::Parameters::try_from(&wrong).is_err(), "fewer than the layer below has");

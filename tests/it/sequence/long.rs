@@ -280,7 +280,7 @@ fn invalid_windows_are_refused_by_name() {
     let expected = "`a0` has shape (5, 3), expected (n_a, m) = (5, 2)";
     assert!(message(problem.input(), &Array2::zeros((5, 3)), 1, 1).ends_with(expected));
     let input = problem.input().lengths(&[5, 4]);
-    assert_eq!(message(input, a0, 1, 1), "`lengths` says 5 for column 0, expected at most 4");
+    assert_eq!(message(input, a0, 1, 1), "`lengths` holds 5 for column 0, expected at most 4");
     let wrong = Array2::zeros((4, 2));
     let mut chunks = Truncated::new(problem.input(), &wrong, 1, 1).unwrap();
     let error = chunks.next_window(&problem.parameters).unwrap_err();

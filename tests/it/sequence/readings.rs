@@ -299,7 +299,7 @@ fn invalid_input_is_refused_by_name() {
 
     let error = refused(Input::from(&inputs.x).lengths(&[4, 5]));
     assert_eq!(error, Error::Length { argument: "lengths", column: 1, expected: 4, found: 5 });
-    assert_eq!(error.to_string(), "`lengths` says 5 for column 1, expected at most 4");
+    assert_eq!(error.to_string(), "`lengths` holds 5 for column 1, expected at most 4");
     let error = refused(Input::from(&inputs.x).lengths(&[4]));
     assert_eq!(error.to_string(), "`lengths` has shape (1,), expected (m,) = (2,)");
     let wrong = Array2::zeros((3, 4));

@@ -138,9 +138,9 @@ fn a_refused_step_leaves_the_window_unchanged() {
         ];
         let mut expected = vec![
             "`xt` has shape (3, 3), expected (n_x, m) = (3, 2)",
-            "`tokens` is token ids below 3, but the window holds vectors of 3",
+            "`tokens` holds token ids below 3, but the window holds vectors of 3 values",
             "`tokens` holds token 3 at column 1, step 0, expected one below 3",
-            "`xt` is vectors of 2, but the window holds vectors of 3",
+            "`xt` holds vectors of 2 values, but the window holds vectors of 3 values",
         ];
         if steps >= 4 {
             errors.push(window.push(&wide, &xt(0)).unwrap_err().to_string());
@@ -166,7 +166,7 @@ fn a_refused_token_of_a_smaller_vocabulary_leaves_the_window_unchanged() {
         (0..steps).for_each(|t| assert_eq!(window.push_tokens(p, &[t % 3, 2]).unwrap().columns(), 2));
         let mut expected = window.clone();
         let error = window.push_tokens(&small, &[0, 1]).unwrap_err().to_string();
-        assert_eq!(error, "`tokens` is token ids below 2, but the window holds token ids below 3");
+        assert_eq!(error, "`tokens` holds token ids below 2, but the window holds token ids below 3");
         assert_eq!(window.len(), expected.len());
         assert_eq!(window.push_tokens(p, &[1, 0]).unwrap(), expected.push_tokens(p, &[1, 0]).unwrap());
         // A window that starts again is a new one.

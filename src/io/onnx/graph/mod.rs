@@ -12,7 +12,7 @@ use crate::io::error::abridged;
 use crate::io::layers::names;
 use crate::io::onnx::Rnn;
 use crate::io::onnx::attributes::{float, floats, int, ints, is_set, string, strings, tensor as tensor_of};
-use crate::io::onnx::hidden::{Axis, Hidden, place};
+use crate::io::onnx::hidden::{Axis, Hidden, permutation, place};
 use crate::io::onnx::proto::{Graph, Node, Tensor};
 use crate::io::onnx::tensor::{self, Integers};
 use crate::io::{Error, Stack, Tensors};
@@ -268,7 +268,7 @@ impl<'g, A: Scalar> Reader<'g, A> {
             b"forward" => Direction::Forward,
             b"reverse" => Direction::Reverse,
             b"bidirectional" => Direction::Both,
-            _ => return Err("an RNN of no known direction".into()),
+            _ => return Err("an RNN of an unknown direction".into()),
         };
         if is_set(node, "clip") {
             return Err("an RNN with clipping".into());
@@ -276,7 +276,7 @@ impl<'g, A: Scalar> Reader<'g, A> {
         let weights = |place| match self.input(node, place) {
             Some(Value::Weights(name)) => Ok(*name),
             None if place == 3 && !is_present(3) => Ok(""),
-            _ => Err("an RNN whose `W`, `R` or `B` is no initialiser"),
+            _ => Err("an RNN whose `W`, `R` or `B` is not an initialiser"),
         };
         let weights = [weights(1)?, weights(2)?, weights(3)?];
         let activation = activation(node, direction)?;
@@ -317,9 +317,9 @@ impl<'g, A: Scalar> Reader<'g, A> {
 
     /// The one index of a Gather, and its axis. An index in a list would keep an axis of length 1.
     fn index(&self, node: &Node, rank: usize) -> Result<(usize, i64), String> {
-        let index = self.integers(node, 1).ok_or("a Gather of computed places")?;
+        let index = self.integers(node, 1).ok_or("a Gather whose indices are not constant")?;
         let (true, [index]) = (index.is_scalar, &index.values[..]) else {
-            return Err("a Gather of several places, or of a list of one".into());
+            return Err("a Gather whose index is not a scalar".into());
         };
         let axis = place(int(node, "axis")?.unwrap_or(0), rank).ok_or("a Gather of an axis that does not exist")?;
         Ok((axis, *index))
@@ -336,7 +336,9 @@ impl<'g, A: Scalar> Reader<'g, A> {
     fn squeezed(&self, node: &Node, hidden: &Hidden) -> Result<Hidden, String> {
         let axes = match ints(node, "axes")? {
             Some(axes) => axes,
-            None => self.integers(node, 1).map(|axes| &axes.values[..]).ok_or("a Squeeze of unnamed axes")?,
+            None => {
+                self.integers(node, 1).map(|axes| &axes.values[..]).ok_or("a Squeeze whose axes are not constant")?
+            }
         };
         let [axis] = axes else { return Err("a Squeeze of several axes".into()) };
         let axis = place(*axis, hidden.axes.len()).ok_or("a Squeeze of an axis that does not exist")?;
@@ -462,14 +464,8 @@ fn constant_integers<'g>(node: &Node) -> Result<Value<'g>, String> {
 
 /// The order of an input's axes after a Transpose.
 fn reordered(node: &Node, order: [usize; 3]) -> Result<[usize; 3], String> {
-    let places: Option<Vec<usize>> = match ints(node, "perm")? {
-        Some(perm) => perm.iter().map(|&axis| place(axis, 3)).collect(),
-        None => Some(vec![2, 1, 0]),
-    };
-    match places.as_deref() {
-        Some([a, b, c]) => Ok([order[*a], order[*b], order[*c]]),
-        _ => Err("a Transpose of an input of other than three axes".into()),
-    }
+    let places = permutation(ints(node, "perm")?, 3)?;
+    Ok([0, 1, 2].map(|axis| order[places[axis]]))
 }
 
 /// The operator's nonlinearity, the same in both directions.
