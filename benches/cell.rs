@@ -1,5 +1,5 @@
-//! Benchmarks of one step: [`cell::forward`] and [`cell::backward`] pack the weights at every call; [`cell::Stepper`]
-//! has packed them once.
+//! Benchmarks of one step: [`cell::forward`] and [`cell::backward`] pack the weights at every call, above four columns;
+//! [`cell::Stepper`] has packed them once.
 //!
 //! `cargo bench --bench cell`, or with part of a name: `cargo bench --bench cell -- step/f32/stream`.
 

@@ -81,7 +81,8 @@ fn main() -> Result<(), elman::Error> {
     // Cargo adds `--bench`, and `cargo test --benches` adds nothing: then one small size is enough.
     let arguments: Vec<String> = env::args().skip(1).collect();
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let quick = !arguments.iter().any(|argument| argument == "--bench");
+    let has = |option| arguments.iter().any(|argument| argument == option);
+    let quick = has("--quick") || !has("--bench");
     let sizes = if quick { &SIZES[..1] } else { &SIZES[1..5] };
     for size in
         sizes.iter().filter(|size| names.is_empty() || names.iter().any(|name| size.to_string().contains(*name)))

@@ -13,7 +13,7 @@ use rayon::ThreadPoolBuilder;
 use workload::passes::{Forward, Reads, Train};
 use workload::{Size, size};
 
-/// From two million multiply-adds on. A pass is split from 8.4 million on.
+/// From three million multiply-adds on. A pass is split from 8.4 million on.
 const SIZES: [Size; 7] = [
     size("small", 32, 16, [16, 64, 16]),
     size("double", 64, 16, [16, 64, 16]),

@@ -1,7 +1,7 @@
 //! Draws the tables and the picture of the measurements in `docs/benchmarks`.
 //!
 //! ```text
-//! benches/peers/run --json docs/benchmarks/MACHINE.json       measures, and takes a quarter of an hour or more
+//! benches/peers/run --json docs/benchmarks/MACHINE.json       measures for about 40 minutes
 //! cargo bench --features avx512 --bench growth -- --json docs/benchmarks/growth/MACHINE.json
 //! cargo run --release --example benchmarks                    writes docs/benchmarks.md and the pictures
 //! cargo run --release --example benchmarks -- --quick         fails where the tables are not those of the measurements

@@ -11,7 +11,7 @@ use crate::training::Settings;
 /// Trains an Elman network on the characters of a text, measures it on held-out text, and samples from it.
 #[derive(Debug, Parser)]
 pub(crate) struct Arguments {
-    /// UTF-8 text to train on [default: this crate's sources]
+    /// UTF-8 text to train on [default: sources of this crate's version 0.1]
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
     /// Trains a small network for a few steps as a check, and proves that --resume gives bit-identical results

@@ -150,7 +150,6 @@ fn train(run: Run, text: &Text, arguments: &Arguments, out: &mut impl Write) -> 
     let (characters, classes, held_out) = (text.symbols.len(), run.model.vocabulary.len(), text.held_out().len());
     let (architecture, settings) = (run.model.parameters.architecture(), run.settings);
     let hidden: Vec<_> = architecture.layers().iter().map(|layer| layer.n_a.to_string()).collect();
-    writeln!(out, "time        the default training takes under a minute, after a build of one to two minutes")?;
     writeln!(out, "text        {characters} characters, {classes} distinct; the last {held_out} held out")?;
     writeln!(out, "network     {} hidden units, {} parameters", hidden.join(" and "), architecture.len())?;
     writeln!(out, "training    {} steps of {} × {} characters", settings.steps, settings.batch, settings.length)?;

@@ -2,8 +2,9 @@
 
 use elman::loss::{self, Loss, Reduction};
 use elman::optim::{Adam, Optimizer, clip_norm};
-use elman::{Dims, Parameters, Upstream, init, sequence};
-use ndarray::{Array2, Array3, ShapeBuilder, s};
+use elman::sequence::{self, Input};
+use elman::{Dims, Parameters, Upstream, init};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use rand::Rng;
 
 use crate::Result;
@@ -36,7 +37,7 @@ impl Predictor {
     #[expect(clippy::cast_precision_loss, reason = "a count of symbols is far below 2⁵³")]
     pub(crate) fn train(&mut self, stream: &[usize], training: Training, read: impl Fn(usize)) -> Result<()> {
         let Training { passes, length, learning_rate } = training;
-        let (x, targets) = self.task(stream);
+        let (tokens, targets) = task(stream);
         let t_x = targets.len();
         let mut a0 = Array2::zeros((self.parameters.dims().n_a, 1));
         let mut adam = Adam::new(learning_rate);
@@ -47,8 +48,10 @@ impl Predictor {
             a0.fill(0.0);
             for from in (0..t_x).step_by(length) {
                 let chunk = from..t_x.min(from + length);
-                sequence::forward_into(&self.parameters, x.slice(s![.., .., chunk.clone()]), &a0, &mut cache)?;
-                loss::cross_entropy_into(&cache, targets.slice(s![.., chunk.clone()]), Reduction::Mean, &mut loss)?;
+                let (tokens, targets) = (tokens.slice(s![.., chunk.clone()]), targets.slice(s![.., chunk.clone()]));
+                sequence::forward_into(&self.parameters, Input::tokens(&tokens), &a0, &mut cache)?;
+                loss::cross_entropy_into(&cache, targets, Reduction::Mean, &mut loss)?;
+                back.discard_gradients();
                 sequence::backward_into(&self.parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
                 clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
                 let done = (pass * t_x + from) as f64 / (passes * t_x) as f64;
@@ -63,18 +66,14 @@ impl Predictor {
 
     /// The probability of every symbol except the first, given those before it, from the zero state.
     pub(crate) fn probabilities(&self, stream: &[usize]) -> Result<Vec<f64>> {
-        let (x, targets) = self.task(stream);
-        let cache = sequence::forward(&self.parameters, &x, &Array2::zeros((self.parameters.dims().n_a, 1)))?;
+        let (tokens, targets) = task(stream);
+        let cache = sequence::forward(&self.parameters, Input::tokens(&tokens), None)?;
         Ok(targets.iter().enumerate().map(|(t, &symbol)| cache.output()[[symbol, 0, t]]).collect())
     }
+}
 
-    /// All symbols except the last, one-hot, and the symbol after each.
-    fn task(&self, stream: &[usize]) -> (Array3<f64>, Array2<usize>) {
-        let t_x = stream.len().saturating_sub(1);
-        let mut x = Array3::zeros((self.parameters.dims().n_x, 1, t_x).f());
-        for (t, &symbol) in stream[..t_x].iter().enumerate() {
-            x[[symbol, 0, t]] = 1.0;
-        }
-        (x, Array2::from_shape_fn((1, t_x), |(_, t)| stream[t + 1]))
-    }
+/// All symbols except the last, and the symbol after each: a batch of one column.
+fn task(stream: &[usize]) -> (ArrayView2<'_, usize>, ArrayView2<'_, usize>) {
+    let part = |symbols| ArrayView1::from(symbols).insert_axis(Axis(0));
+    (part(&stream[..stream.len().saturating_sub(1)]), part(&stream[stream.len().min(1)..]))
 }

@@ -117,18 +117,17 @@ impl Network {
         let parameters = init::torch(Dims { n_x: 1, n_a: hidden, n_y: 1 }, &mut StdRng::seed_from_u64(seed));
         let mut network = Network { scale, parameters };
         let mut adam = AdamW::new(LEARNING_RATE).with_weight_decay(weight_decay);
-        let a0 = Array2::zeros((hidden, 1));
         let mut cache = sequence::Cache::default();
         let mut loss = Loss::default();
         let mut back = sequence::Backward::default();
         for step in 0..steps {
             let Network { parameters, .. } = &mut network;
-            sequence::forward_into(parameters, &x, &a0, &mut cache)?;
+            sequence::forward_into(parameters, &x, None, &mut cache)?;
             report(step, cache.logits().iter().map(|logit| scale.number(*logit)).collect());
 
             let learnt = Targets::new(&targets).steps(learn.clone());
             loss::squared_error_into(&cache, learnt, reduction, &mut loss)?;
-            back.gradients.fill(0.0);
+            back.discard_gradients();
             sequence::backward_into(parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
             clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
             adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;

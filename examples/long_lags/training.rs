@@ -3,7 +3,7 @@
 use elman::loss::{self, Loss, Reduction};
 use elman::optim::{Adam, Optimizer, clip_norm};
 use elman::{Dims, Error, Parameters, Upstream, diagnostics, init, sequence};
-use ndarray::{Array2, Axis, ShapeBuilder};
+use ndarray::Axis;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -87,7 +87,6 @@ impl Training {
         let before = gradient_norms(&parameters, &measured)?;
 
         let mut batch = Batch::new(BATCH, lag);
-        let a0 = Array2::zeros((self.hidden, BATCH).f());
         let mut adam = Adam::new(self.learning_rate);
         let mut cache = sequence::Cache::default();
         let mut loss = Loss::default();
@@ -97,9 +96,9 @@ impl Training {
             let steps = LOOK.min(left);
             for _ in 0..steps {
                 batch.draw(&mut rng);
-                sequence::forward_into(&parameters, &batch.x, &a0, &mut cache)?;
+                sequence::forward_into(&parameters, &batch.x, None, &mut cache)?;
                 loss::cross_entropy_into(&cache, &batch.targets, Reduction::Mean, &mut loss)?;
-                back.gradients.fill(0.0);
+                back.discard_gradients();
                 sequence::backward_into(&parameters, &cache, Upstream::logits(&loss.dlogits), &mut back)?;
                 clip_norm(back.gradients.as_mut_slice(), LONGEST_GRADIENT)?;
                 adam.step(parameters.as_mut_slice(), back.gradients.as_slice())?;
@@ -114,7 +113,7 @@ impl Training {
 }
 
 fn forward(parameters: &Parameters<f32>, batch: &Batch) -> Result<sequence::Cache<f32>, Error> {
-    sequence::forward(parameters, &batch.x, &Array2::zeros((parameters.dims().n_a, MEASURED)))
+    sequence::forward(parameters, &batch.x, None)
 }
 
 /// The share of sequences whose symbol has the largest logit.

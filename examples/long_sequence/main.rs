@@ -142,7 +142,7 @@ impl Task<'_> {
     fn exact_gradient(&self, p: &Parameters<f32>, bytes: usize) -> Result<(f64, Gradients<f32>, usize)> {
         let (mut nats, mut segments, mut loss) = (0.0, 0, Loss::default());
         let input = Input::tokens(&self.read);
-        let mut run = Checkpointed::forward_within(bytes, p, input, &Array2::zeros((DIMS.n_a, 1)))?;
+        let mut run = Checkpointed::forward_within(bytes, p, input, None)?;
         while let Some(segment) = run.next_segment()? {
             let targets = self.next.slice(s![.., segment.steps()]);
             cross_entropy_into(segment.cache(), targets, self.mean(), &mut loss)?;
@@ -155,7 +155,7 @@ impl Task<'_> {
 
     /// The gradient of the mean loss, truncated every `k` steps.
     fn truncated_gradient(&self, p: &Parameters<f32>, k: usize) -> Result<Gradients<f32>> {
-        let mut windows = Truncated::new(Input::tokens(&self.read), &Array2::zeros((DIMS.n_a, 1)), k, k)?;
+        let mut windows = Truncated::new(Input::tokens(&self.read), None, k, k)?;
         let (mut loss, mut back) = (Loss::default(), Backward::default());
         let bar = progress_bar(self.read.ncols() as u64, &format!("steps with k = {k}"));
         while let Some(window) = windows.next_window(p)? {

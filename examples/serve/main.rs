@@ -6,7 +6,9 @@
 //! cargo run --release --features safetensors --example serve -- load --clients 1,100,1000
 //! ```
 //!
-//! `protocol.rs` describes the requests, `server.rs` the limits.
+//! `protocol.rs` describes the requests, `server.rs` the limits. For a server of your own, take `model`, `server`, `connection`,
+//! `listener`, `protocol` and `signals`. `check`, `client`, `load`, `local`, `process` and `trials` test them. A network with
+//! layers is a `stack::Network` in `model.rs` and `protocol.rs`.
 //!
 //! - `SIGHUP` reads the model file again. A network of the same dimensions replaces the old one for all clients, which
 //!   keep their hidden states. Otherwise the old network stays, and the reason is on standard error.

@@ -105,8 +105,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     );
     println!("  {} results compared bit by bit along {} routes", total.results, total.routes);
     println!("  {} files read back, {} damaged files read", total.files, total.damaged);
-    println!("  gradients of columns add up to {:.1e} of the bound", total.worst_sum);
-    println!("  {} directional derivatives within {:.1e} of the bound", total.derivatives, total.worst_derivative);
+    println!(
+        "  gradients of groups of columns: the sum is off by at most {:.1e} of the allowed error",
+        total.worst_sum
+    );
+    let (derivatives, worst) = (total.derivatives, total.worst_derivative);
+    println!("  {derivatives} directional derivatives: off by at most {worst:.1e} of the allowed error");
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl<A: Real> Sequence<A> {
         sequence::forward_into(&self.parameters, x, &self.a0, &mut self.cache)?;
         if self.train {
             loss::cross_entropy_into(&self.cache, &self.targets, Reduction::Mean, &mut self.loss)?;
-            self.back.gradients.fill(A::zero());
+            self.back.discard_gradients();
             let upstream = Upstream::logits(&self.loss.dlogits);
             sequence::backward_into(&self.parameters, &self.cache, upstream, &mut self.back)?;
         }

@@ -18,8 +18,10 @@ impl Peak {
         let above = (layers - 1) * directions * n_a;
         let steps = problem.lengths.as_ref().map_or(t_x * m, |lengths| lengths.iter().sum());
         let forward = (steps * directions * n_a * (n_x + above + layers * n_a + n_y)) as f64;
-        // Each product of the forward pass has two in the backward pass, one for each factor's gradient.
-        let case = if problem.pass == Pass::Train { 3.0 * forward } else { forward };
+        // Each product of the forward pass has two in the backward pass, one for each factor's gradient. Only passes of
+        // `elman::sequence` compute the gradient of the input.
+        let dx = if !problem.stack.is_empty() { (steps * directions * n_a * n_x) as f64 } else { 0.0 };
+        let case = if problem.pass == Pass::Train { 3.0 * forward - dx } else { forward };
         let double = size_of::<A>() == 8;
         let run = rayon::current_num_threads() * one_core::multiply_adds(double);
         Self { double, multiply_adds: (case, run as f64) }
