@@ -1,6 +1,7 @@
 //! Measures what the cost of a step on several ranks consists of, for `docs/scaling.md`.
 //!
 //! ```text
+//! cargo build --release --examples
 //! mpirun -n 2 target/release/examples/measure 64 32 64 256 64
 //! ```
 //!
