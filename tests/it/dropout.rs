@@ -9,10 +9,10 @@ use ndarray::{Array2, Array3, ArrayView1, Axis, s};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-use crate::stack::{architectures, parameters};
 use crate::support::numpy::Numpy;
 use crate::support::problem::uniform;
 use crate::support::results::Results;
+use crate::support::stacks::{architectures, parameters};
 use crate::support::{Convert, in_pool};
 
 use Direction::{Forward, Reverse};

@@ -28,7 +28,6 @@ mod properties;
 mod sampling;
 mod scalar;
 mod shards;
-mod stack;
 mod stepper;
 mod stress;
 mod torch;
@@ -41,15 +40,21 @@ mod io {
     #[cfg(feature = "safetensors")]
     mod hostile;
     mod interop;
+    mod interop_bias;
+    mod interop_refused;
     mod interop_stack;
     #[cfg(feature = "npz")]
     mod npz;
     #[cfg(feature = "npz")]
     mod npz_memory;
     #[cfg(feature = "onnx")]
+    mod onnx_elements;
+    #[cfg(feature = "onnx")]
     mod onnx_graph;
     #[cfg(feature = "onnx")]
     mod onnx_model;
+    #[cfg(feature = "onnx")]
+    mod onnx_outputs;
     #[cfg(feature = "safetensors")]
     mod properties;
     #[cfg(feature = "serde")]
@@ -62,4 +67,11 @@ mod sequence {
     mod long;
     mod readings;
     mod sliding;
+}
+
+mod stack {
+    mod checkpoints;
+    mod layers;
+    mod steps;
+    mod values;
 }

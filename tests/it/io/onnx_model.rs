@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::support::Convert;
 use crate::support::fixture::Fixture;
+use crate::support::onnx::Message;
 use crate::support::seeded;
 
 /// onnxruntime computes in single precision, with its own tanh and exp.
@@ -189,16 +190,8 @@ fn no_bytes_panic_and_every_error_is_short() {
 }
 
 /// A field of a message: its number, and the bytes of a message or a text.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut length = content.len();
-    while length >= 0x80 {
-        bytes.push(u8::try_from(length % 0x80).unwrap() | 0x80);
-        length /= 0x80;
-    }
-    bytes.push(u8::try_from(length).unwrap());
-    bytes.extend_from_slice(content);
-    bytes
+fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    Message::default().bytes(number, content).0
 }
 
 fn model(graph: &[u8]) -> Vec<u8> {

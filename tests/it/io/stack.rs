@@ -9,7 +9,7 @@ use elman::optim::{Adam, Optimizer};
 use elman::stack::{self, Architecture, Layer};
 use ndarray::Array2;
 
-use crate::stack::{architectures, parameters};
+use crate::support::stacks::{architectures, parameters};
 
 #[test]
 fn a_stack_comes_back_from_named_arrays() {

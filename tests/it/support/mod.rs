@@ -8,10 +8,14 @@ use rand::{SeedableRng, rngs::StdRng};
 #[cfg(any(feature = "npz", feature = "safetensors", feature = "serde"))]
 pub mod bits;
 pub mod fixture;
+pub mod interop;
 pub mod naive;
 pub mod numpy;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod problem;
 pub mod results;
+pub mod stacks;
 
 /// Converts from double precision and back, with short names.
 pub trait Convert: Scalar {
