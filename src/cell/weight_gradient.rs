@@ -196,7 +196,7 @@ impl<A: Scalar> WeightGradient<A> {
             packed_x.pack_rows(rows, 0, Rows::ascending(&[], 0));
         }
         let (dz_strips, dlogits_strips) = (dz_strips.strips(), dlogits_strips.strips());
-        let outer = |dw, dz, x, db, rows| OuterProducts { dw, start, dz, x, db, first: 0, rows };
+        let outer = |dw, dz, x, db, rows| MatrixGradient { dw, start, dz, x, db, first: 0, rows };
         let matrices = [
             outer(dwax, dz_strips, (&*packed_x).into(), dba, dz.clone()),
             outer(dwaa, dz_strips, a_prev, &mut [], dz),
@@ -205,11 +205,11 @@ impl<A: Scalar> WeightGradient<A> {
         threads::run_parts(
             matrices,
             0..threads,
-            &|matrices: [OuterProducts<A>; 3], parts, middle| {
+            &|matrices: [MatrixGradient<A>; 3], parts, middle| {
                 let [a, b, c] = matrices.map(|matrix| matrix.split_at(middle - parts.start, parts.len()));
                 ([a.0, b.0, c.0], [a.1, b.1, c.1])
             },
-            &|matrices: [OuterProducts<A>; 3]| matrices.into_iter().for_each(OuterProducts::run),
+            &|matrices: [MatrixGradient<A>; 3]| matrices.into_iter().for_each(MatrixGradient::run),
         );
     }
 }
@@ -230,7 +230,7 @@ fn add_tokens<A: Scalar>(dembedding: &mut [A], dz: Rows<A>, tokens: Rows<usize>,
 }
 
 /// dW ← start + dzᵀ·x and db += Σ dz for some outputs of a layer. Each output is a row of W and an element of b.
-struct OuterProducts<'a, A> {
+struct MatrixGradient<'a, A> {
     dw: &'a mut [A],
     start: Start<'a, A>,
     /// dz of these outputs.
@@ -244,16 +244,16 @@ struct OuterProducts<'a, A> {
     rows: Rows<'a, A>,
 }
 
-impl<A: Scalar> OuterProducts<'_, A> {
+impl<A: Scalar> MatrixGradient<'_, A> {
     /// Splits after the first `part` of `parts` nearly equal shares of the outputs.
     fn split_at(self, part: usize, parts: usize) -> (Self, Self) {
-        let OuterProducts { dw, start, dz, x, db, first, rows } = self;
+        let MatrixGradient { dw, start, dz, x, db, first, rows } = self;
         let (middle, dz0, dz1) = dz.split_at(dz.columns() * part / parts);
         let (dw0, dw1) = dw.split_at_mut(middle * x.n());
         let (db0, db1) = db.split_at_mut(middle.min(db.len()));
         (
-            OuterProducts { dw: dw0, start, dz: dz0, x, db: db0, first, rows: rows.clone() },
-            OuterProducts { dw: dw1, start, dz: dz1, x, db: db1, first: first + middle, rows },
+            MatrixGradient { dw: dw0, start, dz: dz0, x, db: db0, first, rows: rows.clone() },
+            MatrixGradient { dw: dw1, start, dz: dz1, x, db: db1, first: first + middle, rows },
         )
     }
 

@@ -193,7 +193,7 @@ fn gradient_by<S: Simd, A: Lanes, P: Phi>(simd: S, dz: &mut [A], da: &[A], a: &[
 mod tests {
     use pulp::WithSimd;
 
-    use super::super::Isa;
+    use super::super::{Isa, samples};
     use super::*;
 
     struct Activate<'a, A>(&'a mut [A], Activation);
@@ -224,9 +224,7 @@ mod tests {
     }
 
     fn values(seed: u32, length: usize) -> Vec<f32> {
-        let high = |i: u32| (i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16).to_le_bytes();
-        let value = |i| f32::from(u16::from_le_bytes([high(i)[0], high(i)[1]])) / 16384.0 - 2.0;
-        (0..).map(value).take(length).collect()
+        samples::values(seed, length).into_iter().map(|value| 4.0 * value).collect()
     }
 
     /// φ′ by its formula, in the order of operations of the kernel.

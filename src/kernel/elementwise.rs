@@ -115,13 +115,8 @@ impl<A: Lanes> WithSimd for AddScaled<'_, A> {
 #[cfg(test)]
 mod tests {
     use super::super::Isa;
+    use super::super::samples::values;
     use super::*;
-
-    fn values(seed: u32, length: usize) -> Vec<f32> {
-        let high = |i: u32| (i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16).to_le_bytes();
-        let value = |i| f32::from(u16::from_le_bytes([high(i)[0], high(i)[1]])) / 65536.0 - 0.5;
-        (0..).map(value).take(length).collect()
-    }
 
     #[test]
     fn every_instruction_set_computes_the_sum_of_rows() {

@@ -23,6 +23,8 @@ mod product;
 mod recurrence;
 mod rows;
 mod run;
+#[cfg(test)]
+mod samples;
 mod softmax;
 mod strips;
 pub(crate) mod threads;

@@ -107,13 +107,8 @@ fn add_to<const R: usize, const ZERO: bool, S: Simd, A: Lanes>(simd: S, c: &mut 
 #[cfg(test)]
 mod tests {
     use super::super::Isa;
+    use super::super::samples::values;
     use super::*;
-
-    fn values(seed: u32, length: usize) -> Vec<f32> {
-        let value =
-            |i: u32| f32::from_bits((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 9) | 0x3f80_0000) - 1.5;
-        (0..).map(value).take(length).collect()
-    }
 
     #[test]
     fn every_element_is_one_chain_over_the_rows_in_their_order() {

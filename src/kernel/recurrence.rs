@@ -85,14 +85,9 @@ impl<A: Lanes> WithSimd for RecurrenceGradient<'_, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::values;
     use super::super::{Isa, Packed, Rows};
     use super::*;
-
-    fn values(seed: u32, length: usize) -> Vec<f32> {
-        let value =
-            |i: u32| f32::from_bits((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 9) | 0x3f80_0000) - 1.5;
-        (0..).map(value).take(length).collect()
-    }
 
     /// rows·B, as one chain for each element that starts at `start`.
     fn chains(start: &[f32], rows: &[f32], b: &[f32], n: usize) -> Vec<f32> {

@@ -225,14 +225,9 @@ impl<A: Lanes> TileRows<A, { 2 * WIDTH }> for TwoStrips<'_, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::values;
     use super::super::{Isa, Packed};
     use super::*;
-
-    fn values(seed: u32, length: usize) -> Vec<f32> {
-        let value =
-            |i: u32| f32::from_bits((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 9) | 0x3f80_0000) - 1.5;
-        (0..).map(value).take(length).collect()
-    }
 
     fn check(outputs: usize, n: usize, k: usize) {
         let (a, b, c) = (values(1, k * outputs), values(2, k * n), values(3, outputs * n));

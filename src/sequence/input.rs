@@ -84,14 +84,7 @@ impl<'a, A, S: Data<Elem = A>> From<&'a ArrayBase<S, Ix3>> for Input<'a, A> {
 
 impl<'a, A> From<ArrayView3<'a, A>> for Input<'a, A> {
     fn from(x: ArrayView3<'a, A>) -> Self {
-        Input {
-            values: Values::Vectors(x),
-            lengths: None,
-            reversed: false,
-            dropout: None,
-            without_dx: false,
-            ends: &[],
-        }
+        Input::new(Values::Vectors(x))
     }
 }
 
@@ -102,6 +95,10 @@ impl<'a, A> From<&'a ArrayRef3<A>> for Input<'a, A> {
 }
 
 impl<'a, A> Input<'a, A> {
+    fn new(values: Values<'a, A>) -> Self {
+        Input { values, lengths: None, reversed: false, dropout: None, without_dx: false, ends: &[] }
+    }
+
     /// Makes an input of vectors of `n_x` values.
     ///
     /// - `x`: (`n_x`, m, `T_x`), of any layout
@@ -110,14 +107,7 @@ impl<'a, A> Input<'a, A> {
     /// [`reversed`](Self::reversed) and [`dropout`](Self::dropout).
     #[must_use]
     pub fn vectors(x: &'a ArrayRef3<A>) -> Self {
-        Input {
-            values: Values::Vectors(x.view()),
-            lengths: None,
-            reversed: false,
-            dropout: None,
-            without_dx: false,
-            ends: &[],
-        }
+        x.view().into()
     }
 
     /// Makes an input of token ids. An id is a one-hot vector, so a pass looks up a column of `wax` instead of multiplying.
@@ -128,14 +118,7 @@ impl<'a, A> Input<'a, A> {
     /// where a bias and the weight that is added to it are both −0, a zero may have the other sign.
     #[must_use]
     pub fn tokens(ids: &'a ArrayRef2<usize>) -> Self {
-        Input {
-            values: Values::Tokens(ids.view()),
-            lengths: None,
-            reversed: false,
-            dropout: None,
-            without_dx: false,
-            ends: &[],
-        }
+        Input::new(Values::Tokens(ids.view()))
     }
 
     /// Sets the lengths of the columns: column j has steps 0 … `lengths[j]` − 1. The steps after them are padding, and are

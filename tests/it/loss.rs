@@ -523,7 +523,7 @@ fn a_stack_that_is_reversed_ends_at_step_zero() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_by_name() {
+fn a_wrong_argument_of_a_loss_is_named() {
     let p = Parameters::<f64>::zeros(Dims { n_x: 3, n_a: 5, n_y: 2 });
     let cache = sequence::forward(&p, &Array3::zeros((3, 7, 11)), None).unwrap();
     let numbers = Array3::zeros((2, 7, 11));

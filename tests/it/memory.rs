@@ -179,7 +179,7 @@ fn a_single_step_of_few_columns_packs_its_weights_where_it_reads_them_again() {
 }
 
 #[test]
-fn a_backward_pass_over_four_rows_packs_nothing() {
+fn a_backward_pass_packs_only_above_four_rows() {
     for (m, t_x, packs) in [(1, 4, false), (4, 1, false), (2, 2, false), (5, 1, true), (1, 5, true), (3, 2, true)] {
         let shape = Shape { n_x: 5, n_a: 67, n_y: 3, m, t_x };
         let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);

@@ -368,7 +368,7 @@ fn a_variance_that_rounds_below_zero_counts_as_zero() {
 }
 
 #[test]
-fn settings_are_those_that_were_given() {
+fn every_setting_can_be_read() {
     let sgd = Sgd::<f32>::new(0.1).with_momentum(0.2).with_dampening(0.3).with_weight_decay(0.4);
     assert_eq!((sgd.learning_rate(), sgd.momentum(), sgd.dampening(), sgd.weight_decay()), (0.1, 0.2, 0.3, 0.4));
     assert!(!sgd.is_nesterov() && Sgd::<f32>::new(0.1).with_nesterov(0.9).is_nesterov());

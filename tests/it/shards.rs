@@ -222,7 +222,7 @@ fn one_shard_is_the_plain_pass() {
 }
 
 #[test]
-fn one_shard_has_the_bits_of_the_mean() {
+fn one_shard_is_bit_identical_to_the_mean() {
     let problem = Problem::<f32>::draw(1, Shape { n_x: 3, n_a: 17, n_y: 5, m: 7, t_x: 9 });
     let loss = cross_entropy(&problem.forward(), &problem.targets, Reduction::Mean).unwrap();
     let back = sequence::backward(&problem.parameters, &problem.forward(), Upstream::logits(&loss.dlogits)).unwrap();

@@ -95,14 +95,14 @@ fn workspaces_move<A: Scalar>() {
 }
 
 #[test]
-fn a_workspace_that_moves_between_sizes_and_threads_shows_in_no_bit() {
+fn a_workspace_that_moves_between_sizes_and_threads_gives_bit_identical_results() {
     workspaces_move::<f32>();
     workspaces_move::<f64>();
 }
 
 #[cfg(feature = "rayon")]
 #[test]
-fn a_pool_inside_a_pool_shows_in_no_bit() {
+fn a_pool_inside_a_pool_gives_bit_identical_results() {
     use crate::support::in_pool;
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
 

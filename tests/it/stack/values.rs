@@ -77,18 +77,31 @@ fn results_of_a_stack_are_equal_only_where_all_their_parts_are() {
         edit(&mut changed);
         assert_ne!(changed, back);
     }
-    // Twice the same gradient adds up, but for a discarded one.
-    let once = back.gradients.clone();
+}
+
+#[test]
+fn gradients_of_a_stack_add_up_until_they_are_discarded() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let cache = stack::forward(&p, &Array3::from_elem((3, 4, 6), 0.5), None).unwrap();
     let dlogits = Array3::ones((2, 4, 6));
+    let once = stack::backward(&p, &cache, stack::Upstream::logits(&dlogits)).unwrap().gradients;
+    let mut back = stack::Backward::default();
+    stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
     back.discard_gradients();
     stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
     assert_eq!(back.gradients, once);
     stack::backward_into(&p, &cache, stack::Upstream::logits(&dlogits), &mut back).unwrap();
     assert_eq!(back.gradients.by(), once.by().mapv(|value| 2.0 * value));
+}
 
+#[test]
+fn a_stack_computes_no_gradient_of_an_input_that_needs_none() {
+    let p = parameters::<f64>(&Architecture::new(3, [Layer::new(5), Layer::new(7)], 2), 1);
+    let x = Array3::ones((3, 4, 6));
     let cache = stack::forward(&p, Input::vectors(&x).without_dx(), None).unwrap();
+    let mut back = stack::Backward::with_dx();
     stack::backward_into(&p, &cache, stack::Upstream::logits(&Array3::ones((2, 4, 6))), &mut back).unwrap();
-    assert_eq!(back.dx.unwrap().dim(), (0, 4, 6), "the input is said to need no gradient");
+    assert_eq!(back.dx.unwrap().dim(), (0, 4, 6));
 }
 
 #[test]
@@ -151,10 +164,15 @@ fn networks_that_do_not_fit_each_other_are_no_stack() {
     assert!(matches!(join(&two_biases), Err(Error::OutputBias)));
 }
 
+/// Two layers of two directions, and their parameters, which are zero.
+fn both_directions() -> (Architecture, stack::Parameters<f64>) {
+    let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(2).bidirectional()], 2);
+    (architecture.clone(), stack::Parameters::zeros(architecture))
+}
+
 #[test]
 fn every_element_of_a_stack_has_a_name_and_a_place() {
-    let architecture = Architecture::new(3, [Layer::new(5).bidirectional(), Layer::new(2).bidirectional()], 2);
-    let mut p = stack::Parameters::<f64>::zeros(architecture.clone());
+    let (architecture, mut p) = both_directions();
     assert_eq!(p.as_slice().len(), architecture.len());
     let mut next = 0.0;
     let mut count = || {
@@ -184,6 +202,13 @@ fn every_element_of_a_stack_has_a_name_and_a_place() {
     assert!(names.iter().collect::<std::collections::HashSet<_>>().len() == names.len());
     assert_eq!(p.name_of(architecture.len()), None);
     assert_eq!((p.wax(2, Forward), p.waa(0, Reverse).map(|waa| waa.dim())), (None, Some((5, 5))));
+}
+
+#[test]
+fn parameters_of_a_stack_are_vectors_and_can_be_converted() {
+    let (architecture, mut p) = both_directions();
+    let counted: Vec<f64> = (1..=architecture.len()).map(|i| f64::from(u32::try_from(i).unwrap())).collect();
+    p.as_mut_slice().copy_from_slice(&counted);
     let squares: f64 = counted.iter().map(|value| value * value).sum();
     assert!((p.dot(&p).unwrap() - squares).abs() < 1e-6 && (p.norm() - squares.sqrt()).abs() < 1e-9);
     let mut filled = p.clone();

@@ -3,20 +3,23 @@
 //! The reader gives each value of the graph a meaning. A node that only moves axes changes the order of the axes. An
 //! operator that this crate does not support makes its outputs unknown. Only a graph output that depends on one is an error.
 
+mod head;
 mod network;
+mod operator;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::Scalar;
 use crate::io::error::abridged;
-use crate::io::layers::names;
 use crate::io::onnx::Rnn;
-use crate::io::onnx::attributes::{float, floats, int, ints, is_set, string, strings, tensor as tensor_of};
+use crate::io::onnx::attributes::{int, ints, tensor as tensor_of};
 use crate::io::onnx::hidden::{Axis, Hidden, permutation, place};
 use crate::io::onnx::proto::{Graph, Node, Tensor};
 use crate::io::onnx::tensor::{self, Integers};
 use crate::io::{Error, Stack, Tensors};
-use crate::{Activation, Scalar};
+use head::Dense;
+use operator::{Direction, Operator};
 
 /// The meaning of a value.
 #[derive(Debug, Clone)]
@@ -42,14 +45,6 @@ enum Value<'g> {
     Unknown(Rc<str>),
 }
 
-/// The weights of the head, by name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Dense<'g> {
-    weights: &'g str,
-    bias: Option<&'g str>,
-    transposed: bool,
-}
-
 /// A layer: one operator, or a forward one and a reverse one.
 #[derive(Debug, Clone, Copy)]
 struct Layer {
@@ -63,24 +58,6 @@ struct Layer {
 enum Below {
     Input(usize, [usize; 3]),
     Layer(usize),
-}
-
-/// The direction of an operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Reverse,
-    Both,
-}
-
-/// An operator `RNN`, by the names of its weights. An omitted bias has the name `""`.
-#[derive(Debug, Clone, Copy)]
-struct Operator<'g> {
-    weights: [&'g str; 3],
-    activation: Activation,
-    direction: Direction,
-    /// The input of the graph that its initial state is a part of.
-    state: Option<usize>,
 }
 
 /// What was found so far.
@@ -238,68 +215,6 @@ impl<'g, A: Scalar> Reader<'g, A> {
         Ok(result)
     }
 
-    /// An operator `RNN`: its hidden states, and the last ones.
-    fn rnn(&mut self, node: &'g Node) -> Result<Vec<Value<'g>>, String> {
-        let batch_first = match int(node, "layout")?.unwrap_or(0) {
-            0 => false,
-            1 => true,
-            other => return Err(format!("an RNN of layout {other}")),
-        };
-        let steps = if batch_first { [Axis::Columns, Axis::Time] } else { [Axis::Time, Axis::Columns] };
-        let below = match self.input(node, 0) {
-            Some(Value::Input(index, order)) => Below::Input(*index, *order),
-            Some(Value::Hidden(Hidden { layer, axes, .. })) if axes[..] == [steps[0], steps[1], Axis::Width] => {
-                Below::Layer(*layer)
-            }
-            _ => return Err("an RNN that reads neither an input nor the hidden states of another one".into()),
-        };
-        let is_present = |place: usize| node.input.get(place).is_some_and(|name| !name.is_empty());
-        if is_present(4) && !matches!(self.input(node, 4), Some(Value::Input(..))) {
-            return Err("an RNN whose `sequence_lens` is not an input of the graph".into());
-        }
-        let state = match self.input(node, 5).cloned() {
-            None if !is_present(5) => None,
-            Some(Value::Input(index, _)) => Some(index),
-            Some(Value::State(of)) => of,
-            Some(Value::Weights(name)) if self.is_zero(name) => None,
-            _ => return Err("an RNN whose initial state is part of the model".into()),
-        };
-        let direction = match string(node, "direction")?.unwrap_or(b"forward") {
-            b"forward" => Direction::Forward,
-            b"reverse" => Direction::Reverse,
-            b"bidirectional" => Direction::Both,
-            _ => return Err("an RNN of an unknown direction".into()),
-        };
-        if is_set(node, "clip") {
-            return Err("an RNN with clipping".into());
-        }
-        let weights = |place| match self.input(node, place) {
-            Some(Value::Weights(name)) => Ok(*name),
-            None if place == 3 && !is_present(3) => Ok(""),
-            _ => Err("an RNN whose `W`, `R` or `B` is not an initialiser"),
-        };
-        let weights = [weights(1)?, weights(2)?, weights(3)?];
-        let activation = activation(node, direction)?;
-        self.operators.push(Operator { weights, activation, direction, state });
-        self.layers.push(Layer { below, forward: self.operators.len() - 1, reverse: None });
-
-        let layer = self.layers.len() - 1;
-        let [all, last] = if batch_first {
-            [[Axis::Columns, Axis::Time, Axis::Direction], [Axis::Columns, Axis::Direction, Axis::Units]]
-        } else {
-            [[Axis::Time, Axis::Direction, Axis::Columns], [Axis::Direction, Axis::Columns, Axis::Units]]
-        };
-        let all = [&all[..], &[Axis::Units]].concat();
-        let hidden = |axes, ends| Value::Hidden(Hidden { layer, axes, ends });
-        Ok(vec![hidden(all, false), hidden(last.to_vec(), true)])
-    }
-
-    fn is_zero(&mut self, name: &'g str) -> bool {
-        let tensors = &self.tensors;
-        let is_zero = || tensors.get(name).is_ok_and(|state| state.iter().all(|&value| value == A::zero()));
-        *self.zeros.entry(name).or_insert_with(is_zero)
-    }
-
     /// The number of directions of a layer.
     fn directions(&self, layer: usize) -> usize {
         let Layer { forward, reverse, .. } = self.layers[layer];
@@ -413,43 +328,6 @@ impl<'g, A: Scalar> Reader<'g, A> {
             _ => None,
         }
     }
-
-    /// The head's product.
-    fn head(&self, node: &Node, hidden: &Hidden, gemm: bool) -> Result<Value<'g>, String> {
-        let weights = self.weights(node, 1).ok_or("a product with other weights than an initialiser")?;
-        if hidden.axes.last() != Some(&Axis::Width) || gemm && hidden.axes.len() != 2 {
-            return Err("a product that does not read the outputs of a layer".into());
-        }
-        if hidden.ends && self.directions(hidden.layer) > 1 {
-            return Err("an output layer on the last states of both directions, which are at different steps".into());
-        }
-        if !gemm {
-            return Ok(Value::Logits(hidden.clone(), Dense { weights, bias: None, transposed: false }));
-        }
-        let is_one = |factor: Option<f32>| factor.is_none_or(|factor| factor.to_bits() == 1_f32.to_bits());
-        if !(is_one(float(node, "alpha")?) && is_one(float(node, "beta")?) && int(node, "transA")?.unwrap_or(0) == 0) {
-            return Err("a Gemm with alpha, beta or transA".into());
-        }
-        let bias = match node.input.get(2).filter(|name| !name.is_empty()) {
-            Some(_) => Some(self.weights(node, 2).ok_or("a Gemm with another bias than an initialiser")?),
-            None => None,
-        };
-        let transposed = int(node, "transB")?.unwrap_or(0) != 0;
-        Ok(Value::Logits(hidden.clone(), Dense { weights, bias, transposed }))
-    }
-
-    /// An Add: the logits with their bias.
-    fn bias(&self, node: &Node) -> Result<Value<'g>, String> {
-        let (hidden, head, bias) = match [self.input(node, 0), self.input(node, 1)] {
-            [Some(Value::Logits(hidden, head)), Some(Value::Weights(bias))]
-            | [Some(Value::Weights(bias)), Some(Value::Logits(hidden, head))] => (hidden, *head, *bias),
-            _ => return Err(described("Add")),
-        };
-        if head.bias.is_some() || hidden.axes.last() != Some(&Axis::Width) {
-            return Err("an Add that is not the bias of an output layer".into());
-        }
-        Ok(Value::Logits(hidden.clone(), Dense { bias: Some(bias), ..head }))
-    }
 }
 
 /// A `Constant` of integers in attributes.
@@ -466,27 +344,6 @@ fn constant_integers<'g>(node: &Node) -> Result<Value<'g>, String> {
 fn reordered(node: &Node, order: [usize; 3]) -> Result<[usize; 3], String> {
     let places = permutation(ints(node, "perm")?, 3)?;
     Ok([0, 1, 2].map(|axis| order[places[axis]]))
-}
-
-/// The operator's nonlinearity, the same in both directions.
-fn activation(node: &Node, direction: Direction) -> Result<Activation, String> {
-    let directions = if direction == Direction::Both { 2 } else { 1 };
-    let stated = strings(node, "activations")?.unwrap_or_default();
-    let stated: Vec<String> = stated.iter().take(2).map(|name| String::from_utf8_lossy(name).to_lowercase()).collect();
-    let first = stated.first().map_or("tanh", String::as_str);
-    if stated.iter().any(|name| name != first) {
-        return Err("an RNN with different units in each direction".into());
-    }
-    let activation = Activation::ALL.into_iter().find(|activation| names(*activation).contains(&first));
-    let activation = activation.ok_or_else(|| format!("an RNN of {} units", abridged(first)))?;
-    let is = |name, value: f32| {
-        let floats = floats(node, name)?.unwrap_or_default();
-        Ok::<_, String>(floats.len() >= directions && floats.iter().all(|float| float.to_bits() == value.to_bits()))
-    };
-    if activation == Activation::Identity && !(is("activation_alpha", 1.0)? && is("activation_beta", 0.0)?) {
-        return Err("an RNN of affine units other than the identity".into());
-    }
-    Ok(activation)
 }
 
 /// What an operator is, for an error.
