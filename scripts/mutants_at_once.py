@@ -14,8 +14,8 @@ writes each of them into the source, where it acts if the variable MUTANT has it
 Mutants that do not compile are taken out again, by the lines of the compiler's errors. Mutants in constants, in `const fn`
 and in chains of `let` cannot be chosen at run time: they are counted as left out, and `scripts/mutants` runs them.
 
-Every mutant runs tests until the first one fails: the unit tests of its area, a few quick modules, and then all tests but for
-the slow ones. After the last mutant of an area, the missed ones run the slow tests, too. The results are in
+Every mutant runs tests until the first one fails: the tests of its area, a few quick modules, and then all tests but for the
+slow ones. After the last mutant of an area, the missed ones run the slow tests, too. The results are in
 target/mutants/at-once/results.tsv.
 It works on a clone of the last commit, and knows `.cargo/mutants.toml` as cargo-mutants does.
 """
@@ -330,7 +330,7 @@ def main():
                     print(f"{result}: {mutant['name']}", flush=True)
 
             ours = [m for m in mutants if re.match(rf"src/{area}(\.rs|/)", m["file"])]
-            runs = with_limits([(units, [f"{area}::", *fast])]) + quick
+            runs = with_limits([(program, [f"{area}::", *fast]) for program in (units, tests)]) + quick
             missed = []
             for index, mutant in enumerate(ours):
                 result, test = ("does not compile" if mutant["number"] in unviable else "left out"), ""

@@ -21,6 +21,13 @@ use crate::support::results::Problem;
 
 /// Both sides round each element once or twice.
 const TOLERANCE: f64 = 1e-14;
+/// The losses of windows and segments are added in another order.
+const SUM: f64 = 1e-12;
+/// Gradients of smooth losses agree with differences far better than this.
+const DIFFERENCES: f64 = 1e-7;
+/// A cross-entropy of moderate logits rounds a few times.
+const DOUBLE: f64 = 4e-15;
+const SINGLE: f64 = 1e-6;
 
 const SHAPE: Shape = Shape { n_x: 3, n_a: 5, n_y: 2, m: 7, t_x: 11 };
 
@@ -138,11 +145,11 @@ fn a_cross_entropy_is_exact_for_large_and_equal_logits() {
     assert_eq!(loss(&[f64::NEG_INFINITY, 1.0], 1), (0.0, 1));
     assert!(loss(&[f64::NAN, 1.0], 0).0.is_nan() && loss(&[f64::NAN, 1.0], 0).1 == 0);
     let mut rng = Numpy::seed(1);
-    for n in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33] {
+    for n in CLASSES {
         for label in 0..n {
             let z: Vec<f64> = (0..n).map(|_| 8.0 * rng.uniform() - 4.0).collect();
             let (value, correct) = loss(&z, label);
-            assert!((value - naive(&z, label)).abs() < 1e-14, "{n} classes, label {label}");
+            assert!((value - naive(&z, label)).abs() < TOLERANCE, "{n} classes, label {label}");
             assert_eq!(correct == 1, z.iter().all(|other| *other <= z[label]), "{n} classes, label {label}");
         }
     }
@@ -193,8 +200,8 @@ fn a_cross_entropy_is_exact_for_logits_of_a_million() {
         let near: Vec<f64> =
             signs.iter().map(|z| z + f64::from(u8::try_from(below(&mut rng, 9)).unwrap()) / 4.0).collect();
         for z in [&signs, &near] {
-            assert_cross_entropy::<f64>(z, 4e-15);
-            assert_cross_entropy::<f32>(z, 1e-6);
+            assert_cross_entropy::<f64>(z, DOUBLE);
+            assert_cross_entropy::<f32>(z, SINGLE);
         }
     }
 }
@@ -206,10 +213,10 @@ fn the_first_of_equal_largest_logits_is_the_prediction() {
         for first in 0..n {
             for second in [1, 3, 4, 5, 8].map(|distance| (first + distance) % n) {
                 let z: Vec<f64> = (0..n).map(|c| if c == first || c == second { 2.0 } else { -0.5 }).collect();
-                assert_cross_entropy::<f64>(&z, 4e-15);
+                assert_cross_entropy::<f64>(&z, DOUBLE);
             }
         }
-        assert_cross_entropy::<f32>(&vec![-7.0; n], 1e-6);
+        assert_cross_entropy::<f32>(&vec![-7.0; n], SINGLE);
     }
 }
 
@@ -401,7 +408,7 @@ fn labels_of_last_steps_count_once_over_the_parts_of_a_sequence() {
             }
             // Where k1 > k2, some steps are in no window.
             assert!(count <= whole.count && (k1 > k2 || count == whole.count), "{:?}, {k1}, {k2}", problem.reading);
-            assert!(k1 > k2 || (value - whole.value).abs() < 1e-12, "{:?}, {k1}, {k2}", problem.reading);
+            assert!(k1 > k2 || (value - whole.value).abs() < SUM, "{:?}, {k1}, {k2}", problem.reading);
         }
         let Problem { parameters, inputs, .. } = &problem;
         let mut run = sequence::Checkpointed::forward(parameters, problem.input(), &inputs.a0).unwrap();
@@ -435,7 +442,7 @@ fn labels_of_last_steps_count_once_over_the_segments_of_a_stack() {
             segment.backward(stack::Upstream::logits(&loss.dlogits)).unwrap();
         }
         assert_eq!(count, whole.count, "{:?}", problem.reading);
-        assert!((value - whole.value).abs() < 1e-12, "{:?}", problem.reading);
+        assert!((value - whole.value).abs() < SUM, "{:?}", problem.reading);
         most = most.max(segments);
     }
     assert!(most > 1, "the largest number of segments is {most}");
@@ -455,7 +462,7 @@ fn targets_of_some_steps_keep_them_and_their_weights_in_windows() {
         (value, count) = (value + loss.value, count + loss.count);
     }
     assert_eq!(count, whole.count);
-    assert_relative_eq!(value, whole.value, max_relative = 1e-12);
+    assert_relative_eq!(value, whole.value, max_relative = SUM);
 }
 
 #[test]
@@ -481,7 +488,7 @@ fn a_loss_of_the_hidden_states_reaches_every_parameter() {
     let found = loss(p).unwrap();
     let back = sequence::backward(p, &cache, elman::Upstream::hidden(&found.dlogits)).unwrap();
     let report = elman::gradcheck::parameters(p, &back.gradients, |p| Ok(loss(p)?.value)).unwrap();
-    assert!(report.is_within(1e-7), "{report:?}");
+    assert!(report.is_within(DIFFERENCES), "{report:?}");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use allocation_counter::measure;
 use elman::loss::{Loss, Reduction, cross_entropy, cross_entropy_into};
 use elman::optim::{Adam, Optimizer};
 use elman::sequence::{Checkpointed, Input};
-use elman::{Dropout, Error, Parameters, Scalar, Upstream, cell, sequence};
+use elman::stack::{self, Architecture, Layer};
+use elman::{Dropout, Error, Parameters, Scalar, Upstream, cell, init, sequence};
 use ndarray::{Array2, Array3, Axis, ShapeBuilder, Slice, arr0};
 
-use crate::support::in_pool;
 use crate::support::naive::Shape;
 use crate::support::results::{Problem, Workspace};
+use crate::support::{in_pool, seeded};
 
 /// Small enough to stay on one thread: only allocations of the calling thread are counted.
 const SHAPES: [Shape; 4] = [
@@ -176,6 +177,32 @@ fn a_single_step_of_few_columns_packs_its_weights_where_it_reads_them_again() {
         assert_eq!([run(&first), run(&second), run(&second), run(&first)], [0; 4], "{shape:?}");
         assert_eq!(cache, sequence::forward(&first.parameters, x, None).unwrap());
     }
+}
+
+/// Structures and the allocator's rounding, besides the arrays.
+const STRUCTURES: usize = 2000;
+
+#[test]
+fn gradients_are_returned_without_the_workspace_of_their_pass() {
+    let shape = Shape { n_x: 17, n_a: 67, n_y: 5, m: 11, t_x: 13 };
+    let Problem { parameters, inputs, .. } = Problem::<f64>::draw(1, shape);
+    let (cache, dlogits) = (inputs.forward(), Array3::zeros((5, 11, 13).f()));
+    let mut back = None;
+    let kept = bytes_kept(|| {
+        back = Some(sequence::backward(&parameters, &cache, Upstream::logits(&dlogits)).unwrap());
+    });
+    let results = (shape.dims().len() + 17 * 11 * 13 + 67 * 11) * size_of::<f64>();
+    assert!((results..results + STRUCTURES).contains(&kept), "{kept} bytes, expected {results}");
+
+    let architecture = Architecture::new(17, [Layer::new(67), Layer::new(33)], 5);
+    let p = init::torch_stack::<f64>(architecture.clone(), &mut seeded(1)).unwrap();
+    let cache = stack::forward(&p, &inputs.x, None).unwrap();
+    let mut back = None;
+    let kept = bytes_kept(|| {
+        back = Some(stack::backward(&p, &cache, stack::Upstream::logits(&dlogits)).unwrap());
+    });
+    let results = (architecture.len() + (67 + 33) * 11) * size_of::<f64>();
+    assert!((results..results + STRUCTURES).contains(&kept), "{kept} bytes, expected {results}");
 }
 
 #[test]

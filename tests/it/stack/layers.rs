@@ -18,6 +18,8 @@ use Direction::{Forward, Reverse};
 
 /// The rounding of sums over 24 columns and steps.
 const ROUNDING: f64 = 1e-13;
+/// Gradients agree with differences far better than this.
+const DIFFERENCES: f64 = 1e-7;
 
 /// The layers, one by one through `sequence`. Of a bidirectional highest layer there is no head.
 struct ByHand<A> {
@@ -191,14 +193,14 @@ fn gradients_of_every_stack_agree_with_differences() {
             let upstream = stack::Upstream::hidden(&hidden).with_logits(&logits).with_output(&output);
             let back = stack::backward(&p, &cache, upstream).unwrap();
             let report = gradcheck::stack_parameters(&p, &back.gradients, |p| value(p, input, &states)).unwrap();
-            assert!(report.is_within(1e-7), "{architecture}: {report}");
+            assert!(report.is_within(DIFFERENCES), "{architecture}: {report}");
             let first = states.get(0, Forward).unwrap().to_owned();
             let report = gradcheck::array("a0", &first, &back.d_states.get(0, Forward).unwrap(), |a0| {
                 let mut states = states.clone();
                 states.get_mut(0, Forward).unwrap().assign(a0);
                 value(&p, input, &states)
             });
-            assert!(report.as_ref().unwrap().is_within(1e-7), "{architecture}: {}", report.unwrap());
+            assert!(report.as_ref().unwrap().is_within(DIFFERENCES), "{architecture}: {}", report.unwrap());
         }
         let mut back = stack::Backward::with_dx();
         let upstream = stack::Upstream::hidden(&hidden).with_logits(&logits).with_output(&output);
@@ -206,7 +208,7 @@ fn gradients_of_every_stack_agree_with_differences() {
         stack::backward_into(&p, &cache, upstream, &mut back).unwrap();
         let report =
             gradcheck::array("x", &readings.x, back.dx.as_ref().unwrap(), |x| value(&p, Input::vectors(x), &states));
-        assert!(report.as_ref().unwrap().is_within(1e-7), "{architecture}: {}", report.unwrap());
+        assert!(report.as_ref().unwrap().is_within(DIFFERENCES), "{architecture}: {}", report.unwrap());
     }
 }
 
@@ -306,6 +308,6 @@ fn a_loss_of_a_stack_is_that_of_its_head() {
     let loss = cross_entropy(&cache, &targets, Reduction::Mean).unwrap();
     let output = cache.output().to_owned();
     let expected = targets.indexed_iter().map(|((j, t), &label)| -output[[label, j, t]].ln()).sum::<f64>() / 24.0;
-    assert!((loss.value - expected).abs() < 1e-14);
+    assert!((loss.value - expected).abs() < ROUNDING);
     assert!(cross_entropy(&stack::Cache::<f64>::default(), &targets, Reduction::Mean).is_err());
 }
