@@ -273,7 +273,7 @@ def run(program, number, filters, seconds):
     process = subprocess.Popen([program, *filters], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                preexec_fn=limits, env=environment, cwd=TREE)
     # Processor time does not pass in a deadlock.
-    timer = threading.Timer(600 + seconds, os.killpg, (process.pid, signal.SIGKILL))
+    timer = threading.Timer(4 * seconds, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()
     for line in process.stdout:
         if match := re.match(r"test (\S+) .*FAILED$", line):

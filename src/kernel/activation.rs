@@ -230,9 +230,9 @@ mod tests {
     /// φ′ by its formula, in the order of operations of the kernel.
     fn slope(activation: Activation, a: f32) -> f32 {
         match activation {
-            Activation::Tanh => (-a).mul_add(a, 1.0),
+            Activation::Tanh => libm::fmaf(-a, a, 1.0),
             Activation::Relu => f32::from(u8::from(a > 0.0)),
-            Activation::Sigmoid => (-a).mul_add(a, a),
+            Activation::Sigmoid => libm::fmaf(-a, a, a),
             Activation::Identity => 1.0,
         }
     }

@@ -136,7 +136,7 @@ mod tests {
     fn every_instruction_set_rounds_a_scaled_row_once() {
         for n in [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65] {
             let (start, row, factor) = (values(1, n), values(4, n), 1.0_f32 / 0.7);
-            let sums: Vec<f32> = start.iter().zip(&row).map(|(&sum, &value)| factor.mul_add(value, sum)).collect();
+            let sums: Vec<f32> = start.iter().zip(&row).map(|(&sum, &value)| libm::fmaf(factor, value, sum)).collect();
             for isa in Isa::all() {
                 let mut found = start.clone();
                 isa.run(AddScaled { sum: &mut found, factor, row: &row });

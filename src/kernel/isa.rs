@@ -7,7 +7,8 @@ use pulp::{Scalar128b, Simd, WithSimd};
 /// The instruction set of this process: `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
 ///
 /// It is the best one that the machine supports. The environment variable `ELMAN_MAX_ISA` (one of these names) sets an upper
-/// limit; a name that this machine does not have sets none. The environment is read once, before the first computation. AVX-512 needs the feature `avx512`.
+/// limit; a name that this machine does not have sets none. The environment is read once, before the first computation.
+/// AVX-512 needs the feature `avx512`.
 /// Results are bit-identical on every instruction set; only the run time differs.
 ///
 /// # Examples

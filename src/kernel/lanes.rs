@@ -2,10 +2,14 @@
 //!
 //! Every operation acts on each lane separately and rounds once, so results are bit-identical for every vector width.
 
+use std::any::TypeId;
+use std::array;
+
+use ndarray::NdFloat;
+use pulp::{Scalar128b, Simd};
+
 use super::math::Constants;
 use super::transpose::{SIDE, transpose_f32, transpose_f64, transpose_wide_f32, transpose_wide_f64};
-use ndarray::NdFloat;
-use pulp::Simd;
 
 /// An element type whose vectors exist on every instruction set.
 pub(crate) trait Lanes: NdFloat + Constants {
@@ -72,6 +76,7 @@ macro_rules! lanes {
         vsub: $sub:ident,
         vmul: $mul:ident,
         vdiv: $div:ident,
+        rounded_once: $rounded_once:path,
         vfma: $mul_add:ident,
         vfnma: $neg_mul_add:ident,
         less_than: $less_than:ident,
@@ -129,10 +134,16 @@ macro_rules! lanes {
             }
             #[inline(always)]
             fn vfma<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                if rounds_twice::<S>() {
+                    return by_element(simd, [a, b, c], |[a, b, c]: [Self; 3]| $rounded_once(a, b, c));
+                }
                 simd.$mul_add(a, b, c)
             }
             #[inline(always)]
             fn vfnma<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                if rounds_twice::<S>() {
+                    return by_element(simd, [a, b, c], |[a, b, c]: [Self; 3]| $rounded_once(-a, b, c));
+                }
                 simd.$neg_mul_add(a, b, c)
             }
             #[inline(always)]
@@ -168,6 +179,26 @@ macro_rules! lanes {
     };
 }
 
+/// Whether a multiply-add of this instruction set may round twice. Emulated vectors call the C library, and that of Windows with
+/// the GNU toolchain computes the product in another precision.
+#[inline(always)]
+fn rounds_twice<S: Simd>() -> bool {
+    cfg!(windows) && TypeId::of::<S>() == TypeId::of::<Scalar128b>()
+}
+
+/// Applies a function to each lane of emulated vectors, which have at most four.
+#[inline(always)]
+fn by_element<A: Lanes, S: Simd>(simd: S, vectors: [A::Vector<S>; 3], apply: impl Fn([A; 3]) -> A) -> A::Vector<S> {
+    let count = A::lanes::<S>().min(4);
+    let [a, b, c] = vectors.map(|vector| {
+        let mut lanes = [A::zero(); 4];
+        A::store(simd, &mut lanes[..count], vector);
+        lanes
+    });
+    let results: [A; 4] = array::from_fn(|lane| apply([a[lane], b[lane], c[lane]]));
+    A::load(simd, &results[..count])
+}
+
 lanes!(f32 {
     Vector: f32s,
     Mask: m32s,
@@ -181,6 +212,7 @@ lanes!(f32 {
     vsub: sub_f32s,
     vmul: mul_f32s,
     vdiv: div_f32s,
+    rounded_once: libm::fmaf,
     vfma: mul_add_f32s,
     vfnma: negate_mul_add_f32s,
     less_than: less_than_f32s,
@@ -203,6 +235,7 @@ lanes!(f64 {
     vsub: sub_f64s,
     vmul: mul_f64s,
     vdiv: div_f64s,
+    rounded_once: libm::fma,
     vfma: mul_add_f64s,
     vfnma: negate_mul_add_f64s,
     less_than: less_than_f64s,

@@ -124,7 +124,7 @@ mod tests {
                             Start::Accumulate => c[i * n + j],
                             Start::Bias(bias) => bias[j],
                         };
-                        (0..rows).fold(first, |sum, r| a[r * outputs + i].mul_add(b[r * n + j], sum))
+                        (0..rows).fold(first, |sum, r| libm::fmaf(a[r * outputs + i], b[r * n + j], sum))
                     };
                     let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
                     for isa in Isa::all() {

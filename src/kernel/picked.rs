@@ -61,7 +61,7 @@ mod tests {
             let b: Vec<f32> = (1u16..).map(|i| f32::from(i) / 7.0).take(k * n).collect();
             let start: Vec<f32> = (1u16..).map(|i| f32::from(i) / 3.0).take(n).collect();
             let expected = |values: [f32; 4]| -> Vec<f32> {
-                let element = |i: usize, j: usize| values[i].mul_add(b[rows[i] * n + j], start[j]);
+                let element = |i: usize, j: usize| libm::fmaf(values[i], b[rows[i] * n + j], start[j]);
                 (0..rows.len()).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| element(i, j)).collect()
             };
             let w: Vec<f32> = (0..n * k).map(|at| b[at % k * n + at / k]).collect();

@@ -190,7 +190,7 @@ mod tests {
                 Start::Bias(bias) => bias[column],
                 Start::Accumulate => c[i],
             };
-            (0..k).fold(first, |sum, term| a[row * k + term].mul_add(b[term * n + column], sum))
+            (0..k).fold(first, |sum, term| libm::fma(a[row * k + term], b[term * n + column], sum))
         };
         (0..c.len()).map(chain).collect()
     }

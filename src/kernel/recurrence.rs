@@ -91,7 +91,7 @@ mod tests {
 
     /// rows·B, as one chain for each element that starts at `start`.
     fn chains(start: &[f32], rows: &[f32], b: &[f32], n: usize) -> Vec<f32> {
-        let chain = |i: usize| (0..n).fold(start[i], |sum, k| rows[i / n * n + k].mul_add(b[k * n + i % n], sum));
+        let chain = |i: usize| (0..n).fold(start[i], |sum, k| libm::fmaf(rows[i / n * n + k], b[k * n + i % n], sum));
         (0..rows.len()).map(chain).collect()
     }
 

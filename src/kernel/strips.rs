@@ -232,7 +232,7 @@ mod tests {
     fn check(outputs: usize, n: usize, k: usize) {
         let (a, b, c) = (values(1, k * outputs), values(2, k * n), values(3, outputs * n));
         let chain = |i: usize, j: usize| {
-            (0..k).rev().fold(c[i * n + j], |sum, term| a[term * outputs + i].mul_add(b[term * n + j], sum))
+            (0..k).rev().fold(c[i * n + j], |sum, term| libm::fmaf(a[term * outputs + i], b[term * n + j], sum))
         };
         let expected: Vec<f32> = (0..outputs * n).map(|at| chain(at / n, at % n)).collect();
         let mut strips = PackedStrips::default();
