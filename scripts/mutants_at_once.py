@@ -243,7 +243,8 @@ def compile_all(mutants):
             break
         dropped = refused(messages, line_of) & alive
         if not dropped:
-            rendered = "\n".join(m["message"]["rendered"] for m in messages if "message" in m)
+            errors = [m["message"] for m in messages if "message" in m and m["message"]["level"] == "error"]
+            rendered = "\n".join(error["rendered"] for error in errors)
             sys.exit("an error without a mutant:\n" + rendered)
         unviable |= dropped
         alive -= dropped

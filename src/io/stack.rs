@@ -144,11 +144,8 @@ impl<A: Scalar> TryFrom<&Tensors<A>> for stack::Parameters<A> {
             let directions = both.into_iter().take(1 + usize::from(bidirectional));
             let below = networks.last().map_or(0, |below| below.iter().map(|network| network.dims().n_a).sum());
             let network = |direction: Direction| {
-                let by = match direction {
-                    _ if !is_top => none.view(),
-                    Direction::Forward => by.view(),
-                    Direction::Reverse => zeros.view(),
-                };
+                let own = if direction == Direction::Forward { by.view() } else { zeros.view() };
+                let by = if is_top { own } else { none.view() };
                 let name = |array: &str| name_of(layer, direction, array);
                 read_network(tensors, name, &activation_key(layer), Some(by), below)
             };
