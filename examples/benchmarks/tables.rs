@@ -35,9 +35,9 @@ written by `cargo run --release --example benchmarks` from the files in `docs/be
 
 Two virtual cores of a shared host share their speed with strangers. Compare rows of one table, not of two.
 
-Ragged batches and tokens: with half of the steps padding, training takes 0.58 (charlm) and 0.53 (medium) of the full batch's
-time, and tokens take 0.85 of the time of vectors (`RAYON_NUM_THREADS=1 cargo bench --bench ragged -- f32`, medians of four runs
-on the AVX2 machine below).
+Ragged batches and tokens: with half of the steps padding, training takes 0.60 (charlm) and 0.56 (medium) of the full batch's
+time, and tokens take 0.9 of the time of vectors that need no gradient (`RAYON_NUM_THREADS=1 cargo bench --features avx512 --bench
+ragged -- f32`, means of two runs beside other work, on an Intel Xeon, family 6, model 167).
 ";
 
 /// The whole page.
