@@ -92,3 +92,18 @@ impl Extent {
         Bytes::of_list::<Run>(runs) * 3
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_above_token_ids_reads_vectors_and_computes_their_gradient() {
+        let drops = Drops { inputs: false, states: false };
+        let dims = Dims { n_x: 3, n_a: 5, n_y: 2 };
+        let reads = Reads::Tokens;
+        let tokens =
+            Extent { dims, m: 7, steps: 11, reads, dx: false, drops, plain: true, rectangular: true, threads: 1 };
+        assert!(tokens.above().dx && !tokens.above().tokens());
+    }
+}
