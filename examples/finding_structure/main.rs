@@ -44,7 +44,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Replicates two experiments of Elman's "Finding Structure in Time": temporal XOR, and words without spaces.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Number of networks for each experiment, each trained on its own stream [default: 8, or 1 with --quick]
+    /// Number of networks for each experiment, each trained on its own stream [default: 8, or 3 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     runs: Option<u16>,
     /// Seed of the first network and its streams; each next network adds one
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     arguments.files.check()?;
-    let runs = arguments.runs.unwrap_or(if arguments.quick { 1 } else { 8 });
+    let runs = arguments.runs.unwrap_or(if arguments.quick { 3 } else { 8 });
     let bar = progress_bar(u64::from(runs) * 2 * xor::WORK as u64, "bits read");
     let read = |symbols| bar.inc(symbols as u64);
     let seeds = (0..runs).map(|run| arguments.seed.wrapping_add(run.into()));
