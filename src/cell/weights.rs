@@ -41,8 +41,8 @@ pub(crate) struct BackwardWeights<'a, A> {
     pub(super) wya: Factor<'a, A>,
 }
 
-/// Up to this number of rows, a pass is faster if it packs nothing: its products read the weights where they are stored, and the
-/// weights' gradients are sums of outer products.
+/// Up to this number of rows, a pass is faster if it packs nothing: its products read the weights where they are stored, and
+/// the weights' gradients are sums of outer products.
 pub(super) const FEW_ROWS: usize = 4;
 
 /// The source of packed weights, and the products that they are packed for.
