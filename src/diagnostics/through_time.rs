@@ -163,12 +163,7 @@ pub(super) fn jacobian_norms_of<A: Scalar>(
 /// Checks a number of random vectors of `n_a` elements each.
 pub(super) fn check_probes<A>(probes: usize, n_a: usize) -> Result<(), Error> {
     let fits = Bytes::of::<A>([probes, n_a]) <= Bytes(isize::MAX.unsigned_abs());
-    check_count(
-        "probes",
-        probes,
-        "at least 1, and so few that their n_a elements each fit in memory",
-        probes > 0 && fits,
-    )
+    check_count("probes", probes, "from 1 to the number of vectors that memory holds", probes > 0 && fits)
 }
 
 fn check_cache<A: Scalar>(parameters: &Parameters<A>, cache: &Cache<A>) -> Result<(), Error> {

@@ -165,7 +165,7 @@ pub fn to_bytes<A: Scalar>(tensors: &Tensors<A>) -> Result<Vec<u8>, Error> {
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Err(invalid(format!(
-            "it is {} bytes long, expected at least {LENGTH}, the length of the header",
+            "it is {} bytes long, expected at least the {LENGTH} bytes that hold the header's length",
             bytes.len()
         )));
     };
